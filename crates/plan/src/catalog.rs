@@ -1,0 +1,252 @@
+//! Hosts, images and policy of one moment, indexed by every identity a request can carry.
+
+use crate::identity::IdentityIndex;
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use types::resource::{Host, Image, Name};
+use types::subnet::LoaderChoice;
+use types::{Firmware, MacAddr, MachineGuid};
+
+/// How often a machine may fetch its first loader in ten minutes before we send it to its disk (conformance P21).
+pub const LOOP_LIMIT_DEFAULT: u32 = 6;
+
+/// What a machine without a record and without a default image gets.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum UnknownPolicy {
+    /// A menu of the images that destroy nothing, then the local disk.
+    #[default]
+    Menu,
+    /// Its local disk.
+    LocalDisk,
+    /// No boot answer at all.
+    Ignore,
+}
+
+impl UnknownPolicy {
+    /// The name used in configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            UnknownPolicy::Menu => "menu",
+            UnknownPolicy::LocalDisk => "local-disk",
+            UnknownPolicy::Ignore => "ignore",
+        }
+    }
+}
+
+/// What a catalog is built from.
+#[derive(Clone, Debug, Default)]
+pub struct CatalogParts {
+    /// Number of this catalog; grows by one with every change.
+    pub generation: u64,
+    /// Recorded machines.
+    pub hosts: Vec<Host>,
+    /// Images that can be booted.
+    pub images: Vec<Image>,
+    /// Image of every machine without a pin, known or not.
+    pub default_image: Option<Name>,
+    /// For machines without a record when there is no default image.
+    pub unknown: UnknownPolicy,
+    /// NBP by firmware; a firmware without one is not served.
+    pub loaders: Vec<LoaderChoice>,
+    /// See [`LOOP_LIMIT_DEFAULT`]; `None` takes it, `Some(0)` switches the guard off.
+    pub loop_limit: Option<u32>,
+}
+
+/// Why parts do not make a catalog. All faults are reported, in the order of the hosts.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum CatalogFault {
+    /// Two hosts share a name.
+    DuplicateHost(Name),
+    /// Two images share a name.
+    DuplicateImage(Name),
+    /// Two hosts claim one MAC.
+    DuplicateMac(MacAddr, Name, Name),
+    /// Two hosts claim one GUID, in either byte order.
+    DuplicateGuid(MachineGuid, Name, Name),
+    /// Two hosts claim one serial.
+    DuplicateSerial(String, Name, Name),
+    /// A host that could match no machine.
+    EmptyMatch(Name),
+    /// A host named by a GUID that many machines carry.
+    NobodysGuid(Name, MachineGuid),
+}
+
+impl fmt::Display for CatalogFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CatalogFault::DuplicateHost(name) => write!(f, "host `{name}` is defined twice"),
+            CatalogFault::DuplicateImage(name) => write!(f, "image `{name}` is defined twice"),
+            CatalogFault::DuplicateMac(mac, one, other) => write!(f, "hosts `{one}` and `{other}` both claim MAC {mac}"),
+            CatalogFault::DuplicateGuid(guid, one, other) => {
+                write!(f, "hosts `{one}` and `{other}` both claim GUID {guid} (byte orders count as one)")
+            }
+            CatalogFault::DuplicateSerial(serial, one, other) => {
+                write!(f, "hosts `{one}` and `{other}` both claim serial `{serial}`")
+            }
+            CatalogFault::EmptyMatch(name) => write!(f, "host `{name}` has no mac, uuid or serial to match by"),
+            CatalogFault::NobodysGuid(name, guid) => {
+                write!(f, "host `{name}` is matched by GUID {guid}, a factory value that many machines carry")
+            }
+        }
+    }
+}
+
+impl std::error::Error for CatalogFault {}
+
+/// Something an operator should look at; the catalog works without it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum CatalogWarning {
+    /// A host (or, without one, the default) names an image that is not there. Machines concerned are left alone.
+    ImageMissing {
+        /// The host, or `None` for the default image.
+        host: Option<Name>,
+        /// The image named.
+        image: Name,
+    },
+}
+
+impl fmt::Display for CatalogWarning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CatalogWarning::ImageMissing { host: Some(host), image } => {
+                write!(f, "host `{host}` names image `{image}`, which is not there; it is left alone until it is imported")
+            }
+            CatalogWarning::ImageMissing { host: None, image } => {
+                write!(f, "the default image `{image}` is not there; machines without a pin are left alone until it is imported")
+            }
+        }
+    }
+}
+
+/// Everything an operator decided, of one moment. Immutable: a change makes a new one with the next generation.
+#[derive(Debug, Default)]
+pub struct Catalog {
+    /// Number of this catalog.
+    pub generation: u64,
+    pub(crate) hosts: Vec<Arc<Host>>,
+    pub(crate) identities: IdentityIndex,
+    names: HashMap<Name, usize>,
+    images: HashMap<Name, Arc<Image>>,
+    pub(crate) default_image: Option<Name>,
+    pub(crate) unknown: UnknownPolicy,
+    loaders: Vec<LoaderChoice>,
+    pub(crate) loop_limit: Option<u32>,
+    warnings: Vec<CatalogWarning>,
+}
+
+impl Catalog {
+    /// Checks and indexes the parts. O(hosts + images).
+    ///
+    /// # Errors
+    /// Every fault found, not only the first.
+    pub fn build(parts: CatalogParts) -> Result<Catalog, Vec<CatalogFault>> {
+        let mut faults = Vec::new();
+        let mut images = HashMap::with_capacity(parts.images.len());
+        for image in parts.images {
+            if let Some(twice) = images.insert(image.name.clone(), Arc::new(image)) {
+                faults.push(CatalogFault::DuplicateImage(twice.name.clone()));
+            }
+        }
+        let mut warnings = Vec::new();
+        let missing = |image: &Option<Name>| image.clone().filter(|name| !images.contains_key(name));
+        if let Some(image) = missing(&parts.default_image) {
+            warnings.push(CatalogWarning::ImageMissing { host: None, image });
+        }
+        let hosts: Vec<Arc<Host>> = parts.hosts.into_iter().map(Arc::new).collect();
+        let mut names = HashMap::with_capacity(hosts.len());
+        for (at, host) in hosts.iter().enumerate() {
+            if names.insert(host.name.clone(), at).is_some() {
+                faults.push(CatalogFault::DuplicateHost(host.name.clone()));
+            }
+            if let Some(image) = missing(&host.image) {
+                warnings.push(CatalogWarning::ImageMissing { host: Some(host.name.clone()), image });
+            }
+        }
+        let identities = IdentityIndex::build(&hosts, &mut faults);
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        Ok(Catalog {
+            generation: parts.generation,
+            hosts,
+            identities,
+            names,
+            images,
+            default_image: parts.default_image,
+            unknown: parts.unknown,
+            loaders: parts.loaders,
+            loop_limit: match parts.loop_limit {
+                Some(0) => None,
+                Some(limit) => Some(limit),
+                None => Some(LOOP_LIMIT_DEFAULT),
+            },
+            warnings,
+        })
+    }
+
+    /// The image of that name.
+    pub fn image(&self, name: &str) -> Option<&Arc<Image>> {
+        self.images.get(name)
+    }
+
+    /// The host of that name.
+    pub fn host(&self, name: &str) -> Option<&Arc<Host>> {
+        self.names.get(name).and_then(|&at| self.hosts.get(at))
+    }
+
+    /// The host recorded with this MAC.
+    pub fn host_by_mac(&self, mac: MacAddr) -> Option<&Arc<Host>> {
+        self.identities.by_mac(mac).and_then(|at| self.hosts.get(at))
+    }
+
+    /// The host recorded with this GUID, in either byte order.
+    pub fn host_by_guid(&self, guid: MachineGuid) -> Option<&Arc<Host>> {
+        self.identities.by_guid(guid).and_then(|at| self.hosts.get(at))
+    }
+
+    /// The host recorded with this serial number, whatever its case.
+    pub fn host_by_serial(&self, serial: &str) -> Option<&Arc<Host>> {
+        self.identities.by_serial(serial).and_then(|at| self.hosts.get(at))
+    }
+
+    /// Every host, in the order they were given.
+    pub fn hosts(&self) -> impl Iterator<Item = &Arc<Host>> {
+        self.hosts.iter()
+    }
+
+    /// Every image, in no order.
+    pub fn images(&self) -> impl Iterator<Item = &Arc<Image>> {
+        self.images.values()
+    }
+
+    /// Images a machine may be offered unasked, by name: nothing destructive, nothing its firmware cannot boot.
+    pub fn menu_images(&self, firmware: Option<Firmware>) -> Vec<Arc<Image>> {
+        let mut images: Vec<_> = self
+            .images
+            .values()
+            .filter(|image| !image.destructive && image_fits(image, firmware))
+            .cloned()
+            .collect();
+        images.sort_by(|one, other| one.name.cmp(&other.name));
+        images
+    }
+
+    /// The NBP for a firmware.
+    pub fn loader(&self, firmware: Firmware) -> Option<&LoaderChoice> {
+        self.loaders.iter().find(|choice| choice.firmware == firmware)
+    }
+
+    /// What an operator should look at.
+    pub fn warnings(&self) -> &[CatalogWarning] {
+        &self.warnings
+    }
+}
+
+/// True unless the image lists firmware and the machine's is known and not in the list.
+pub(crate) fn image_fits(image: &Image, firmware: Option<Firmware>) -> bool {
+    image.firmware.is_empty() || firmware.is_none_or(|own| image.firmware.contains(&own))
+}
+
+#[cfg(test)]
+mod tests;

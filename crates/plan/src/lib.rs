@@ -1,0 +1,52 @@
+//! One question, one answer: *what does this machine do next?*
+//!
+//! [`Catalog`] is everything an operator decided, of one moment, immutable and numbered. [`decide`] takes it, the
+//! [`Facts`] of one request and the machine's [`BootState`] and gives a [`Verdict`] with the trace that led to it.
+//! Every door asks the same function through [`Decider`], and so does `explain`.
+//!
+//! Deliberately absent: sockets, clocks, stores, and any memory between two questions.
+//!
+//! Decision order (the trace prints it): identity → loop guard → host pin → *(rules will stand here)* → default image →
+//! unknown-host policy → destructive gate → loader for this firmware and stage.
+
+mod catalog;
+mod decide;
+mod identity;
+mod trace;
+
+pub use catalog::{Catalog, CatalogFault, CatalogParts, CatalogWarning, LOOP_LIMIT_DEFAULT, UnknownPolicy};
+pub use decide::{BootPlan, BootState, Decision, LeaveAloneReason, Step, Target, Verdict, decide};
+pub use identity::Evidence;
+pub use trace::{Trace, TraceLine};
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use types::Facts;
+
+/// What every door asks. The daemon implements it over the current catalog and its boot records; [`Catalog`]
+/// implements it plainly, for tests and tools.
+pub trait Decider: Send + Sync {
+    /// What this machine does next.
+    fn decide(&self, facts: &Facts) -> Verdict;
+
+    /// What is known of the machine that has this address: for requests that say next to nothing (TFTP).
+    fn recall(&self, _address: IpAddr) -> Option<Facts> {
+        None
+    }
+
+    /// Remembers what a door learned of a machine.
+    fn learn(&self, _facts: &Facts) {}
+
+    /// The catalog of this moment.
+    fn catalog(&self) -> Arc<Catalog>;
+}
+
+impl Decider for Arc<Catalog> {
+    fn decide(&self, facts: &Facts) -> Verdict {
+        decide(self, facts, &BootState::default())
+    }
+
+    fn catalog(&self) -> Arc<Catalog> {
+        self.clone()
+    }
+}

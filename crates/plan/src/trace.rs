@@ -1,0 +1,152 @@
+//! Why a verdict is what it is. Kept as data and put into words only when somebody asks.
+
+use crate::{Evidence, LeaveAloneReason, UnknownPolicy};
+use std::fmt;
+use std::sync::Arc;
+use types::resource::{Host, Image, LoaderKind, Name};
+use types::{Firmware, MachineGuid};
+
+/// One step of a decision.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum TraceLine {
+    /// Ordinary machines get no boot data.
+    NotABootClient,
+    /// The machine's GUID is a factory value and was not used.
+    GuidIsNobodys(MachineGuid),
+    /// The machine is a recorded host.
+    Known(Arc<Host>, Vec<Evidence>),
+    /// No host has any of its identities.
+    Unknown,
+    /// Its identities belong to different hosts.
+    Conflict(Vec<(Arc<Host>, Evidence)>),
+    /// It came back for its loader too often.
+    LoopStopped {
+        /// Fetches counted.
+        fetches: u32,
+        /// Fetches allowed.
+        limit: u32,
+    },
+    /// The host names its image.
+    HostPin(Name),
+    /// The host names none.
+    NoHostPin,
+    /// The default image applies.
+    DefaultImage(Name),
+    /// There is no default image.
+    NoDefaultImage,
+    /// The policy for machines without an image applies.
+    Policy(UnknownPolicy),
+    /// The image named is not there.
+    ImageMissing(Name),
+    /// The image may erase a disk and the host is not armed.
+    NotArmed(Name),
+    /// The image does not boot on this firmware.
+    FirmwareUnfit(Arc<Image>, Firmware),
+    /// The firmware could not be told.
+    FirmwareUnknown,
+    /// No loader for this firmware.
+    NoLoader(Firmware),
+    /// The loader chosen.
+    Loader {
+        /// For this firmware.
+        firmware: Firmware,
+        /// Its file name.
+        file: Arc<str>,
+        /// The host asked for this family.
+        asked: Option<LoaderKind>,
+    },
+    /// The loader the host asked for does not run there; the usual one is used.
+    LoaderUnfit(LoaderKind, Firmware),
+    /// iPXE runs already: it gets its script.
+    Script,
+    /// A loader without DHCP gets its configuration.
+    Config,
+    /// It is left alone.
+    LeftAlone(LeaveAloneReason),
+}
+
+impl TraceLine {
+    /// The name of the step, for a table's first column.
+    pub fn step(&self) -> &'static str {
+        match self {
+            TraceLine::NotABootClient => "stage",
+            TraceLine::GuidIsNobodys(_) | TraceLine::Known(..) | TraceLine::Unknown | TraceLine::Conflict(_) => "identity",
+            TraceLine::LoopStopped { .. } => "loop guard",
+            TraceLine::HostPin(_) | TraceLine::NoHostPin => "host pin",
+            TraceLine::DefaultImage(_) | TraceLine::NoDefaultImage => "default image",
+            TraceLine::Policy(_) => "unknown policy",
+            TraceLine::ImageMissing(_) | TraceLine::FirmwareUnfit(..) => "image",
+            TraceLine::NotArmed(_) => "armed",
+            TraceLine::FirmwareUnknown => "firmware",
+            TraceLine::NoLoader(_) | TraceLine::Loader { .. } | TraceLine::LoaderUnfit(..) => "loader",
+            TraceLine::Script | TraceLine::Config => "next",
+            TraceLine::LeftAlone(_) => "verdict",
+        }
+    }
+}
+
+impl fmt::Display for TraceLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            TraceLine::NotABootClient => f.write_str("no PXEClient, HTTPClient or iPXE mark: no boot data"),
+            TraceLine::GuidIsNobodys(guid) => write!(f, "uuid {guid} is a factory value shared by many machines, not used"),
+            TraceLine::Known(host, evidence) => {
+                write!(f, "host `{}` by ", host.name)?;
+                for (at, term) in evidence.iter().enumerate() {
+                    if at > 0 {
+                        f.write_str(" and ")?;
+                    }
+                    write!(f, "{term}")?;
+                }
+                Ok(())
+            }
+            TraceLine::Unknown => f.write_str("no host has this mac, uuid or serial"),
+            TraceLine::Conflict(claims) => {
+                f.write_str("conflict:")?;
+                for (host, evidence) in claims {
+                    write!(f, " {evidence} is host `{}`;", host.name)?;
+                }
+                f.write_str(" correct one of the records")
+            }
+            TraceLine::LoopStopped { fetches, limit } => {
+                write!(f, "loader fetched {fetches} times in 10 minutes, limit {limit}: sent to its local disk")
+            }
+            TraceLine::HostPin(image) => write!(f, "image `{image}`"),
+            TraceLine::NoHostPin => f.write_str("none"),
+            TraceLine::DefaultImage(image) => write!(f, "image `{image}`"),
+            TraceLine::NoDefaultImage => f.write_str("none"),
+            TraceLine::Policy(policy) => f.write_str(policy.as_str()),
+            TraceLine::ImageMissing(image) => write!(f, "`{image}` is not there; reveille image list shows what is"),
+            TraceLine::NotArmed(image) => write!(f, "no: `{image}` may erase a disk and the host is not armed"),
+            TraceLine::FirmwareUnfit(image, firmware) => {
+                let known: Vec<_> = image.firmware.iter().map(|firmware| firmware.as_str()).collect();
+                write!(f, "`{}` does not boot on {firmware}, only on {}", image.name, known.join(", "))
+            }
+            TraceLine::FirmwareUnknown => f.write_str("unknown: no usable option 93 and none in the vendor class"),
+            TraceLine::NoLoader(firmware) => write!(f, "none for {firmware}; reveille doctor names the package"),
+            TraceLine::Loader { firmware, file, asked: Some(kind) } => {
+                write!(f, "{firmware} → {file} (host asks for {})", kind.as_str())
+            }
+            TraceLine::Loader { firmware, file, asked: None } => write!(f, "{firmware} → {file}"),
+            TraceLine::LoaderUnfit(kind, firmware) => {
+                write!(f, "host asks for {}, which does not run on {firmware}", kind.as_str())
+            }
+            TraceLine::Script => f.write_str("iPXE is running → boot.ipxe"),
+            TraceLine::Config => f.write_str("the loader is running → its configuration file"),
+            TraceLine::LeftAlone(reason) => write!(f, "left alone: {reason}"),
+        }
+    }
+}
+
+/// The steps of one decision, in order.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Trace(pub Vec<TraceLine>);
+
+impl fmt::Display for Trace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, line) in self.0.iter().enumerate() {
+            writeln!(f, "{:>2} {:<16} {line}", at + 1, line.step())?;
+        }
+        Ok(())
+    }
+}

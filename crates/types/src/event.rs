@@ -1,0 +1,312 @@
+//! Events: the one stream behind the log, the boot timeline and `reveille events`.
+//!
+//! Pure crates return events, doors record them; the bus stamps the time. An event never carries a secret.
+
+use crate::{Facts, MacAddr, MachineGuid, Stage};
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// How much an operator should care.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub enum Level {
+    /// Ignored packets and other noise.
+    Debug,
+    /// One per boot step.
+    Info,
+    /// Something to look at.
+    Warn,
+    /// Something was lost.
+    Error,
+}
+
+impl Level {
+    /// Lower-case name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Level::Debug => "debug",
+            Level::Info => "info",
+            Level::Warn => "warn",
+            Level::Error => "error",
+        }
+    }
+}
+
+macro_rules! event_names {
+    ($($(#[$doc:meta])* $variant:ident = $text:literal,)*) => {
+        /// What happened. The text form is stable and shared by log, API and webhooks.
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+        pub enum EventName { $($(#[$doc])* $variant,)* }
+
+        impl EventName {
+            /// Every name, for documentation and tests.
+            pub const ALL: &'static [EventName] = &[$(EventName::$variant,)*];
+
+            /// The stable text, `area.what`.
+            pub fn as_str(self) -> &'static str {
+                match self { $(EventName::$variant => $text,)* }
+            }
+        }
+    };
+}
+
+event_names! {
+    /// A DISCOVER we act on.
+    DhcpDiscover = "dhcp.discover",
+    /// An OFFER left.
+    DhcpOffer = "dhcp.offer",
+    /// A REQUEST we act on.
+    DhcpRequest = "dhcp.request",
+    /// An ACK left; its lease is durable.
+    DhcpAck = "dhcp.ack",
+    /// A NAK left.
+    DhcpNak = "dhcp.nak",
+    /// An INFORM was answered.
+    DhcpInform = "dhcp.inform",
+    /// A client declined an address.
+    DhcpDeclined = "dhcp.declined",
+    /// A client gave its address back.
+    DhcpReleased = "dhcp.released",
+    /// A good packet that is not for us; `reason` says why.
+    DhcpIgnored = "dhcp.ignored",
+    /// Bytes that are no DHCP; `reason` says why.
+    DhcpRefused = "dhcp.refused",
+    /// Our offer was never taken up.
+    DhcpOfferIgnored = "dhcp.offer_ignored",
+    /// Another server answers here.
+    DhcpOtherServer = "dhcp.other_server",
+    /// No address left to give.
+    DhcpPoolEmpty = "dhcp.pool_empty",
+    /// Few addresses left.
+    DhcpPoolLow = "dhcp.pool_low",
+    /// A commit failed: nothing was sent.
+    DhcpCommitFailed = "dhcp.commit_failed",
+    /// A TFTP read began.
+    TftpStart = "tftp.start",
+    /// A TFTP read ended whole.
+    TftpDone = "tftp.done",
+    /// A TFTP read ended early; `reason` says why.
+    TftpAbort = "tftp.abort",
+    /// A client asked the size and left, as UEFI firmware does.
+    TftpSizeProbe = "tftp.size_probe",
+    /// A request was refused; `reason` says why.
+    TftpRefused = "tftp.refused",
+    /// An NBP was fetched whole.
+    LoaderFetched = "loader.fetched",
+    /// The same machine keeps fetching its first loader.
+    LoaderLoop = "loader.loop",
+    /// No loader for this firmware.
+    LoaderUnsupportedArch = "loader.unsupported_arch",
+    /// A boot script or loader configuration was rendered.
+    HttpScript = "http.script",
+    /// A file was sent by HTTP.
+    HttpFile = "http.file",
+    /// A client stopped reading.
+    HttpStalled = "http.stalled",
+    /// A request was refused; `reason` says why.
+    HttpRefused = "http.refused",
+    /// A boot attempt began: a script named an image for a machine.
+    BootStarted = "boot.started",
+    /// The booted system called back.
+    BootUp = "boot.up",
+    /// The booted system reported a stage.
+    BootStage = "boot.stage",
+    /// The booted system reported a failure.
+    BootFailed = "boot.failed",
+    /// A boot stopped short of its kernel.
+    BootStuck = "boot.stuck",
+    /// A kernel was fetched and nothing was heard since.
+    BootSilent = "boot.silent",
+    /// A machine met for the first time.
+    HostSeen = "host.seen",
+    /// Two machines claim one identity.
+    HostConflict = "host.conflict",
+    /// A host record changed.
+    HostChanged = "host.changed",
+    /// An import began.
+    ImageImportStarted = "image.import_started",
+    /// An import ended.
+    ImageImportDone = "image.import_done",
+    /// An import failed.
+    ImageImportFailed = "image.import_failed",
+    /// An image was removed.
+    ImageDeleted = "image.deleted",
+    /// A configuration was taken over.
+    ConfigLoaded = "config.loaded",
+    /// A configuration was refused; the old one stays.
+    ConfigRejected = "config.rejected",
+    /// The appliance serves.
+    ServerReady = "server.ready",
+    /// The appliance stops.
+    ServerStopping = "server.stopping",
+}
+
+impl fmt::Display for EventName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A field value. Numbers stay numbers in JSON.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Value {
+    /// Text; control bytes are escaped where it is shown.
+    Text(Arc<str>),
+    /// A count, size or time; the unit is in the field's name.
+    Number(u64),
+    /// Yes or no.
+    Flag(bool),
+}
+
+impl From<&str> for Value {
+    fn from(text: &str) -> Value {
+        Value::Text(text.into())
+    }
+}
+impl From<String> for Value {
+    fn from(text: String) -> Value {
+        Value::Text(text.into())
+    }
+}
+impl From<Arc<str>> for Value {
+    fn from(text: Arc<str>) -> Value {
+        Value::Text(text)
+    }
+}
+impl From<u64> for Value {
+    fn from(number: u64) -> Value {
+        Value::Number(number)
+    }
+}
+impl From<bool> for Value {
+    fn from(flag: bool) -> Value {
+        Value::Flag(flag)
+    }
+}
+impl From<IpAddr> for Value {
+    fn from(address: IpAddr) -> Value {
+        Value::Text(address.to_string().into())
+    }
+}
+impl From<std::net::Ipv4Addr> for Value {
+    fn from(address: std::net::Ipv4Addr) -> Value {
+        Value::Text(address.to_string().into())
+    }
+}
+
+/// One thing that happened, without its time.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Event {
+    /// What.
+    pub name: EventName,
+    /// How loud.
+    pub level: Level,
+    /// Whose hardware address.
+    pub mac: Option<MacAddr>,
+    /// Whose GUID.
+    pub guid: Option<MachineGuid>,
+    /// The host record it belongs to.
+    pub host: Option<Arc<str>>,
+    /// The boot attempt it belongs to.
+    pub boot: Option<Arc<str>>,
+    /// Where it came in.
+    pub interface: Option<Arc<str>>,
+    /// Who asked.
+    pub stage: Option<Stage>,
+    /// Stable reason code, `snake_case`.
+    pub reason: Option<&'static str>,
+    /// Everything else, in writing order.
+    pub fields: Vec<(&'static str, Value)>,
+}
+
+impl Event {
+    /// An event at its usual level, about nobody yet.
+    pub fn new(name: EventName) -> Event {
+        let level = match name {
+            EventName::DhcpIgnored | EventName::DhcpRefused | EventName::TftpSizeProbe | EventName::TftpStart => Level::Debug,
+            EventName::DhcpNak
+            | EventName::DhcpDeclined
+            | EventName::DhcpOfferIgnored
+            | EventName::DhcpOtherServer
+            | EventName::DhcpPoolEmpty
+            | EventName::DhcpPoolLow
+            | EventName::TftpAbort
+            | EventName::LoaderLoop
+            | EventName::LoaderUnsupportedArch
+            | EventName::HttpStalled
+            | EventName::BootFailed
+            | EventName::BootStuck
+            | EventName::BootSilent
+            | EventName::HostConflict
+            | EventName::ImageImportFailed
+            | EventName::ConfigRejected => Level::Warn,
+            EventName::DhcpCommitFailed => Level::Error,
+            _ => Level::Info,
+        };
+        Event { name, level, mac: None, guid: None, host: None, boot: None, interface: None, stage: None, reason: None, fields: Vec::new() }
+    }
+
+    /// Says whose it is.
+    #[must_use]
+    pub fn of(mut self, facts: &Facts) -> Event {
+        self.mac = facts.mac;
+        self.guid = facts.guid;
+        self.interface.clone_from(&facts.interface);
+        self.stage = Some(facts.stage);
+        self
+    }
+
+    /// Names the host record.
+    #[must_use]
+    pub fn host(mut self, host: Option<Arc<str>>) -> Event {
+        self.host = host;
+        self
+    }
+
+    /// Names the boot attempt.
+    #[must_use]
+    pub fn boot(mut self, boot: Option<Arc<str>>) -> Event {
+        self.boot = boot;
+        self
+    }
+
+    /// Gives the stable reason code.
+    #[must_use]
+    pub fn because(mut self, reason: &'static str) -> Event {
+        self.reason = Some(reason);
+        self
+    }
+
+    /// Adds a field.
+    #[must_use]
+    pub fn with(mut self, name: &'static str, value: impl Into<Value>) -> Event {
+        self.fields.push((name, value.into()));
+        self
+    }
+
+    /// The value of a field.
+    pub fn field(&self, name: &str) -> Option<&Value> {
+        self.fields.iter().find(|(own, _)| *own == name).map(|(_, value)| value)
+    }
+}
+
+/// Where doors put events. Recording never blocks and never fails.
+pub trait EventSink: Send + Sync {
+    /// Takes the event; the time is now.
+    fn record(&self, event: Event);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_have_an_area() {
+        let mut texts: Vec<_> = EventName::ALL.iter().map(|name| name.as_str()).collect();
+        texts.sort_unstable();
+        let count = texts.len();
+        texts.dedup();
+        assert_eq!(texts.len(), count);
+        assert!(texts.iter().all(|text| text.split('.').count() == 2));
+    }
+}

@@ -1,0 +1,70 @@
+//! What a machine said of itself at one step. Nothing here is decided.
+
+use crate::{ClientArch, Firmware, MacAddr, MachineGuid, Stage};
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+/// The facts of one request, whichever door it came through.
+///
+/// `None` means *not said*, never *no*. Strings are as received, already cleaned of control bytes by the door.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Facts {
+    /// Hardware address (`chaddr`, or `mac` of an iPXE query).
+    pub mac: Option<MacAddr>,
+    /// SMBIOS GUID (option 97, or `uuid` of an iPXE query); kept even when it is nobody's.
+    pub guid: Option<MachineGuid>,
+    /// First usable code of option 93.
+    pub arch: Option<ClientArch>,
+    /// What the arch code, the vendor class or iPXE's `buildarch` and `platform` say.
+    pub firmware: Option<Firmware>,
+    /// Who asks.
+    pub stage: Stage,
+    /// True when the machine can fetch its boot file by HTTP (HTTP boot, or iPXE with the HTTP feature).
+    pub http: bool,
+    /// SMBIOS manufacturer.
+    pub vendor: Option<Arc<str>>,
+    /// SMBIOS product name.
+    pub model: Option<Arc<str>>,
+    /// SMBIOS serial number.
+    pub serial: Option<Arc<str>>,
+    /// SMBIOS chassis asset tag.
+    pub asset: Option<Arc<str>>,
+    /// Host name the machine gave (option 12).
+    pub hostname: Option<Arc<str>>,
+    /// Interface the request arrived on.
+    pub interface: Option<Arc<str>>,
+    /// `giaddr` of the relay that forwarded it.
+    pub relay: Option<Ipv4Addr>,
+    /// Circuit id of option 82, opaque.
+    pub circuit_id: Option<Arc<[u8]>>,
+    /// Address the machine has or asks from.
+    pub address: Option<IpAddr>,
+}
+
+impl Facts {
+    /// A GUID that identifies a machine: factory values are dropped.
+    pub fn own_guid(&self) -> Option<MachineGuid> {
+        self.guid.filter(|guid| !guid.is_nobodys())
+    }
+
+    /// Takes over from `earlier` whatever this request did not say (a TFTP request says next to nothing).
+    pub fn or(self, earlier: &Facts) -> Facts {
+        Facts {
+            mac: self.mac.or(earlier.mac),
+            guid: self.guid.or(earlier.guid),
+            arch: self.arch.or(earlier.arch),
+            firmware: self.firmware.or(earlier.firmware),
+            stage: self.stage,
+            http: self.http || earlier.http,
+            vendor: self.vendor.or_else(|| earlier.vendor.clone()),
+            model: self.model.or_else(|| earlier.model.clone()),
+            serial: self.serial.or_else(|| earlier.serial.clone()),
+            asset: self.asset.or_else(|| earlier.asset.clone()),
+            hostname: self.hostname.or_else(|| earlier.hostname.clone()),
+            interface: self.interface.or_else(|| earlier.interface.clone()),
+            relay: self.relay.or(earlier.relay),
+            circuit_id: self.circuit_id.or_else(|| earlier.circuit_id.clone()),
+            address: self.address.or(earlier.address),
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! A machine the operator has recorded.
+
+use super::Name;
+use crate::{MacAddr, MachineGuid};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// A machine the operator has recorded: who it is and what it boots.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Host {
+    /// Unique name; also its host name unless a reservation says otherwise.
+    pub name: Name,
+    /// How it is recognised.
+    #[serde(rename = "match")]
+    pub identity: HostMatch,
+    /// Image it boots; without one the default image is used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<Name>,
+    /// Loader to chain through instead of the firmware's usual one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loader: Option<LoaderKind>,
+    /// Values for templates and scripts, read as text.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub params: BTreeMap<String, String>,
+    /// Words added to the image's kernel command line.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kernel_args_append: Vec<String>,
+}
+
+/// Identity terms. At least one is needed; a request matches by GUID, any MAC or serial, the GUID counting most.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HostMatch {
+    /// One MAC address or several.
+    #[serde(default, skip_serializing_if = "OneOrMany::is_empty")]
+    pub mac: OneOrMany<MacAddr>,
+    /// SMBIOS GUID, in either byte order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uuid: Option<MachineGuid>,
+    /// SMBIOS serial number, compared without case.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub serial: Option<String>,
+}
+
+impl HostMatch {
+    /// True when it could match no machine.
+    pub fn is_empty(&self) -> bool {
+        self.mac.is_empty() && self.uuid.is_none() && self.serial.is_none()
+    }
+}
+
+/// Which loader family a machine is sent through.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum LoaderKind {
+    /// iPXE: script, kernel and initrd by HTTP.
+    Ipxe,
+    /// pxelinux (BIOS only): configuration, kernel and initrd by TFTP.
+    Pxelinux,
+}
+
+impl LoaderKind {
+    /// The name used in configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            LoaderKind::Ipxe => "ipxe",
+            LoaderKind::Pxelinux => "pxelinux",
+        }
+    }
+}
+
+/// One value or a list of them; written back in the shorter form.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct OneOrMany<T>(pub Vec<T>);
+
+impl<T> Default for OneOrMany<T> {
+    fn default() -> Self {
+        OneOrMany(Vec::new())
+    }
+}
+
+impl<T> OneOrMany<T> {
+    /// True when there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl<T: Serialize> Serialize for OneOrMany<T> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0.as_slice() {
+            [one] => one.serialize(serializer),
+            many => many.serialize(serializer),
+        }
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for OneOrMany<T> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Form<T> {
+            One(T),
+            Many(Vec<T>),
+        }
+        Ok(OneOrMany(match Form::deserialize(deserializer)? {
+            Form::One(one) => vec![one],
+            Form::Many(many) => many,
+        }))
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for OneOrMany<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        format!("OneOrMany_{}", T::schema_name()).into()
+    }
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let one = T::json_schema(generator);
+        schemars::json_schema!({ "anyOf": [one, { "type": "array", "items": one }] })
+    }
+}
