@@ -108,7 +108,12 @@ pub struct Tracker {
 
 impl Tracker {
     /// Takes in one event and says which attempt it belongs to. `new_id` is called when an attempt begins.
-    pub fn observe(&mut self, now: Instant, event: &Event, new_id: impl FnOnce() -> Arc<str>) -> Option<Arc<str>> {
+    pub fn observe(
+        &mut self,
+        now: Instant,
+        event: &Event,
+        new_id: impl FnOnce() -> Arc<str>,
+    ) -> Option<Arc<str>> {
         let mac = event.mac?;
         if !self.machines.contains_key(&mac) {
             if event.name != EventName::DhcpDiscover && event.name != EventName::BootStarted {
@@ -146,7 +151,9 @@ impl Tracker {
         if let Some(Value::Text(image)) = event.field("image") {
             attempt.image = Some(image.clone());
         }
-        if let (EventName::HttpFile | EventName::TftpDone, Some(Value::Number(bytes))) = (event.name, event.field("bytes")) {
+        if let (EventName::HttpFile | EventName::TftpDone, Some(Value::Number(bytes))) =
+            (event.name, event.field("bytes"))
+        {
             attempt.bytes = attempt.bytes.saturating_add(*bytes);
         }
         if let Some(stage) = stage_of(event)
@@ -163,7 +170,12 @@ impl Tracker {
     /// How often the machine fetched one and the same loader within [`limits::LOADER_WINDOW`] without reaching a kernel.
     pub fn loader_fetches(&self, now: Instant, mac: MacAddr) -> u32 {
         let Some(machine) = self.machines.get(&mac) else { return 0 };
-        let recent = || machine.loaders.iter().filter(|(_, at)| now.saturating_duration_since(*at) < limits::LOADER_WINDOW);
+        let recent = || {
+            machine
+                .loaders
+                .iter()
+                .filter(|(_, at)| now.saturating_duration_since(*at) < limits::LOADER_WINDOW)
+        };
         let most = recent().map(|(file, _)| recent().filter(|(other, _)| other == file).count()).max();
         most.and_then(|count| u32::try_from(count).ok()).unwrap_or(0)
     }
@@ -182,7 +194,9 @@ impl Tracker {
     pub fn findings(&mut self, now: Instant) -> Vec<(MacAddr, Attempt, Finding)> {
         let mut findings = Vec::new();
         for (mac, machine) in &mut self.machines {
-            let Some(attempt) = machine.attempt.as_mut().filter(|attempt| !attempt.reported) else { continue };
+            let Some(attempt) = machine.attempt.as_mut().filter(|attempt| !attempt.reported) else {
+                continue;
+            };
             let idle = now.saturating_duration_since(attempt.last);
             let finding = match attempt.stage {
                 BootStage::Up | BootStage::Failed => continue,
@@ -202,11 +216,15 @@ impl Tracker {
         if self.machines.len() < limits::ATTEMPTS_MAX {
             return;
         }
-        self.machines.retain(|_, machine| machine.attempt.as_ref().is_some_and(|attempt| !attempt.stage.is_final()));
+        self.machines
+            .retain(|_, machine| machine.attempt.as_ref().is_some_and(|attempt| !attempt.stage.is_final()));
         let mut patience = limits::SILENT_AFTER;
         while self.machines.len() >= limits::ATTEMPTS_MAX {
             self.machines.retain(|_, machine| {
-                machine.attempt.as_ref().is_some_and(|attempt| now.saturating_duration_since(attempt.last) < patience)
+                machine
+                    .attempt
+                    .as_ref()
+                    .is_some_and(|attempt| now.saturating_duration_since(attempt.last) < patience)
             });
             patience /= 2;
             if patience < Duration::from_millis(1) {
@@ -220,7 +238,8 @@ impl Tracker {
 /// for this client to be its next step (then the machine was restarted) or had stopped.
 fn begins_attempt(now: Instant, event: &Event, attempt: Option<&Attempt>) -> bool {
     let Some(attempt) = attempt else {
-        return matches!(event.name, EventName::DhcpDiscover | EventName::BootStarted) && event.stage != Some(Stage::Os);
+        return matches!(event.name, EventName::DhcpDiscover | EventName::BootStarted)
+            && event.stage != Some(Stage::Os);
     };
     let stopped = now.saturating_duration_since(attempt.last) >= limits::STUCK_AFTER;
     match (event.name, event.stage) {
@@ -238,11 +257,15 @@ fn stage_of(event: &Event) -> Option<BootStage> {
         _ => "",
     };
     match event.name {
-        EventName::DhcpOffer | EventName::DhcpAck if event.stage != Some(Stage::Os) => Some(BootStage::Offered),
+        EventName::DhcpOffer | EventName::DhcpAck if event.stage != Some(Stage::Os) => {
+            Some(BootStage::Offered)
+        }
         EventName::LoaderFetched => Some(BootStage::Loader),
         EventName::HttpScript | EventName::BootStarted => Some(BootStage::Script),
         EventName::TftpDone if matches!(role, "script" | "config") => Some(BootStage::Script),
-        EventName::HttpFile | EventName::TftpDone if matches!(role, "kernel" | "initrd") => Some(BootStage::Kernel),
+        EventName::HttpFile | EventName::TftpDone if matches!(role, "kernel" | "initrd") => {
+            Some(BootStage::Kernel)
+        }
         EventName::BootUp => Some(BootStage::Up),
         EventName::BootFailed => Some(BootStage::Failed),
         _ => None,

@@ -33,7 +33,11 @@ fn catalog(hosts: u32) -> Catalog {
     };
     let host = |at: u32| Host {
         name: format!("host-{at}").parse().unwrap(),
-        identity: HostMatch { mac: OneOrMany(vec![mac(at)]), uuid: Some(guid(at)), serial: Some(format!("SN{at}")) },
+        identity: HostMatch {
+            mac: OneOrMany(vec![mac(at)]),
+            uuid: Some(guid(at)),
+            serial: Some(format!("SN{at}")),
+        },
         image: Some(image.name.clone()),
         loader: None,
         params: Default::default(),
@@ -63,10 +67,18 @@ fn bench(criterion: &mut Criterion) {
             }
         };
         criterion.bench_function(&format!("decide/{hosts} hosts"), |bencher| {
-            bencher.iter_batched(&mut next, |facts| decide(&catalog, black_box(&facts), &BootState::default()), criterion::BatchSize::SmallInput);
+            bencher.iter_batched(
+                &mut next,
+                |facts| decide(&catalog, black_box(&facts), &BootState::default()),
+                criterion::BatchSize::SmallInput,
+            );
         });
         criterion.bench_function(&format!("explain/{hosts} hosts"), |bencher| {
-            bencher.iter_batched(&mut next, |facts| decide(&catalog, black_box(&facts), &BootState::default()).trace.to_string(), criterion::BatchSize::SmallInput);
+            bencher.iter_batched(
+                &mut next,
+                |facts| decide(&catalog, black_box(&facts), &BootState::default()).trace.to_string(),
+                criterion::BatchSize::SmallInput,
+            );
         });
     }
 }

@@ -77,14 +77,18 @@ impl fmt::Display for CatalogFault {
         match self {
             CatalogFault::DuplicateHost(name) => write!(f, "host `{name}` is defined twice"),
             CatalogFault::DuplicateImage(name) => write!(f, "image `{name}` is defined twice"),
-            CatalogFault::DuplicateMac(mac, one, other) => write!(f, "hosts `{one}` and `{other}` both claim MAC {mac}"),
+            CatalogFault::DuplicateMac(mac, one, other) => {
+                write!(f, "hosts `{one}` and `{other}` both claim MAC {mac}")
+            }
             CatalogFault::DuplicateGuid(guid, one, other) => {
                 write!(f, "hosts `{one}` and `{other}` both claim GUID {guid} (byte orders count as one)")
             }
             CatalogFault::DuplicateSerial(serial, one, other) => {
                 write!(f, "hosts `{one}` and `{other}` both claim serial `{serial}`")
             }
-            CatalogFault::EmptyMatch(name) => write!(f, "host `{name}` has no mac, uuid or serial to match by"),
+            CatalogFault::EmptyMatch(name) => {
+                write!(f, "host `{name}` has no mac, uuid or serial to match by")
+            }
             CatalogFault::NobodysGuid(name, guid) => {
                 write!(f, "host `{name}` is matched by GUID {guid}, a factory value that many machines carry")
             }
@@ -110,10 +114,16 @@ impl fmt::Display for CatalogWarning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             CatalogWarning::ImageMissing { host: Some(host), image } => {
-                write!(f, "host `{host}` names image `{image}`, which is not there; it is left alone until it is imported")
+                write!(
+                    f,
+                    "host `{host}` names image `{image}`, which is not there; it is left alone until it is imported"
+                )
             }
             CatalogWarning::ImageMissing { host: None, image } => {
-                write!(f, "the default image `{image}` is not there; machines without a pin are left alone until it is imported")
+                write!(
+                    f,
+                    "the default image `{image}` is not there; machines without a pin are left alone until it is imported"
+                )
             }
         }
     }

@@ -140,7 +140,12 @@ pub fn decide(catalog: &Catalog, facts: &Facts, state: &BootState) -> Verdict {
     verdict(catalog, host, decision, trace)
 }
 
-fn verdict(catalog: &Catalog, host: Option<Arc<Host>>, decision: Decision, mut trace: Vec<TraceLine>) -> Verdict {
+fn verdict(
+    catalog: &Catalog,
+    host: Option<Arc<Host>>,
+    decision: Decision,
+    mut trace: Vec<TraceLine>,
+) -> Verdict {
     if let Decision::LeaveAlone(reason) = decision {
         trace.push(TraceLine::LeftAlone(reason));
     }
@@ -166,7 +171,8 @@ fn identify(
             Ok(host)
         }
         Identity::Conflict(claims) => {
-            let claims = claims.into_iter().filter_map(|(at, term)| Some((catalog.hosts.get(at)?.clone(), term)));
+            let claims =
+                claims.into_iter().filter_map(|(at, term)| Some((catalog.hosts.get(at)?.clone(), term)));
             trace.push(TraceLine::Conflict(claims.collect()));
             Err(LeaveAloneReason::IdentityConflict)
         }
@@ -251,7 +257,9 @@ fn choose_step(
             trace.push(TraceLine::Config);
             Decision::Boot(BootPlan { target, step: Step::Config })
         }
-        Stage::Ipxe if wants_pxelinux && facts.firmware == Some(Firmware::Bios) && target != Target::LocalDisk => {
+        Stage::Ipxe
+            if wants_pxelinux && facts.firmware == Some(Firmware::Bios) && target != Target::LocalDisk =>
+        {
             let file: Arc<str> = PXELINUX_FILE.into();
             trace.push(TraceLine::Loader {
                 firmware: Firmware::Bios,

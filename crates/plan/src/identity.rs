@@ -99,8 +99,10 @@ impl IdentityIndex {
     pub(crate) fn identify(&self, facts: &Facts) -> Identity {
         let guid = facts.own_guid().and_then(|guid| Some((self.by_guid(guid)?, Evidence::Guid(guid))));
         let mac = facts.mac.and_then(|mac| Some((self.by_mac(mac)?, Evidence::Mac(mac))));
-        let serial =
-            facts.serial.as_ref().and_then(|serial| Some((self.by_serial(serial)?, Evidence::Serial(serial.clone()))));
+        let serial = facts
+            .serial
+            .as_ref()
+            .and_then(|serial| Some((self.by_serial(serial)?, Evidence::Serial(serial.clone()))));
         let matches: Vec<(usize, Evidence)> = [guid, mac, serial].into_iter().flatten().collect();
         match matches.first() {
             None => Identity::Unknown,

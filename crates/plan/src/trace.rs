@@ -70,7 +70,10 @@ impl TraceLine {
     pub fn step(&self) -> &'static str {
         match self {
             TraceLine::NotABootClient => "stage",
-            TraceLine::GuidIsNobodys(_) | TraceLine::Known(..) | TraceLine::Unknown | TraceLine::Conflict(_) => "identity",
+            TraceLine::GuidIsNobodys(_)
+            | TraceLine::Known(..)
+            | TraceLine::Unknown
+            | TraceLine::Conflict(_) => "identity",
             TraceLine::LoopStopped { .. } => "loop guard",
             TraceLine::HostPin(_) | TraceLine::NoHostPin => "host pin",
             TraceLine::DefaultImage(_) | TraceLine::NoDefaultImage => "default image",
@@ -89,7 +92,9 @@ impl fmt::Display for TraceLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             TraceLine::NotABootClient => f.write_str("no PXEClient, HTTPClient or iPXE mark: no boot data"),
-            TraceLine::GuidIsNobodys(guid) => write!(f, "uuid {guid} is a factory value shared by many machines, not used"),
+            TraceLine::GuidIsNobodys(guid) => {
+                write!(f, "uuid {guid} is a factory value shared by many machines, not used")
+            }
             TraceLine::Known(host, evidence) => {
                 write!(f, "host `{}` by ", host.name)?;
                 for (at, term) in evidence.iter().enumerate() {
@@ -109,21 +114,32 @@ impl fmt::Display for TraceLine {
                 f.write_str(" correct one of the records")
             }
             TraceLine::LoopStopped { fetches, limit } => {
-                write!(f, "loader fetched {fetches} times in 10 minutes, limit {limit}: sent to its local disk")
+                write!(
+                    f,
+                    "loader fetched {fetches} times in 10 minutes, limit {limit}: sent to its local disk"
+                )
             }
             TraceLine::HostPin(image) => write!(f, "image `{image}`"),
             TraceLine::NoHostPin => f.write_str("none"),
             TraceLine::DefaultImage(image) => write!(f, "image `{image}`"),
             TraceLine::NoDefaultImage => f.write_str("none"),
             TraceLine::Policy(policy) => f.write_str(policy.as_str()),
-            TraceLine::ImageMissing(image) => write!(f, "`{image}` is not there; reveille image list shows what is"),
-            TraceLine::NotArmed(image) => write!(f, "no: `{image}` may erase a disk and the host is not armed"),
+            TraceLine::ImageMissing(image) => {
+                write!(f, "`{image}` is not there; reveille image list shows what is")
+            }
+            TraceLine::NotArmed(image) => {
+                write!(f, "no: `{image}` may erase a disk and the host is not armed")
+            }
             TraceLine::FirmwareUnfit(image, firmware) => {
                 let known: Vec<_> = image.firmware.iter().map(|firmware| firmware.as_str()).collect();
                 write!(f, "`{}` does not boot on {firmware}, only on {}", image.name, known.join(", "))
             }
-            TraceLine::FirmwareUnknown => f.write_str("unknown: no usable option 93 and none in the vendor class"),
-            TraceLine::NoLoader(firmware) => write!(f, "none for {firmware}; reveille doctor names the package"),
+            TraceLine::FirmwareUnknown => {
+                f.write_str("unknown: no usable option 93 and none in the vendor class")
+            }
+            TraceLine::NoLoader(firmware) => {
+                write!(f, "none for {firmware}; reveille doctor names the package")
+            }
             TraceLine::Loader { firmware, file, asked: Some(kind) } => {
                 write!(f, "{firmware} → {file} (host asks for {})", kind.as_str())
             }

@@ -223,7 +223,10 @@ impl Event {
     /// An event at its usual level, about nobody yet.
     pub fn new(name: EventName) -> Event {
         let level = match name {
-            EventName::DhcpIgnored | EventName::DhcpRefused | EventName::TftpSizeProbe | EventName::TftpStart => Level::Debug,
+            EventName::DhcpIgnored
+            | EventName::DhcpRefused
+            | EventName::TftpSizeProbe
+            | EventName::TftpStart => Level::Debug,
             EventName::DhcpNak
             | EventName::DhcpDeclined
             | EventName::DhcpOfferIgnored
@@ -243,7 +246,18 @@ impl Event {
             EventName::DhcpCommitFailed => Level::Error,
             _ => Level::Info,
         };
-        Event { name, level, mac: None, guid: None, host: None, boot: None, interface: None, stage: None, reason: None, fields: Vec::new() }
+        Event {
+            name,
+            level,
+            mac: None,
+            guid: None,
+            host: None,
+            boot: None,
+            interface: None,
+            stage: None,
+            reason: None,
+            fields: Vec::new(),
+        }
     }
 
     /// Says whose it is.

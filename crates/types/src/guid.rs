@@ -55,7 +55,9 @@ impl MachineGuid {
         let constant = |byte: u8| self.0.iter().all(|&own| own == byte);
         constant(0)
             || constant(0xff)
-            || NOBODYS.iter().any(|text| text.parse().is_ok_and(|known| self == known || self.swapped() == known))
+            || NOBODYS
+                .iter()
+                .any(|text| text.parse().is_ok_and(|known| self == known || self.swapped() == known))
     }
 
     /// Reads text in the order of the wire bytes: the form [`wire_text`](Self::wire_text) writes.
@@ -64,7 +66,8 @@ impl MachineGuid {
     /// When the text has not exactly 32 hex digits, with dashes at their places or none.
     pub fn parse_wire_text(text: &str) -> Result<MachineGuid, GuidParseError> {
         let body = text.strip_prefix('{').and_then(|inner| inner.strip_suffix('}')).unwrap_or(text);
-        let dashes: Vec<usize> = body.bytes().enumerate().filter(|(_, byte)| *byte == b'-').map(|(at, _)| at).collect();
+        let dashes: Vec<usize> =
+            body.bytes().enumerate().filter(|(_, byte)| *byte == b'-').map(|(at, _)| at).collect();
         if !dashes.is_empty() && dashes != [8, 13, 18, 23] {
             return Err(GuidParseError);
         }

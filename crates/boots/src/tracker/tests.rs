@@ -17,6 +17,7 @@ struct World {
 }
 
 impl World {
+    #[expect(clippy::disallowed_methods, reason = "an Instant can be made in no other way; only differences count")]
     fn new() -> World {
         World { tracker: Tracker::default(), now: Instant::now(), ids: 0 }
     }
@@ -55,7 +56,10 @@ fn a_whole_boot_is_one_attempt() {
         assert_eq!(world.see(&event).as_deref(), Some("boot-1"), "{:?}", event.name);
     }
     let attempt = world.tracker.attempt(MAC).unwrap();
-    assert_eq!((attempt.stage, attempt.bytes, attempt.image.as_deref()), (BootStage::Up, 150, Some("debian")));
+    assert_eq!(
+        (attempt.stage, attempt.bytes, attempt.image.as_deref()),
+        (BootStage::Up, 150, Some("debian"))
+    );
 }
 
 #[test]

@@ -119,7 +119,8 @@ fn a_guid_that_is_nobodys_identifies_nobody() {
 
 #[test]
 fn identities_of_two_hosts_are_a_conflict_and_nothing_is_booted() {
-    let catalog = catalog(|parts| parts.hosts.push(host("web02", Some("52:54:00:00:00:02"), None, Some("rescue"))));
+    let catalog =
+        catalog(|parts| parts.hosts.push(host("web02", Some("52:54:00:00:00:02"), None, Some("rescue"))));
     let mixed = Facts {
         guid: Some(GUID.parse().unwrap()),
         ..facts(Stage::Ipxe, Firmware::Bios, "52:54:00:00:00:02")
@@ -143,8 +144,14 @@ fn host_pin_comes_before_the_default_image_and_both_before_the_policy() {
 fn unknown_machines_get_what_the_policy_says() {
     let stranger = |stage| facts(stage, Firmware::Bios, "52:54:00:99:99:99");
     let policy = |policy| catalog(|parts| parts.unknown = policy);
-    assert_eq!(asked(&policy(UnknownPolicy::Ignore), &stranger(Stage::Rom)), Err(LeaveAloneReason::UnknownIgnored));
-    assert_eq!(asked(&policy(UnknownPolicy::LocalDisk), &stranger(Stage::Rom)), Err(LeaveAloneReason::LocalDisk));
+    assert_eq!(
+        asked(&policy(UnknownPolicy::Ignore), &stranger(Stage::Rom)),
+        Err(LeaveAloneReason::UnknownIgnored)
+    );
+    assert_eq!(
+        asked(&policy(UnknownPolicy::LocalDisk), &stranger(Stage::Rom)),
+        Err(LeaveAloneReason::LocalDisk)
+    );
     assert_eq!(
         asked(&policy(UnknownPolicy::LocalDisk), &stranger(Stage::Ipxe)),
         Ok(BootPlan { target: Target::LocalDisk, step: Step::Script })
@@ -234,13 +241,21 @@ fn a_host_may_ask_for_pxelinux_where_it_runs() {
 fn any_facts() -> impl Strategy<Value = Facts> {
     let stage = prop::sample::select(vec![Stage::Os, Stage::Rom, Stage::HttpRom, Stage::Ipxe, Stage::Loader]);
     let firmware = prop::option::of(prop::sample::select(Firmware::ALL.to_vec()));
-    let mac = prop::option::of(prop_oneof![Just(MAC.parse::<MacAddr>().unwrap()), any::<[u8; 6]>().prop_map(MacAddr)]);
+    let mac = prop::option::of(prop_oneof![
+        Just(MAC.parse::<MacAddr>().unwrap()),
+        any::<[u8; 6]>().prop_map(MacAddr)
+    ]);
     let guid = prop::option::of(prop_oneof![
         Just(GUID.parse::<MachineGuid>().unwrap()),
         any::<[u8; 16]>().prop_map(MachineGuid)
     ]);
-    (stage, firmware, mac, guid)
-        .prop_map(|(stage, firmware, mac, guid)| Facts { stage, firmware, mac, guid, ..Facts::default() })
+    (stage, firmware, mac, guid).prop_map(|(stage, firmware, mac, guid)| Facts {
+        stage,
+        firmware,
+        mac,
+        guid,
+        ..Facts::default()
+    })
 }
 
 proptest! {

@@ -4,7 +4,9 @@ use proptest::prelude::*;
 #[test]
 fn option_97_of_qemu_reads_as_the_uuid_given_to_it() {
     // `-uuid 11223344-5566-7788-99aa-bbccddeeff00` travels as 44 33 22 11 66 55 88 77 99 aa … (lab.md §3).
-    let wire = MachineGuid([0x44, 0x33, 0x22, 0x11, 0x66, 0x55, 0x88, 0x77, 0x99, 0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff, 0]);
+    let wire = MachineGuid([
+        0x44, 0x33, 0x22, 0x11, 0x66, 0x55, 0x88, 0x77, 0x99, 0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff, 0,
+    ]);
     assert_eq!(wire.smbios_text(), "11223344-5566-7788-99aa-bbccddeeff00");
     assert_eq!(wire.wire_text(), "44332211-6655-8877-99aa-bbccddeeff00");
     assert_eq!("11223344-5566-7788-99AA-BBCCDDEEFF00".parse(), Ok(wire));
@@ -15,7 +17,10 @@ fn option_97_of_qemu_reads_as_the_uuid_given_to_it() {
 
 #[test]
 fn factory_values_are_nobodys_in_both_orders() {
-    for text in NOBODYS.iter().chain(&["00000000-0000-0000-0000-000000000000", "ffffffff-ffff-ffff-ffff-ffffffffffff"]) {
+    for text in NOBODYS
+        .iter()
+        .chain(&["00000000-0000-0000-0000-000000000000", "ffffffff-ffff-ffff-ffff-ffffffffffff"])
+    {
         let guid: MachineGuid = text.parse().unwrap();
         assert!(guid.is_nobodys() && guid.swapped().is_nobodys(), "{text}");
     }
@@ -24,7 +29,12 @@ fn factory_values_are_nobodys_in_both_orders() {
 
 #[test]
 fn misplaced_dashes_are_refused() {
-    for text in ["", "1122334-45566-7788-99aa-bbccddeeff00", "11223344-5566-7788-99aa-bbccddeeff0", "11223344-5566-7788-99aa-bbccddeeff0g"] {
+    for text in [
+        "",
+        "1122334-45566-7788-99aa-bbccddeeff00",
+        "11223344-5566-7788-99aa-bbccddeeff0",
+        "11223344-5566-7788-99aa-bbccddeeff0g",
+    ] {
         assert_eq!(text.parse::<MachineGuid>(), Err(GuidParseError), "{text}");
     }
 }

@@ -11,7 +11,14 @@ fn four_spellings_are_one_address() {
 
 #[test]
 fn wrong_shapes_are_refused() {
-    for text in ["", "52:54:00:12:34", "52:54-00:12:34:56", "5254:0012:3456", "52:54:00:12:34:5g", "5:254:00:12:34:56"] {
+    for text in [
+        "",
+        "52:54:00:12:34",
+        "52:54-00:12:34:56",
+        "5254:0012:3456",
+        "52:54:00:12:34:5g",
+        "5:254:00:12:34:56",
+    ] {
         assert_eq!(text.parse::<MacAddr>(), Err(MacParseError), "{text}");
     }
 }

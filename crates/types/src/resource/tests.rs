@@ -15,7 +15,8 @@ fn host_takes_one_mac_or_several_and_writes_the_shorter_form() {
     let one = r#"{"name":"web01","match":{"mac":"52:54:00:12:34:56"}}"#;
     let host: Host = serde_json::from_str(one).unwrap();
     assert_eq!(serde_json::to_string(&host).unwrap(), one);
-    let two = r#"{"name":"web01","match":{"mac":["52:54:00:12:34:56","52:54:00:12:34:57"]},"image":"debian"}"#;
+    let two =
+        r#"{"name":"web01","match":{"mac":["52:54:00:12:34:56","52:54:00:12:34:57"]},"image":"debian"}"#;
     let host: Host = serde_json::from_str(two).unwrap();
     assert_eq!(host.identity.mac.0.len(), 2);
     assert_eq!(serde_json::to_string(&host).unwrap(), two);
