@@ -1,7 +1,9 @@
 //! How long one decision takes with the host count of a large site.
+#![expect(clippy::unwrap_used, reason = "a bench on values made here")]
+#![allow(missing_docs, reason = "criterion makes public items")]
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use plan::{BootState, Catalog, CatalogParts, decide};
+use reveille_plan::{BootState, Catalog, CatalogParts, decide};
 use std::hint::black_box;
 use types::resource::{Host, HostMatch, Image, ImageKind, OneOrMany};
 use types::subnet::LoaderChoice;
