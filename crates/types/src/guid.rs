@@ -23,13 +23,16 @@ impl fmt::Display for GuidParseError {
 
 impl std::error::Error for GuidParseError {}
 
-/// GUIDs seen on many machines at once, in SMBIOS text: firmware left at its factory value.
-/// Sources: `reference` peers list (fogproject#198, metal-hammer#52) and boards seen in the field.
-const NOBODYS: [&str; 4] = [
-    "03000200-0400-0500-0006-000700080009",
-    "00020003-0004-0005-0006-000700080009",
-    "12345678-1234-5678-90ab-cddeefaabbcc",
-    "fefefefe-fefe-fefe-fefe-fefefefefefe",
+/// GUIDs seen on many machines at once, as the bytes of their SMBIOS text: firmware left at its factory value.
+/// Sources: fogproject#198, metal-hammer#52, and boards seen in the field.
+const NOBODYS: [[u8; 16]; 4] = [
+    // 03000200-0400-0500-0006-000700080009
+    [0x03, 0, 0x02, 0, 0x04, 0, 0x05, 0, 0, 0x06, 0, 0x07, 0, 0x08, 0, 0x09],
+    // 00020003-0004-0005-0006-000700080009: the same, read in the other byte order
+    [0, 0x02, 0, 0x03, 0, 0x04, 0, 0x05, 0, 0x06, 0, 0x07, 0, 0x08, 0, 0x09],
+    // 12345678-1234-5678-90ab-cddeefaabbcc
+    [0x12, 0x34, 0x56, 0x78, 0x12, 0x34, 0x56, 0x78, 0x90, 0xab, 0xcd, 0xde, 0xef, 0xaa, 0xbb, 0xcc],
+    [0xfe; 16],
 ];
 
 impl MachineGuid {
@@ -52,12 +55,10 @@ impl MachineGuid {
 
     /// True for all zeros, all ones and known factory values, in either byte order: such a GUID identifies no machine.
     pub fn is_nobodys(self) -> bool {
-        let constant = |byte: u8| self.0.iter().all(|&own| own == byte);
-        constant(0)
-            || constant(0xff)
-            || NOBODYS
-                .iter()
-                .any(|text| text.parse().is_ok_and(|known| self == known || self.swapped() == known))
+        self.0 == [0; 16]
+            || self.0 == [0xff; 16]
+            || NOBODYS.contains(&self.0)
+            || NOBODYS.contains(&self.swapped().0)
     }
 
     /// Reads text in the order of the wire bytes: the form [`wire_text`](Self::wire_text) writes.
