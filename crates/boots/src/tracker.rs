@@ -263,6 +263,8 @@ fn stage_of(event: &Event) -> Option<BootStage> {
         EventName::LoaderFetched => Some(BootStage::Loader),
         EventName::HttpScript | EventName::BootStarted => Some(BootStage::Script),
         EventName::TftpDone if matches!(role, "script" | "config") => Some(BootStage::Script),
+        // A reason means that the transfer was broken off; a lost last ACK is none.
+        EventName::HttpFile if event.reason.is_some() => None,
         EventName::HttpFile | EventName::TftpDone if matches!(role, "kernel" | "initrd") => {
             Some(BootStage::Kernel)
         }

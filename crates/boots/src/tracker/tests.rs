@@ -17,7 +17,10 @@ struct World {
 }
 
 impl World {
-    #[expect(clippy::disallowed_methods, reason = "an Instant can be made in no other way; only differences count")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "an Instant can be made in no other way; only differences count"
+    )]
     fn new() -> World {
         World { tracker: Tracker::default(), now: Instant::now(), ids: 0 }
     }
@@ -60,6 +63,14 @@ fn a_whole_boot_is_one_attempt() {
         (attempt.stage, attempt.bytes, attempt.image.as_deref()),
         (BootStage::Up, 150, Some("debian"))
     );
+}
+
+#[test]
+fn a_kernel_broken_off_is_no_kernel() {
+    let mut world = World::new();
+    world.see(&event(EventName::DhcpDiscover, Stage::Ipxe));
+    world.see(&event(EventName::HttpFile, Stage::Ipxe).with("role", "kernel").because("client_closed"));
+    assert_eq!(world.stage(), Some(BootStage::Asking));
 }
 
 #[test]

@@ -3,8 +3,11 @@
 use super::Name;
 use crate::{MacAddr, MachineGuid};
 use schemars::JsonSchema;
+use serde::de::{IntoDeserializer, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::fmt;
+use std::marker::PhantomData;
 
 /// A machine the operator has recorded: who it is and what it boots.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
@@ -98,17 +101,45 @@ impl<T: Serialize> Serialize for OneOrMany<T> {
 }
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for OneOrMany<T> {
+    /// Asks for no form and takes what comes, so that a fault is told by `T` and not by the choice between two forms.
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Form<T> {
-            One(T),
-            Many(Vec<T>),
+        deserializer.deserialize_any(OneOrManyVisitor(PhantomData))
+    }
+}
+
+struct OneOrManyVisitor<T>(PhantomData<T>);
+
+/// A single value of any scalar form, read as `T` reads it.
+macro_rules! visit_one {
+    ($($visit:ident($form:ty)),*) => {
+        $(fn $visit<E: serde::de::Error>(self, value: $form) -> Result<Self::Value, E> {
+            T::deserialize(value.into_deserializer()).map(|one| OneOrMany(vec![one]))
+        })*
+    };
+}
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for OneOrManyVisitor<T> {
+    type Value = OneOrMany<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("one value or a list")
+    }
+
+    visit_one!(
+        visit_str(&str),
+        visit_string(String),
+        visit_bool(bool),
+        visit_u64(u64),
+        visit_i64(i64),
+        visit_f64(f64)
+    );
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+        let mut many = Vec::new();
+        while let Some(next) = list.next_element()? {
+            many.push(next);
         }
-        Ok(OneOrMany(match Form::deserialize(deserializer)? {
-            Form::One(one) => vec![one],
-            Form::Many(many) => many,
-        }))
+        Ok(OneOrMany(many))
     }
 }
 

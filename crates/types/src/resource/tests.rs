@@ -26,3 +26,11 @@ fn host_takes_one_mac_or_several_and_writes_the_shorter_form() {
 fn unknown_keys_are_refused() {
     assert!(serde_json::from_str::<Host>(r#"{"name":"a","match":{},"colour":"red"}"#).is_err());
 }
+
+#[test]
+fn a_fault_in_one_or_many_is_told_by_the_value() {
+    for text in [r#"{"name":"a","match":{"mac":"52:54"}}"#, r#"{"name":"a","match":{"mac":["52:54"]}}"#] {
+        let message = serde_json::from_str::<Host>(text).unwrap_err().to_string();
+        assert!(message.contains("six hex pairs"), "{message}");
+    }
+}
