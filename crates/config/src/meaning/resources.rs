@@ -1,0 +1,176 @@
+//! Hosts and images: names, identities, references.
+
+use super::{Elsewhere, View};
+use crate::fault::{Code, Draft};
+use crate::file::File;
+use crate::suggest::{listed, nearest};
+use crate::tree::Step;
+use std::collections::{BTreeMap, BTreeSet};
+use types::resource::{Host, Image, ImageKind, Name};
+
+pub(super) fn check(file: &File, elsewhere: &Elsewhere<'_>, view: &mut View<'_>) {
+    let resources = &file.resources;
+    let images = &resources.images;
+    let image_names = images.iter().map(|image| &image.name);
+    doubled("images", image_names, view);
+    doubled("hosts", resources.hosts.iter().map(|host| &host.name), view);
+    for (index, image) in images.iter().enumerate() {
+        image_is_complete(image, index, view);
+    }
+    let mut known: BTreeSet<&str> = images.iter().map(|image| image.name.as_str()).collect();
+    known.extend(elsewhere.images.iter().map(Name::as_str));
+    let mut owners = Owners::default();
+    for (index, host) in resources.hosts.iter().enumerate() {
+        identity(host, index, &mut owners, view);
+        if let Some(name) = &host.image {
+            let steps = item("hosts", index, "image");
+            refers(name, &format!("host `{}`", host.name), &steps, &known, elsewhere, view);
+        }
+    }
+    if let Some(name) = &file.boot.default_image {
+        let steps = [Step::Key("boot"), Step::Key("default_image")];
+        refers(name, "boot.default_image", &steps, &known, elsewhere, view);
+        if images.iter().any(|image| image.name == *name && image.destructive) {
+            let draft = Draft::new(
+                Code::DestructiveDefault,
+                view.spot(&steps),
+                format!("default image `{name}` is destructive"),
+            )
+            .cause("every machine without an image of its own would be sent to it")
+            .fix("name it in the hosts it is for");
+            view.add(draft);
+        }
+    }
+}
+
+fn item<'a>(list: &'a str, index: usize, key: &'a str) -> [Step<'a>; 4] {
+    [Step::Key("resources"), Step::Key(list), Step::Index(index), Step::Key(key)]
+}
+
+fn doubled<'a>(list: &str, names: impl Iterator<Item = &'a Name>, view: &mut View<'_>) {
+    let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
+    for (index, name) in names.enumerate() {
+        match seen.get(name.as_str()) {
+            None => {
+                seen.insert(name.as_str(), index);
+            }
+            Some(first) => {
+                let first = view.spot(&item(list, *first, "name"));
+                let kind = list.trim_end_matches('s');
+                let spot = view.spot(&item(list, index, "name"));
+                view.add(
+                    Draft::new(Code::DuplicateName, spot, format!("{kind} `{name}` is defined twice"))
+                        .first_at(first),
+                );
+            }
+        }
+    }
+}
+
+fn refers(
+    name: &Name,
+    who: &str,
+    steps: &[Step<'_>],
+    known: &BTreeSet<&str>,
+    elsewhere: &Elsewhere<'_>,
+    view: &mut View<'_>,
+) {
+    if known.contains(name.as_str()) || elsewhere.ghosts.contains(name.as_str()) {
+        return;
+    }
+    let spot = view.spot(steps);
+    view.faults.add_error(|| {
+        let near =
+            nearest(name.as_str(), known.iter().copied()).map(|near| format!("did you mean `{near}`?"));
+        let message = format!("{who} names image `{name}`, which is not defined");
+        Draft::new(Code::UnknownImage, spot, message)
+            .hint_maybe(near)
+            .fix(format!("defined images are {}", listed(known.iter().copied())))
+    });
+}
+
+fn image_is_complete(image: &Image, index: usize, view: &mut View<'_>) {
+    let steps = [Step::Key("resources"), Step::Key("images"), Step::Index(index)];
+    if view.spoiled(&steps) {
+        return;
+    }
+    let spot = view.spot(&item("images", index, "name"));
+    let kind = image.kind.as_str();
+    // A source from the catalogue or a folder brings its own recipe.
+    let bare = image.source.is_none();
+    let mut lacks = |key: &str| {
+        let message = format!("image `{}` is of kind {kind} and lacks `{key}`", image.name);
+        view.add(
+            Draft::new(Code::IncompleteImage, spot, message)
+                .fix("name the file, or give a source that has it"),
+        );
+    };
+    let idle: Vec<(&str, bool)> = match image.kind {
+        ImageKind::Linux => {
+            if bare && image.kernel.is_none() {
+                lacks("kernel");
+            }
+            vec![("script", image.script.is_some())]
+        }
+        ImageKind::IpxeScript => {
+            if bare && image.script.is_none() {
+                lacks("script");
+            }
+            vec![
+                ("kernel", image.kernel.is_some()),
+                ("initrd", !image.initrd.is_empty()),
+                ("cmdline", !image.cmdline.is_empty()),
+            ]
+        }
+    };
+    for (key, _) in idle.into_iter().filter(|(_, given)| *given) {
+        let message = format!("`{key}` has no effect: image `{}` is of kind {kind}", image.name);
+        view.add(Draft::new(Code::NoEffect, view.key_spot(&steps, key), message));
+    }
+}
+
+/// Which host claimed a MAC, GUID or serial first.
+#[derive(Default)]
+struct Owners {
+    seen: BTreeMap<String, usize>,
+}
+
+fn identity(host: &Host, index: usize, owners: &mut Owners, view: &mut View<'_>) {
+    let steps = item("hosts", index, "match");
+    let terms = &host.identity;
+    if terms.is_empty() {
+        if !view.spoiled(&steps) {
+            let message = format!("host `{}` has no mac, uuid or serial to be recognised by", host.name);
+            view.add(Draft::new(Code::NoIdentity, view.spot(&steps), message));
+        }
+        return;
+    }
+    for mac in terms.mac.0.iter().filter(|mac| !mac.is_unicast()) {
+        let message = format!("{mac} is a group address, no machine's own");
+        let spot = view.spot(&[steps.as_slice(), &[Step::Key("mac")]].concat());
+        view.add(Draft::new(Code::NobodysIdentity, spot, message));
+    }
+    if let Some(uuid) = terms.uuid.filter(|uuid| uuid.is_nobodys()) {
+        let message = format!("{uuid} is a factory value that many machines have");
+        let spot = view.spot(&[steps.as_slice(), &[Step::Key("uuid")]].concat());
+        let draft =
+            Draft::new(Code::NobodysIdentity, spot, message).fix("recognise the host by mac or serial");
+        view.add(draft);
+    }
+    let mut claims: Vec<(String, &str)> = terms.mac.0.iter().map(|mac| (mac.to_string(), "mac")).collect();
+    if let Some(uuid) = terms.uuid {
+        // Both byte orders name the same machine.
+        claims.push((uuid.min(uuid.swapped()).to_string(), "uuid"));
+    }
+    claims.extend(terms.serial.iter().map(|serial| (serial.to_lowercase(), "serial")));
+    for (claim, key) in claims {
+        let first = *owners.seen.entry(format!("{key} {claim}")).or_insert(index);
+        if first == index {
+            continue;
+        }
+        let spot = view.spot(&[steps.as_slice(), &[Step::Key(key)]].concat());
+        let first = view.spot(&item("hosts", first, "name"));
+        let message = format!("host `{}` claims {key} {claim}, which another host has", host.name);
+        view.add(Draft::new(Code::DuplicateIdentity, spot, message).first_at(first));
+    }
+}
