@@ -1,0 +1,108 @@
+//! The few file operations that durability rests on, behind one trait so that tests can make each of them fail.
+//!
+//! Names are `/`-separated and relative to the store's folder. Nothing here retries and nothing decides.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::path::PathBuf;
+
+/// A folder with files whose durability is explicit: bytes after `sync`, names after `sync_dir`.
+pub(crate) trait Disk: Send + Sync {
+    /// Makes a folder, and is content when it is there already.
+    fn create_dir(&self, dir: &str) -> io::Result<()>;
+    /// Names of the files in a folder, sorted.
+    fn list(&self, dir: &str) -> io::Result<Vec<String>>;
+    /// All bytes of a file.
+    fn read(&self, name: &str) -> io::Result<Vec<u8>>;
+    /// Opens a file for writing; with `fresh` it is made, or emptied when it exists.
+    fn open(&self, name: &str, fresh: bool) -> io::Result<Box<dyn DiskFile>>;
+    /// Replaces `to` by `from` in one step.
+    fn rename(&self, from: &str, to: &str) -> io::Result<()>;
+    /// Removes a file.
+    fn remove(&self, name: &str) -> io::Result<()>;
+    /// Makes the names of a folder durable.
+    fn sync_dir(&self, dir: &str) -> io::Result<()>;
+}
+
+/// One file open for writing.
+pub(crate) trait DiskFile: Send {
+    /// Writes all of `bytes` at `offset`.
+    fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()>;
+    /// Cuts the file to `len`.
+    fn set_len(&mut self, len: u64) -> io::Result<()>;
+    /// Makes bytes and length durable (`fdatasync`).
+    fn sync(&mut self) -> io::Result<()>;
+}
+
+/// A folder of the real file system. Files are readable by their owner only.
+pub(crate) struct RealDisk {
+    root: PathBuf,
+}
+
+impl RealDisk {
+    /// The folder at `root`.
+    pub(crate) fn new(root: PathBuf) -> RealDisk {
+        RealDisk { root }
+    }
+}
+
+impl Disk for RealDisk {
+    fn create_dir(&self, dir: &str) -> io::Result<()> {
+        DirBuilder::new().recursive(true).mode(0o700).create(self.root.join(dir))
+    }
+
+    fn list(&self, dir: &str) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in std::fs::read_dir(self.root.join(dir))? {
+            let entry = entry?;
+            // A name that is no text is not ours.
+            if let (true, Ok(name)) = (entry.file_type()?.is_file(), entry.file_name().into_string()) {
+                names.push(name);
+            }
+        }
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    fn read(&self, name: &str) -> io::Result<Vec<u8>> {
+        std::fs::read(self.root.join(name))
+    }
+
+    fn open(&self, name: &str, fresh: bool) -> io::Result<Box<dyn DiskFile>> {
+        let mut options = OpenOptions::new();
+        options.write(true).create(fresh).truncate(fresh).mode(0o600);
+        Ok(Box::new(RealFile(options.open(self.root.join(name))?)))
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        std::fs::rename(self.root.join(from), self.root.join(to))
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        std::fs::remove_file(self.root.join(name))
+    }
+
+    fn sync_dir(&self, dir: &str) -> io::Result<()> {
+        File::open(self.root.join(dir))?.sync_all()
+    }
+}
+
+struct RealFile(File);
+
+impl DiskFile for RealFile {
+    fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.0.write_all_at(bytes, offset)
+    }
+
+    fn set_len(&mut self, len: u64) -> io::Result<()> {
+        self.0.set_len(len)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.0.sync_data()
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod memory;

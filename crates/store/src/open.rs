@@ -1,0 +1,264 @@
+//! Start: lock, read what is true, bring the index up to it, go on writing.
+
+use crate::checkpoint;
+use crate::commit;
+use crate::disk::Disk;
+use crate::error::StoreError;
+use crate::index::{Fault, Home, Index};
+use crate::journal::{self, Journal};
+use crate::model::Revision;
+use crate::report::{Finding, IndexStart, OpenReport};
+use crate::shared::rebuild;
+use crate::truth::{self, History, Position, State};
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Takes the store for this process. Nothing is written before it is held.
+pub(crate) fn lock(root: &Path) -> Result<File, StoreError> {
+    let path = root.join("lock");
+    let failed = |source| StoreError::io("open", &path, source);
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false).mode(0o600);
+    let mut file = options.open(&path).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut text = String::new();
+            let holder = file.read_to_string(&mut text).ok().and_then(|_| text.trim().parse().ok());
+            return Err(StoreError::Locked { path: root.to_owned(), holder });
+        }
+        Err(TryLockError::Error(source)) => return Err(failed(source)),
+    }
+    // Only there to be read by the next opener; a full disk must not keep us from starting.
+    let _ = file.set_len(0).and_then(|()| file.write_all(format!("{}\n", std::process::id()).as_bytes()));
+    Ok(file)
+}
+
+/// Everything a store needs to run.
+pub(crate) struct Opened {
+    pub(crate) index: Index,
+    pub(crate) journal: Journal,
+    pub(crate) checkpointed: u64,
+    pub(crate) read_only: Option<String>,
+    pub(crate) report: OpenReport,
+}
+
+/// Reads the store and repairs what can be repaired.
+pub(crate) fn open(
+    disk: &Arc<dyn Disk>,
+    home: &Home,
+    segment_bytes: u64,
+    accept_loss: bool,
+) -> Result<Opened, StoreError> {
+    let began = Instant::now();
+    for dir in [journal::DIR, checkpoint::DIR] {
+        disk.create_dir(dir).map_err(|source| StoreError::io("make folder", dir, source))?;
+    }
+    // What is in them would be gone with their names.
+    disk.sync_dir("").map_err(|source| StoreError::io("sync", "", source))?;
+    let mut findings = Vec::new();
+    // A leftover is only in the way of its own successor, which empties it.
+    if let Err(error) = checkpoint::remove_unfinished(disk.as_ref()) {
+        findings.push(Finding::CheckpointFailed { reason: error.to_string() });
+    }
+    let mut history = truth::read(disk.as_ref(), None)?;
+    findings.append(&mut history.journal.findings);
+    findings.extend(
+        history
+            .journal
+            .damages
+            .iter()
+            .map(|damage| Finding::DamagedSegment { file: damage.file.clone(), offset: damage.offset }),
+    );
+    // A checkpoint holds only what the journal held: a tail that ends before it has lost something since.
+    let reached = history.state.position.revision;
+    if let Some(tail) =
+        history.journal.tail.as_ref().filter(|tail| history.broken.is_none() && tail.revision() < reached)
+    {
+        let file = tail.name().to_owned();
+        findings.push(Finding::DamagedSegment { file: file.clone(), offset: tail.good() });
+        history.damaged_files.push(file);
+    }
+    let was_empty = history.state.position.revision == 0 && history.broken.is_none();
+    let found = Index::open(home);
+
+    let found = settle(&mut history, found, accept_loss, &mut findings)?;
+    let restored = findings
+        .iter()
+        .any(|finding| matches!(finding, Finding::RestoredFromIndex { .. } | Finding::LossAccepted { .. }));
+    let mut checkpointed = history.base.unwrap_or(0);
+    if restored || !history.damaged_files.is_empty() {
+        match renew(disk.as_ref(), &mut history, restored) {
+            Ok(mut moved) => {
+                checkpointed = history.state.position.revision;
+                findings.append(&mut moved);
+            }
+            Err(source) if restored => {
+                return Err(StoreError::io("write", checkpoint::DIR, source));
+            }
+            Err(error) => findings.push(Finding::CheckpointFailed { reason: error.to_string() }),
+        }
+    }
+
+    let position = history.state.position;
+    let records = history.state.records.len();
+    let (frames, segments) = (history.frames, history.journal.segments);
+    let tail = history.journal.tail.take();
+    let (index, start) = bring_up(home, history, found, was_empty, &mut findings);
+    let (journal, refused) = commit::resume(disk, tail, position, segment_bytes);
+    let read_only = refused.map(|finding| {
+        let reason = finding.to_string();
+        findings.push(finding);
+        reason
+    });
+    let report = OpenReport {
+        revision: Revision(position.revision),
+        records,
+        checkpoint: (checkpointed > 0).then_some(Revision(checkpointed)),
+        frames,
+        segments,
+        index: start,
+        findings,
+        took: began.elapsed(),
+    };
+    Ok(Opened { index, journal, checkpointed, read_only, report })
+}
+
+/// An index that was on disk.
+type Found = Result<Option<Index>, Fault>;
+
+/// Decides what is true when files and index disagree. The files are, unless they lost something the index still has.
+fn settle(
+    history: &mut History,
+    found: Result<Option<(Index, State)>, Fault>,
+    accept_loss: bool,
+    findings: &mut Vec<Finding>,
+) -> Result<Found, StoreError> {
+    let files = Revision(history.state.position.revision);
+    let (index, state) = match found {
+        Ok(Some((index, state))) => (index, state),
+        other => {
+            let Some(broken) = history.broken.take() else { return Ok(other.map(|_| None)) };
+            let error = broken.into_error();
+            if !accept_loss {
+                return Err(error);
+            }
+            lose(history, None, &error, findings);
+            return Ok(other.map(|_| None));
+        }
+    };
+    let ahead = index.position().revision > files.0;
+    if history.broken.is_none() && !ahead {
+        return Ok(Ok(Some(index)));
+    }
+    let carried = truth::carry_on(state, &history.journal);
+    let carried = carried.filter(|(state, _)| state.position.revision >= history.newest);
+    match (carried, history.broken.take()) {
+        (Some((state, frames)), broken) => {
+            let reason =
+                broken.map_or("its end is missing".to_owned(), |broken| broken.into_error().to_string());
+            let index_revision = Revision(index.position().revision);
+            findings.push(Finding::RestoredFromIndex { files, index: index_revision, reason });
+            history.start = index.position();
+            history.state = state;
+            history.frames = frames;
+            Ok(Ok(Some(index)))
+        }
+        // The files are whole, so the index is simply wrong.
+        (None, None) => Ok(Err(Fault::failed("it has batches the journal does not know"))),
+        (None, Some(broken)) => {
+            let error = broken.into_error();
+            if !accept_loss {
+                return Err(error);
+            }
+            let state = index.snapshot().ok();
+            lose(history, state, &error, findings);
+            Ok(Err(Fault::failed("it was used for what could be saved")))
+        }
+    }
+}
+
+/// Puts together what is left, for an operator who said so.
+fn lose(history: &mut History, index: Option<State>, error: &StoreError, findings: &mut Vec<Finding>) {
+    let files = std::mem::take(&mut history.state);
+    let base = match index {
+        Some(index) if index.position.revision > files.position.revision => index,
+        _ => files,
+    };
+    history.state = truth::salvage(base, &history.journal);
+    let revision = history.newest.max(history.state.position.revision);
+    // Revisions are never reused, also not lost ones.
+    history.state.position.revision = revision;
+    history.start = history.state.position;
+    findings.push(Finding::LossAccepted { reason: error.to_string() });
+}
+
+/// Writes a checkpoint of what was saved, and only then moves damaged files away. With `all`, the whole journal goes: the
+/// checkpoint contains it and its parts no longer fit together.
+fn renew(disk: &dyn Disk, history: &mut History, all: bool) -> std::io::Result<Vec<Finding>> {
+    let (checkpoints, mut segments): (Vec<_>, Vec<_>) =
+        history.damaged_files.iter().cloned().partition(|file| file.starts_with(checkpoint::DIR));
+    if all {
+        segments = journal::segments(disk)?.into_iter().map(|(_, name)| name).collect();
+    }
+    let mut moved = truth::set_aside(disk, &checkpoints)?;
+    checkpoint::write(disk, &history.state)?;
+    moved.append(&mut truth::set_aside(disk, &segments)?);
+    if history.journal.tail.as_ref().is_some_and(|tail| segments.iter().any(|name| name == tail.name())) {
+        history.journal.tail = None;
+    }
+    Ok(moved)
+}
+
+/// An index that stands where the truth stands.
+fn bring_up(
+    home: &Home,
+    history: History,
+    found: Found,
+    was_empty: bool,
+    findings: &mut Vec<Finding>,
+) -> (Index, IndexStart) {
+    let fault = match found {
+        Ok(Some(mut index)) => {
+            let outcome = match history.since(index.position()) {
+                Some(frames) => frames.iter().try_fold(IndexStart::Current, |_, frame| {
+                    let position =
+                        Position { revision: frame.last(), chain: frame.crc, digest: frame.digest };
+                    index.apply(frame.effects(), position).map(|()| IndexStart::CaughtUp)
+                }),
+                None => Err(Fault::failed("its records are not those of the journal")),
+            };
+            match outcome {
+                Ok(start) => return (index, start),
+                Err(fault) => {
+                    index.close();
+                    fault
+                }
+            }
+        }
+        Ok(None) if was_empty || home.0.is_none() => {
+            let (index, fault) = Index::build(home, history.state, 0);
+            return match fault {
+                None => (index, IndexStart::New),
+                Some(fault) => {
+                    findings.push(Finding::IndexInMemory { reason: fault.reason() });
+                    (index, IndexStart::InMemory)
+                }
+            };
+        }
+        Ok(None) => Fault::failed("there was none"),
+        Err(fault) => fault,
+    };
+    let (index, mut said) = rebuild(home, history.state, &fault, 0);
+    let start = if said.iter().any(|finding| matches!(finding, Finding::IndexInMemory { .. })) {
+        IndexStart::InMemory
+    } else {
+        IndexStart::Rebuilt
+    };
+    findings.append(&mut said);
+    (index, start)
+}
