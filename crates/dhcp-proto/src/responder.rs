@@ -1,0 +1,384 @@
+//! One datagram in, one [`Outcome`] out.
+//!
+//! ```text
+//! decode ► sanity, relay ► subnet and mode ─┬─ server: DISCOVER REQUEST DECLINE RELEASE INFORM   (responder/server.rs)
+//!                                           ├─ proxy:  DISCOVER on 67, REQUEST and INFORM on 4011 (responder/proxy.rs)
+//!                                           └─ off
+//! ```
+//!
+//! Invariants: every request ends in at most one reply; an ACK that grants or extends carries its record in
+//! [`Action::commit`] until [`Responder::committed`] said it is durable; a proxy answer never leases and never refuses; whatever
+//! is not answered has exactly one [`IgnoreReason`]. Work per packet is bounded and everything remembered has a limit.
+//!
+//! Renewals: every extension is committed. A repeated REQUEST is not one (see [`Table::bind`](crate::lease::Table::bind)).
+//!
+//! Deliberately absent: sockets, the store, logging, probing (an address found in use is reported with
+//! [`Responder::address_in_use`]).
+
+mod outcome;
+mod proxy;
+mod server;
+mod settings;
+mod watch;
+
+pub use outcome::{Action, IgnoreReason, Outcome, RefuseReason};
+pub use settings::Settings;
+
+use crate::classify::{classify, client};
+use crate::destination::{BOOT_SERVER_PORT, SERVER_PORT, choose};
+use crate::lease::{Client, Table};
+use crate::limits::HOPS_MAX;
+use crate::wire::{Encoding, Message, MessageType, Op, RelayInfo, code};
+use plan::Decider;
+use settings::SubnetIndex;
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::sync::Arc;
+use types::event::Level;
+use types::lease::LeaseRecord;
+use types::subnet::{DhcpMode, Subnet};
+use types::{Arrival, Event, EventName, Facts, Firmware, Now, Stage, Transmit};
+use watch::{Warning, Watch};
+
+/// The DHCP engine: leases, offers and the rules for answering.
+#[derive(Debug)]
+pub struct Responder {
+    settings: Settings,
+    index: SubnetIndex,
+    /// One per subnet of the settings, in their order.
+    tables: Vec<Table>,
+    watch: Watch,
+    /// Records to be anchored at the first moment we are told.
+    loaded: Vec<LeaseRecord>,
+    /// Records whose address is in no subnet now: kept for the configuration that brings it back.
+    strays: Vec<LeaseRecord>,
+}
+
+/// One request on its way to an answer.
+struct Ask<'a> {
+    now: Now,
+    arrival: &'a Arrival,
+    message: &'a Message,
+    kind: MessageType,
+    facts: Facts,
+    client: Client,
+    decider: &'a dyn Decider,
+    /// Option 54 of our replies.
+    server_id: Ipv4Addr,
+}
+
+/// No answer, and why.
+struct Ignored {
+    reason: IgnoreReason,
+    event: Option<Box<Event>>,
+}
+
+impl Ask<'_> {
+    /// An event about this machine and transaction.
+    fn event(&self, name: EventName) -> Event {
+        let event = Event::new(name).of(&self.facts).with("xid", format!("{:08x}", self.message.xid));
+        match self.facts.relay {
+            Some(relay) => event.with("relay", relay),
+            None => event,
+        }
+    }
+
+    fn ignore(&self, reason: IgnoreReason) -> Ignored {
+        let event =
+            self.event(EventName::DhcpIgnored).because(reason.as_str()).with("message", self.kind.as_str());
+        Ignored { reason, event: Some(Box::new(event)) }
+    }
+
+    /// True when a relay or a broadcast brought it, not the client's own unicast.
+    fn came_by_broadcast(&self, subnet: Option<&Subnet>) -> bool {
+        let sent_to = *self.arrival.sent_to.ip();
+        self.facts.relay.is_some()
+            || sent_to.is_broadcast()
+            || subnet.is_some_and(|subnet| {
+                subnet.network.prefix_len() < 31 && subnet.network.broadcast() == sent_to
+            })
+    }
+}
+
+impl Responder {
+    /// An engine without leases.
+    pub fn new(settings: Settings) -> Responder {
+        let tables: Vec<Table> =
+            settings.subnets.iter().map(|subnet| Table::new(Arc::new(subnet.clone()))).collect();
+        let mut responder = Responder {
+            index: SubnetIndex::new(settings.subnets.iter().map(|subnet| &subnet.network)),
+            tables,
+            watch: Watch::new(),
+            loaded: Vec::new(),
+            strays: Vec::new(),
+            settings,
+        };
+        for address in responder.settings.own_addresses.clone() {
+            responder.forbid(address);
+        }
+        responder
+    }
+
+    /// Takes over what the store holds, before the first packet or later.
+    pub fn load(&mut self, leases: impl IntoIterator<Item = LeaseRecord>) {
+        self.loaded.extend(leases);
+    }
+
+    /// Changes the settings between two packets. Leases and open offers stay; what the new settings forbid ends at its
+    /// next renewal.
+    pub fn reconfigure(&mut self, now: Now, settings: Settings) {
+        self.anchor(now);
+        let old = std::mem::take(&mut self.tables);
+        let fresh = Responder::new(settings);
+        (self.settings, self.index, self.tables) = (fresh.settings, fresh.index, fresh.tables);
+        self.loaded = std::mem::take(&mut self.strays);
+        self.anchor(now);
+        // Leases before offers, whichever table they were in.
+        let (mut first, mut last) = (Vec::new(), Vec::new());
+        for part in old.into_iter().flat_map(Table::dissolve) {
+            if part.is_offer() { last.push(part) } else { first.push(part) }
+        }
+        for part in first.into_iter().chain(last) {
+            match self.table_of(part.address) {
+                Some(table) => table.adopt(now, part),
+                None => self.strays.extend(part.into_record()),
+            }
+        }
+    }
+
+    /// The records of an action are durable now: repeated REQUESTs need no further write.
+    pub fn committed(&mut self, records: &[LeaseRecord]) {
+        for record in records {
+            if let Some(table) = self.table_of(record.address) {
+                table.confirm(record);
+            }
+        }
+    }
+
+    /// Another machine answers at this address (ARP, ICMP): it goes into quarantine. The record is to be committed;
+    /// `None` when the address is not ours to give.
+    pub fn address_in_use(&mut self, now: Now, address: Ipv4Addr) -> Option<LeaseRecord> {
+        self.anchor(now);
+        let quarantine = self.settings.quarantine;
+        self.table_of(address)?.quarantine(now, address, quarantine)
+    }
+
+    /// Every lease, remembered lease and quarantine, in no order.
+    pub fn leases(&self) -> impl Iterator<Item = &LeaseRecord> {
+        self.tables.iter().flat_map(Table::records)
+    }
+
+    /// One table per subnet of the settings, in their order: for counters and views.
+    pub fn tables(&self) -> &[Table] {
+        &self.tables
+    }
+
+    /// Records whose address is in no subnet: their subnet was removed.
+    pub fn strays(&self) -> usize {
+        self.strays.len()
+    }
+
+    /// Ends what is over: leases, offers, quarantine, memories. To be called about once a second. Returns what time alone
+    /// brings about; nothing so far: an ignored offer is noticed at the DISCOVER that repeats it.
+    pub fn tick(&mut self, now: Now) -> Vec<Event> {
+        self.anchor(now);
+        for table in &mut self.tables {
+            table.sweep(now, usize::MAX);
+        }
+        self.watch.purge(now.instant);
+        Vec::new()
+    }
+
+    /// One datagram, whatever is in it. Never panics.
+    pub fn handle(&mut self, now: Now, arrival: &Arrival, bytes: &[u8], decider: &dyn Decider) -> Outcome {
+        self.anchor(now);
+        let message = match Message::decode(bytes) {
+            Ok(message) => message,
+            Err(error) => return Outcome::Refuse(error.into()),
+        };
+        match self.answer(now, arrival, &message, decider) {
+            Ok(action) => Outcome::Act(action),
+            Err(ignored) => Outcome::Ignore(ignored.reason, ignored.event),
+        }
+    }
+
+    fn answer(
+        &mut self,
+        now: Now,
+        arrival: &Arrival,
+        message: &Message,
+        decider: &dyn Decider,
+    ) -> Result<Action, Ignored> {
+        let mut facts = classify(message, arrival);
+        let plain = |reason: IgnoreReason| Ignored {
+            reason,
+            event: Some(Box::new(Event::new(EventName::DhcpIgnored).of(&facts).because(reason.as_str()))),
+        };
+        let kind = match (message.op, message.message_type()) {
+            (Op::BootReply, _) => return Err(plain(IgnoreReason::NotARequest)),
+            (Op::BootRequest, Some(MessageType::Offer | MessageType::Ack | MessageType::Nak)) => {
+                return Err(plain(IgnoreReason::MessageType));
+            }
+            (Op::BootRequest, Some(kind)) => kind,
+            (Op::BootRequest, None) if message.options.has(code::MESSAGE_TYPE) => {
+                return Err(plain(IgnoreReason::MessageType));
+            }
+            (Op::BootRequest, None) => return Err(plain(IgnoreReason::Bootp)),
+        };
+        if message.hops > HOPS_MAX {
+            return Err(plain(IgnoreReason::TooManyHops));
+        }
+        let Some(client) = client(message, &facts) else { return Err(plain(IgnoreReason::NoIdentity)) };
+        let claimed = [message.giaddr, message.ciaddr, wanted(message).unwrap_or(Ipv4Addr::UNSPECIFIED)];
+        if claimed.into_iter().any(|address| !self.plausible(address, arrival)) {
+            return Err(plain(IgnoreReason::ImplausibleAddress));
+        }
+        let relayed = !message.giaddr.is_unspecified();
+        if relayed && !self.settings.relays.iter().any(|relay| relay.contains(&message.giaddr)) {
+            return Err(plain(IgnoreReason::RelayNotAllowed));
+        }
+        if !relayed && message.options.has(code::RELAY_INFO) {
+            return Err(plain(IgnoreReason::RelayInfoWithoutRelay));
+        }
+        let relay_info = message.options.get(code::RELAY_INFO).map(RelayInfo::new);
+        let server_id = relay_info.and_then(|info| info.server_override()).unwrap_or(arrival.local);
+        let link = relay_info.and_then(|info| info.link_selection());
+        let at = self.locate(arrival, message, link);
+        if let Some(table) = at.and_then(|at| self.tables.get_mut(at)) {
+            table.forbid(arrival.local);
+            // A renewal by unicast passes no relay: what the relay said at bind time still holds (RFC 3046 §2.2).
+            let bound =
+                table.own_record(&client, message.ciaddr).and_then(|record| record.relay_info.as_deref());
+            if let Some(info) = bound.filter(|_| !relayed) {
+                facts.circuit_id = RelayInfo::new(info).circuit_id().map(Into::into);
+            }
+        }
+        let ask = Ask { now, arrival, message, kind, facts, client, decider, server_id };
+        let configured = at.and_then(|at| self.tables.get(at)).map(|table| table.subnet().mode);
+        let mode = match (configured, self.settings.default_mode) {
+            (Some(mode), _) => mode,
+            (None, DhcpMode::Proxy) if !relayed => DhcpMode::Proxy,
+            (None, _) => return Err(self.no_subnet(&ask)),
+        };
+        match mode {
+            DhcpMode::Off => Err(ask.ignore(IgnoreReason::Off)),
+            DhcpMode::Server | DhcpMode::Proxy if arrival.sent_to.port() == BOOT_SERVER_PORT => {
+                self.boot_server(&ask, at)
+            }
+            DhcpMode::Proxy => self.proxy(&ask, at),
+            DhcpMode::Server => self.server(&ask, at.unwrap_or(usize::MAX)),
+        }
+    }
+
+    /// The subnet a request belongs to: what the relay selects (RFC 3527), else `giaddr`, else the client's own address
+    /// when it wrote to us by unicast, else the network it arrived on.
+    fn locate(&self, arrival: &Arrival, message: &Message, link: Option<Ipv4Addr>) -> Option<usize> {
+        if !message.giaddr.is_unspecified() {
+            return self.index.find(link.unwrap_or(message.giaddr));
+        }
+        let here = self.index.find(arrival.local);
+        let sent_to = *arrival.sent_to.ip();
+        let own_broadcast =
+            here.and_then(|at| self.tables.get(at)).map(|table| table.subnet().network.broadcast());
+        if message.ciaddr.is_unspecified() || sent_to.is_broadcast() || own_broadcast == Some(sent_to) {
+            return here;
+        }
+        self.index.find(message.ciaddr).or(here)
+    }
+
+    fn no_subnet(&mut self, ask: &Ask<'_>) -> Ignored {
+        let mut ignored = ask.ignore(IgnoreReason::NoSubnet);
+        match &mut ignored.event {
+            Some(event)
+                if self.watch.warn(ask.now.instant, Warning::NoSubnet(ask.arrival.interface.clone())) =>
+            {
+                event.level = Level::Warn;
+            }
+            _ => {}
+        }
+        ignored
+    }
+
+    /// False for addresses no client and no relay can have: this network, loopback, multicast, reserved, ours. Unset is
+    /// plausible.
+    fn plausible(&self, address: Ipv4Addr, arrival: &Arrival) -> bool {
+        let [first, ..] = address.octets();
+        address.is_unspecified() || !(matches!(first, 0 | 127 | 224..=255) || self.is_own(address, arrival))
+    }
+
+    fn is_own(&self, address: Ipv4Addr, arrival: &Arrival) -> bool {
+        address == arrival.local || self.settings.own_addresses.contains(&address)
+    }
+
+    fn table_of(&mut self, address: Ipv4Addr) -> Option<&mut Table> {
+        let at = self.index.find(address)?;
+        self.tables.get_mut(at)
+    }
+
+    fn forbid(&mut self, address: Ipv4Addr) {
+        if let Some(table) = self.table_of(address) {
+            table.forbid(address);
+        }
+    }
+
+    fn anchor(&mut self, now: Now) {
+        for record in std::mem::take(&mut self.loaded) {
+            match self.table_of(record.address) {
+                Some(table) => table.load(now, record),
+                None => self.strays.push(record),
+            }
+        }
+    }
+
+    /// Next server of a place: the subnet's, else the address the request came to.
+    fn next_server(&self, ask: &Ask<'_>, at: Option<usize>) -> Ipv4Addr {
+        let subnet = at.and_then(|at| self.tables.get(at)).map(Table::subnet);
+        subnet.and_then(|subnet| subnet.next_server).unwrap_or(ask.arrival.local)
+    }
+
+    /// The start of every reply: header (RFC 2131 §4.3.1, table 3), 53, 54, and 61 and 82 as they came (RFC 6842,
+    /// RFC 3046 §2.2).
+    fn begin(&self, ask: &Ask<'_>, kind: MessageType) -> Message {
+        let mut reply = ask.message.reply();
+        reply.options.set(code::MESSAGE_TYPE, [kind.code()]);
+        reply.options.set_ip(code::SERVER_IDENTIFIER, ask.server_id);
+        for echoed in [code::CLIENT_IDENTIFIER, code::RELAY_INFO] {
+            if let Some(value) = ask.message.options.get(echoed) {
+                reply.options.set(echoed, value);
+            }
+        }
+        reply
+    }
+
+    /// Writes a reply and says where it goes.
+    fn finish(&self, ask: &Ask<'_>, reply: &Message, kind: MessageType) -> Result<Transmit, Ignored> {
+        let options = &ask.message.options;
+        let mut limits = Encoding::for_client(options.u16(code::MESSAGE_SIZE_MAX), self.settings.link_mtu);
+        // A ROM reads its boot file in the header. UEFI and operating systems follow option 52 (RFC 2132 §9.3).
+        let reads_header =
+            ask.facts.stage == Stage::Rom && ask.facts.firmware.is_none_or(|own| own == Firmware::Bios);
+        limits.overload_file = !reads_header;
+        limits.overload_sname = !reads_header;
+        let encoded = reply
+            .encode(options.param_list(), &limits)
+            .map_err(|_| ask.ignore(IgnoreReason::ReplyTooLarge))?;
+        let info = options.get(code::RELAY_INFO).map(RelayInfo::new);
+        let own_port = info.is_some_and(|info| info.wants_source_port());
+        let relay_port = if own_port { ask.arrival.remote.port() } else { SERVER_PORT };
+        Ok(Transmit {
+            interface_index: ask.arrival.interface_index,
+            source: SocketAddrV4::new(ask.arrival.local, SERVER_PORT),
+            destination: choose(reply, kind, relay_port),
+            payload: encoded.bytes,
+        })
+    }
+}
+
+/// Option 50, when it names an address.
+fn wanted(message: &Message) -> Option<Ipv4Addr> {
+    message.options.ip(code::REQUESTED_ADDRESS).filter(|address| !address.is_unspecified())
+}
+
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
