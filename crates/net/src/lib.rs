@@ -1,0 +1,30 @@
+//! UDP for a boot server: arrival interface and local address on receive, replies to a bare MAC, segmentation
+//! offload on send.
+//!
+//! What each door gets:
+//! - [`DhcpSocket`]: one per interface and port. Replies by route, by broadcast on one interface, or framed to a
+//!   hardware address that has no IP address yet.
+//! - [`Listener`]: the TFTP port. Tells which of our addresses was asked, so that the answer comes from it.
+//! - [`TransferSocket`]: one TFTP transfer. A whole window leaves with one system call.
+//! - [`interface`]: what is plugged in.
+//!
+//! What is deliberately absent: protocols, retries, decisions. IPv4 only for now; every signature that names an
+//! address takes the `SocketAddrV4` of `types::Arrival`.
+//!
+//! Linux only: `IP_PKTINFO`, `SO_BINDTODEVICE`, `AF_PACKET`, `UDP_SEGMENT`. The one `unsafe` item is in `linux`.
+
+mod dhcp;
+mod error;
+mod frame;
+pub mod interface;
+mod linux;
+mod listener;
+mod transfer;
+
+pub use dhcp::DhcpSocket;
+pub use error::{BindError, SendError};
+pub use listener::Listener;
+pub use transfer::{BURST_BYTES_MAX, BURST_SEGMENTS_MAX, Segment, TransferSocket};
+
+#[cfg(test)]
+mod testing;
