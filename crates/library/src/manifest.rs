@@ -1,0 +1,161 @@
+//! Which blobs an image consists of, and how its files are looked up.
+
+use crate::Digest;
+use crate::limits::FILE_NAME_BYTES_MAX;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, OnceLock};
+use types::resource::Name;
+
+/// One file of an image.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileEntry {
+    /// Name of its blob.
+    pub sha256: Digest,
+    /// Its length in bytes.
+    pub size: u64,
+}
+
+/// The files of one image. Immutable: importing again makes a new one.
+///
+/// File names are relative, `/` between folders, as they were in the source. Lookup takes the exact name first, then
+/// ignores ASCII case (ISO names are upper case and loaders ask in lower case), first in order when several fit.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// The image they belong to.
+    pub image: Name,
+    /// Where they came from, as it was asked for.
+    pub source: String,
+    /// Version the source gives itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// When, in seconds since 1970 UTC.
+    pub imported: u64,
+    /// File name to blob.
+    pub files: BTreeMap<String, FileEntry>,
+    #[serde(skip)]
+    folded: OnceLock<HashMap<String, Arc<str>>>,
+}
+
+impl PartialEq for Manifest {
+    fn eq(&self, other: &Manifest) -> bool {
+        (&self.image, &self.source, &self.version, self.imported, &self.files)
+            == (&other.image, &other.source, &other.version, other.imported, &other.files)
+    }
+}
+
+impl Manifest {
+    /// A manifest of these files.
+    pub fn new(
+        image: Name,
+        source: String,
+        version: Option<String>,
+        imported: u64,
+        files: BTreeMap<String, FileEntry>,
+    ) -> Manifest {
+        Manifest { image, source, version, imported, files, folded: OnceLock::new() }
+    }
+
+    /// The file of that name and its name as the image has it. Backslashes stand for slashes.
+    pub fn find(&self, name: &str) -> Option<(Arc<str>, FileEntry)> {
+        let name = name.replace('\\', "/");
+        if let Some(entry) = self.files.get(&name) {
+            return Some((name.into(), *entry));
+        }
+        let folded = self.folded.get_or_init(|| {
+            let mut folded: HashMap<String, Arc<str>> = HashMap::with_capacity(self.files.len());
+            for name in self.files.keys() {
+                folded.entry(name.to_ascii_lowercase()).or_insert_with(|| name.as_str().into());
+            }
+            folded
+        });
+        let own = folded.get(&name.to_ascii_lowercase())?;
+        self.files.get(&**own).map(|entry| (own.clone(), *entry))
+    }
+
+    /// Bytes of all files; a blob used twice counts twice.
+    pub fn bytes(&self) -> u64 {
+        self.files.values().map(|entry| entry.size).sum()
+    }
+}
+
+/// What is wrong with a file name of a source.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum FileNameFault {
+    /// Nothing to name.
+    #[error("is empty")]
+    Empty,
+    /// Longer than [`FILE_NAME_BYTES_MAX`].
+    #[error("is longer than {FILE_NAME_BYTES_MAX} bytes")]
+    TooLong,
+    /// A control character or a backslash, which no machine could ask for.
+    #[error("has a control character or a backslash")]
+    Unaskable,
+    /// `.`, `..` or nothing between two slashes.
+    #[error("has an empty, `.` or `..` folder")]
+    Folder,
+    /// Not UTF-8.
+    #[error("is not UTF-8")]
+    NotUtf8,
+}
+
+/// Checks a name before it enters a manifest: what passes can be asked for at every door.
+///
+/// # Errors
+/// The first fault.
+pub fn check_file_name(name: &str) -> Result<(), FileNameFault> {
+    if name.is_empty() {
+        Err(FileNameFault::Empty)
+    } else if name.len() > FILE_NAME_BYTES_MAX {
+        Err(FileNameFault::TooLong)
+    } else if name.contains(|char: char| char.is_control() || char == '\\') {
+        Err(FileNameFault::Unaskable)
+    } else if name.split('/').any(|part| matches!(part, "" | "." | "..")) {
+        Err(FileNameFault::Folder)
+    } else {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn manifest(names: &[&str]) -> Manifest {
+        let entry = |name: &str| FileEntry { sha256: Digest::of(name.as_bytes()), size: name.len() as u64 };
+        let files = names.iter().map(|name| ((*name).to_owned(), entry(name))).collect();
+        Manifest::new("esxi".parse().unwrap(), "dir:/x".to_owned(), None, 1, files)
+    }
+
+    #[test]
+    fn names_are_found_exactly_then_without_case_and_with_backslashes() {
+        let manifest = manifest(&["EFI/BOOT/BOOTX64.EFI", "b.b00", "B.B00"]);
+        assert_eq!(&*manifest.find("efi/boot/bootx64.efi").unwrap().0, "EFI/BOOT/BOOTX64.EFI");
+        assert_eq!(&*manifest.find(r"EFI\Boot\BootX64.efi").unwrap().0, "EFI/BOOT/BOOTX64.EFI");
+        assert_eq!(&*manifest.find("b.b00").unwrap().0, "b.b00");
+        assert_eq!(&*manifest.find("B.B00").unwrap().0, "B.B00");
+        assert_eq!(&*manifest.find("B.b00").unwrap().0, "B.B00");
+        for absent in ["", "efi", "efi/boot", "/b.b00", "b.b00/", "../b.b00", "x"] {
+            assert!(manifest.find(absent).is_none(), "{absent}");
+        }
+    }
+
+    #[test]
+    fn a_manifest_is_read_back_from_its_record() {
+        let one = manifest(&["linux", "initrd.gz"]);
+        let text = serde_json::to_string(&one).unwrap();
+        assert_eq!(serde_json::from_str::<Manifest>(&text).unwrap(), one);
+    }
+
+    #[test]
+    fn names_nobody_could_ask_for_are_refused() {
+        for bad in ["", "a//b", "/a", "a/", "../a", "a/./b", "a\\b", "a\nb", "a\u{85}b", &"x".repeat(441)] {
+            assert!(check_file_name(bad).is_err(), "{bad:?}");
+        }
+        for good in ["a", "a b/c", "ä", "a:b", &"x".repeat(440)] {
+            assert!(check_file_name(good).is_ok(), "{good:?}");
+        }
+    }
+}

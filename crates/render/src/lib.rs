@@ -1,0 +1,123 @@
+//! Text for machines: iPXE scripts and pxelinux configurations (grub.cfg and boot.cfg will stand beside them).
+//!
+//! Pure: facts and resources in, text out. What is deliberately absent: decisions (who gets what is `plan`'s), files,
+//! and any way to put a value into a script without passing [`text`] or [`cmdline`].
+//!
+//! Invariants, each with a test:
+//! - No value can add a line, a command or a setting: a value that does not fit the dialect is a [`RenderError`]
+//!   (command lines, file names) or is cleaned (words on a screen). It is never quoted: neither dialect has quotes.
+//! - Every script and every configuration has a way that ends at the machine's own disk.
+//! - The same input gives the same bytes.
+//!
+//! Sources: iPXE's command parser of 2019 to 2026 splits at white space, ends a command at `||`, `&&`, `;` and at a
+//! word that starts with `#`, then expands `${…}` in each word again and again until none is left, so nothing can be
+//! escaped. Syslinux 6.04 reads one directive per line, its value up to the end of the line.
+
+pub mod cmdline;
+pub mod ipxe;
+pub mod message;
+pub mod pxelinux;
+pub mod text;
+
+use types::Firmware;
+use types::resource::{Host, Image, ImageKind};
+
+/// One boot of an image by one machine.
+#[derive(Clone, Debug)]
+pub struct BootImage<'a> {
+    /// The image.
+    pub image: &'a Image,
+    /// The host record, when the machine has one.
+    pub host: Option<&'a Host>,
+    /// Generation of the catalog that decided.
+    pub generation: u64,
+    /// Firmware, when it is known.
+    pub firmware: Option<Firmware>,
+    /// Our own words on its command line.
+    pub additions: cmdline::Additions,
+}
+
+/// Why a script or configuration cannot be written. The operator's data is at fault, not the machine.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum RenderError {
+    /// A word of the kernel command line cannot stand in the dialect.
+    Word {
+        /// The word, cleaned for display.
+        word: String,
+        /// What is wrong with it.
+        fault: cmdline::WordFault,
+    },
+    /// A file name cannot stand in the dialect.
+    FileName {
+        /// The name, cleaned for display.
+        name: String,
+    },
+    /// The kernel command line is too long.
+    CommandLineTooLong {
+        /// Its length in bytes.
+        bytes: usize,
+        /// The most that fits, see [`cmdline::COMMAND_LINE_BYTES_MAX`].
+        bytes_max: usize,
+    },
+    /// A Linux image without a kernel.
+    NoKernel,
+    /// An `ipxe-script` image without a script.
+    NoScript,
+    /// The loader cannot boot this kind of image.
+    KindUnfit {
+        /// Name of the kind.
+        kind: &'static str,
+        /// Name of the loader.
+        loader: &'static str,
+    },
+}
+
+impl RenderError {
+    /// The stable reason code.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            RenderError::Word { .. } => "kernel_args_unsafe",
+            RenderError::FileName { .. } => "file_name_unsafe",
+            RenderError::CommandLineTooLong { .. } => "kernel_args_too_long",
+            RenderError::NoKernel => "no_kernel",
+            RenderError::NoScript => "no_script",
+            RenderError::KindUnfit { .. } => "kind_unfit",
+        }
+    }
+}
+
+impl std::fmt::Display for RenderError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            RenderError::Word { word, fault } => write!(f, "kernel argument `{word}` {fault}"),
+            RenderError::FileName { name } => {
+                write!(f, "file name `{name}` cannot stand in a boot configuration")
+            }
+            RenderError::CommandLineTooLong { bytes, bytes_max } => {
+                write!(f, "kernel command line has {bytes} bytes, at most {bytes_max} fit")
+            }
+            RenderError::NoKernel => f.write_str("the image names no kernel"),
+            RenderError::NoScript => f.write_str("the image names no script"),
+            RenderError::KindUnfit { kind, loader } => {
+                write!(f, "{loader} cannot boot images of kind {kind}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for RenderError {}
+
+/// Tells before any machine asks whether an image can be rendered for a host, in every dialect that fits its kind.
+///
+/// # Errors
+/// What a machine would meet later.
+pub fn check_image(image: &Image, host: Option<&Host>) -> Result<(), RenderError> {
+    match image.kind {
+        ImageKind::Linux => {
+            image.kernel.as_deref().ok_or(RenderError::NoKernel)?;
+            let words = cmdline::CommandLine::of(image, host, &cmdline::Additions::default())?;
+            words.for_ipxe(&[]).map(drop)
+        }
+        ImageKind::IpxeScript => image.script.as_deref().map(drop).ok_or(RenderError::NoScript),
+    }
+}

@@ -1,0 +1,67 @@
+//! What reveille says on a machine's own screen, in one line each.
+
+use types::Facts;
+
+/// The operator's next step for a machine: `reveille explain --mac …`.
+fn explain(facts: &Facts) -> String {
+    match (facts.mac, facts.own_guid()) {
+        (Some(mac), _) => format!("; try: reveille explain --mac {mac}"),
+        (None, Some(guid)) => format!("; try: reveille explain --uuid {guid}"),
+        (None, None) => String::new(),
+    }
+}
+
+/// `52:54:00:12:34:56 (uefi-x64)`, as far as it is known.
+fn who(facts: &Facts) -> String {
+    let name = match (facts.mac, facts.own_guid()) {
+        (Some(mac), _) => mac.to_string(),
+        (None, Some(guid)) => guid.to_string(),
+        (None, None) => "this machine".to_owned(),
+    };
+    match facts.firmware {
+        Some(firmware) => format!("{name} ({firmware})"),
+        None => name,
+    }
+}
+
+/// No rule, host or default says what the machine boots.
+pub fn no_rule(facts: &Facts, generation: u64) -> String {
+    format!("reveille: no rule matches {}, generation {generation}{}", who(facts), explain(facts))
+}
+
+/// It is left alone for another reason; `why` is a sentence without its subject ("its image …").
+pub fn left_alone(facts: &Facts, why: &str, generation: u64) -> String {
+    format!("reveille: {} is left alone: {why}, generation {generation}{}", who(facts), explain(facts))
+}
+
+/// The image does not boot on this firmware.
+pub fn firmware_unfit(facts: &Facts, image: &str, fits: &[types::Firmware]) -> String {
+    let fits: Vec<&str> = fits.iter().map(|firmware| firmware.as_str()).collect();
+    format!("reveille: image {image} does not boot on {}, only on {}", who(facts), fits.join(", "))
+}
+
+/// The image cannot be booted; `why` names the fault.
+pub fn image_fault(image: &str, why: &str) -> String {
+    format!("reveille: image {image} cannot be booted: {why}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use types::Firmware;
+
+    #[test]
+    fn no_rule_names_machine_firmware_generation_and_the_next_step() {
+        let facts = Facts {
+            mac: Some("52:54:00:12:34:56".parse().unwrap()),
+            firmware: Some(Firmware::UefiX64),
+            ..Facts::default()
+        };
+        assert_eq!(
+            no_rule(&facts, 17),
+            "reveille: no rule matches 52:54:00:12:34:56 (uefi-x64), generation 17; \
+             try: reveille explain --mac 52:54:00:12:34:56"
+        );
+        assert_eq!(no_rule(&Facts::default(), 1), "reveille: no rule matches this machine, generation 1");
+    }
+}

@@ -1,0 +1,64 @@
+//! Boot attempts, as the tree needs them; the daemon keeps them.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use types::Facts;
+use types::resource::{Host, Image};
+
+/// A boot attempt that has just begun.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct BootTicket {
+    /// Its id, for events.
+    pub boot: Arc<str>,
+    /// Its secret: 32 lower-case hex digits, known to the machine alone. Never in an event.
+    pub token: Arc<str>,
+}
+
+/// Why a call-back is not taken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum CallbackError {
+    /// No boot has this token.
+    #[error("no boot has this token")]
+    Unknown,
+    /// The token was good once.
+    #[error("the token is no longer good")]
+    Expired,
+    /// Another machine uses it.
+    #[error("the token belongs to another address")]
+    ForeignAddress,
+    /// No stage of that name.
+    #[error("there is no such stage")]
+    BadStage,
+}
+
+impl CallbackError {
+    /// The stable reason code.
+    pub fn reason(self) -> &'static str {
+        match self {
+            CallbackError::Unknown => "token_unknown",
+            CallbackError::Expired => "token_expired",
+            CallbackError::ForeignAddress => "token_foreign_address",
+            CallbackError::BadStage => "bad_stage",
+        }
+    }
+}
+
+/// Boot attempts and their secrets.
+pub trait BootLedger: Send + Sync {
+    /// A script or configuration that boots `image` is about to be given to this machine.
+    ///
+    /// A machine that asks again within the same attempt may be given the same ticket.
+    fn begin_boot(&self, facts: &Facts, host: Option<&Host>, image: &Image) -> BootTicket;
+
+    /// A machine reports a stage with its token.
+    ///
+    /// # Errors
+    /// When the token is unknown, expired or bound to another address, or the stage has no name we know.
+    fn call_back(
+        &self,
+        token: &str,
+        from: IpAddr,
+        stage: &str,
+        detail: Option<&str>,
+    ) -> Result<(), CallbackError>;
+}

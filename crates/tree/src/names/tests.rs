@@ -1,0 +1,45 @@
+use super::*;
+
+#[test]
+fn spellings_of_one_name_fold_alike() {
+    for name in ["a/B", "/a/B", "//a//B", r"\a\B", "./a/./B", r"/\a/\B"] {
+        assert_eq!(fold(name).as_deref(), Ok("a/B"), "{name}");
+    }
+    assert_eq!(fold("b c/ä.efi").as_deref(), Ok("b c/ä.efi"));
+    assert_eq!(fold("a/..b/c..").as_deref(), Ok("a/..b/c.."));
+}
+
+#[test]
+fn faults_are_named() {
+    for (name, fault) in [
+        ("", NameFault::Empty),
+        ("/", NameFault::Folder),
+        ("//./", NameFault::Folder),
+        ("a/", NameFault::Folder),
+        ("a\\", NameFault::Folder),
+        ("..", NameFault::Parent),
+        ("a/../b", NameFault::Parent),
+        (r"a\..\b", NameFault::Parent),
+        ("/..", NameFault::Parent),
+        ("C:/x", NameFault::Drive),
+        (r"c:\x", NameFault::Drive),
+        (r"\c:x", NameFault::Drive),
+        ("a\0b", NameFault::Control),
+        ("a\nb", NameFault::Control),
+        ("a\u{7f}", NameFault::Control),
+        ("a\u{9b}", NameFault::Control),
+        (&"x".repeat(513), NameFault::TooLong),
+    ] {
+        assert_eq!(fold(name), Err(fault), "{name:?}");
+    }
+    assert!(fold(&"x".repeat(512)).is_ok());
+}
+
+#[test]
+fn programs_and_disk_images_have_the_types_uefi_asks_for() {
+    assert_eq!(content_type("snponly.EFI"), "application/efi");
+    assert_eq!(content_type("a.iso"), "application/vnd.efi-iso");
+    assert_eq!(content_type("a.img"), "application/vnd.efi-img");
+    assert_eq!(content_type("boot.cfg"), TEXT);
+    assert_eq!(content_type("linux"), "application/octet-stream");
+}
