@@ -1,0 +1,437 @@
+//! The listening port: which datagrams are requests, which get an answer, which start a transfer.
+
+use crate::counters::{Counters, count};
+use crate::drive::{self, Drive, Path};
+use crate::files::{File, Files, Refusal};
+use crate::sessions::{Admission, Key, Session, Sessions};
+use crate::{TftpListen, TftpOptions};
+use bytes::Bytes;
+use ipnet::Ipv4Net;
+use net::{BindError, Listener, TransferSocket};
+use plan::Decider;
+use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tftp_proto::limits::REQUEST_BYTES_MAX;
+use tftp_proto::{ErrorCode, Mode, Packet, Request, Transfer, Trust, negotiate, netascii, wire};
+use tokio::sync::{Semaphore, mpsc, watch};
+use types::{Arrival, Event, EventName, EventSink, Facts, Stage};
+
+/// Room for a request too long to be one, so that it is refused and not cut.
+const BUFFER_BYTES: usize = REQUEST_BYTES_MAX * 4;
+/// Our addresses are asked for again after this.
+const NETWORKS_HOLD: Duration = Duration::from_secs(10);
+/// After the kernel reported a fault, before the next try: a dead interface must not make us spin.
+const FAULT_PAUSE: Duration = Duration::from_millis(100);
+/// Source ports that belong to services which would answer our answer: a loop. 69 is ours.
+const PORTS_NEVER_ANSWERED: [u16; 6] = [0, 7, 19, 53, 67, 69];
+
+/// False for sources no answer may go to: ports of services that answer back, and addresses of no single machine.
+pub(crate) fn may_answer(from: SocketAddrV4) -> bool {
+    let address = from.ip();
+    !PORTS_NEVER_ANSWERED.contains(&from.port())
+        && !address.is_unspecified()
+        && !address.is_broadcast()
+        && !address.is_multicast()
+}
+
+/// The bound door, not yet serving.
+pub struct TftpDoor {
+    listeners: Vec<(Arc<Listener>, TftpListen)>,
+    shared: Arc<Shared>,
+}
+
+/// What every listener and transfer needs.
+struct Shared {
+    options: TftpOptions,
+    files: Arc<dyn Files>,
+    decider: Arc<dyn Decider>,
+    events: Arc<dyn EventSink>,
+    counters: Arc<Counters>,
+    sessions: Sessions,
+    opens: Semaphore,
+    networks: Mutex<Option<(Instant, Vec<Ipv4Net>)>>,
+    own_ports: Vec<SocketAddrV4>,
+}
+
+impl TftpDoor {
+    /// Binds every address of the options. Needs a running tokio runtime.
+    ///
+    /// # Errors
+    /// The first address that cannot be bound.
+    pub fn bind(
+        options: TftpOptions,
+        files: Arc<dyn Files>,
+        decider: Arc<dyn Decider>,
+        events: Arc<dyn EventSink>,
+    ) -> Result<TftpDoor, BindError> {
+        let mut listeners = Vec::with_capacity(options.listen.len());
+        for place in &options.listen {
+            let address = SocketAddrV4::new(place.address, place.port);
+            let listener = Listener::bind("TFTP", address, place.interface.as_deref())?;
+            listeners.push((Arc::new(listener), place.clone()));
+        }
+        let own_ports = listeners.iter().map(|(listener, _)| listener.address()).collect();
+        let shared = Shared {
+            files,
+            decider,
+            events,
+            counters: Arc::default(),
+            sessions: Sessions::new(options.transfers_max, options.per_source_max),
+            opens: Semaphore::new(options.opens_max.max(1)),
+            networks: Mutex::default(),
+            own_ports,
+            options,
+        };
+        Ok(TftpDoor { listeners, shared: Arc::new(shared) })
+    }
+
+    /// Where it listens, with the ports the kernel chose.
+    pub fn addresses(&self) -> Vec<SocketAddrV4> {
+        self.shared.own_ports.clone()
+    }
+
+    /// The live counters.
+    pub fn counters(&self) -> Arc<Counters> {
+        self.shared.counters.clone()
+    }
+
+    /// Serves until `shutdown` turns true; then takes no request more, and gives running transfers the grace of the
+    /// options before they are told to end.
+    pub async fn run(self, mut shutdown: watch::Receiver<bool>) {
+        let (stop, stopping) = watch::channel(false);
+        let (alive, mut all_done) = mpsc::channel::<()>(1);
+        let mut loops = tokio::task::JoinSet::new();
+        for (listener, place) in self.listeners {
+            let door = Door {
+                listener,
+                place,
+                shared: self.shared.clone(),
+                stopping: stopping.clone(),
+                alive: alive.clone(),
+            };
+            loops.spawn(door.serve());
+        }
+        drop(alive);
+        // An error means the sender is gone: nobody can ask us to stop any more, so we stop.
+        let _ = shutdown.wait_for(|stop| *stop).await;
+        loops.shutdown().await;
+        if tokio::time::timeout(self.shared.options.shutdown_grace, all_done.recv()).await.is_err() {
+            let _ = stop.send(true);
+            let _ = tokio::time::timeout(self.shared.options.shutdown_grace, all_done.recv()).await;
+        }
+    }
+}
+
+/// One listening port.
+struct Door {
+    listener: Arc<Listener>,
+    place: TftpListen,
+    shared: Arc<Shared>,
+    stopping: watch::Receiver<bool>,
+    alive: mpsc::Sender<()>,
+}
+
+impl Door {
+    async fn serve(self) {
+        let mut buffer = vec![0; BUFFER_BYTES];
+        loop {
+            match self.listener.recv(&mut buffer).await {
+                Ok((bytes, arrival)) => self.handle(&arrival, buffer.get(..bytes).unwrap_or_default()),
+                Err(error) => {
+                    tracing::warn!(%error, address = %self.listener.address(), "TFTP cannot receive");
+                    tokio::time::sleep(FAULT_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    /// One datagram. Never waits: whatever takes time runs in a task of its own.
+    fn handle(&self, arrival: &Arrival, bytes: &[u8]) {
+        let counters = &self.shared.counters;
+        // A request to a broadcast address is for nobody (RFC 1123 §4.2.3.5); without an own address there is no answer.
+        let to_us = arrival.local == *arrival.sent_to.ip() && !arrival.local.is_unspecified();
+        if !to_us || !may_answer(arrival.remote) || self.shared.is_own_port(arrival.remote) {
+            return count(&counters.ignored);
+        }
+        let key = Key { remote: arrival.remote, local: arrival.local };
+        match wire::decode(bytes) {
+            Ok(Packet::Rrq(request)) => {
+                count(&counters.requests);
+                self.read(arrival, key, bytes, &request);
+            }
+            Ok(Packet::Wrq(request)) => {
+                let refusal = Refusal {
+                    code: ErrorCode::AccessViolation,
+                    text: "writing is not allowed".to_owned(),
+                    reason: "write",
+                };
+                self.refuse(key, arrival, Some(request.name), refusal);
+            }
+            Ok(Packet::Ack { .. } | Packet::Error { .. }) if self.shared.options.single_port => {
+                match self.shared.sessions.find(key) {
+                    Some(session) => {
+                        if let Some(transfer) = session.transfer().as_mut() {
+                            transfer.handle_packet(Instant::now(), bytes);
+                        }
+                        session.wake.notify_one();
+                    }
+                    None => count(&counters.ignored),
+                }
+            }
+            Ok(Packet::Ack { .. } | Packet::Error { .. } | Packet::Data { .. } | Packet::Oack(_)) => {
+                count(&counters.ignored);
+            }
+            Err(fault) => match fault.answer() {
+                Some(code) => {
+                    let refusal = Refusal { code, text: fault.to_string(), reason: fault.reason() };
+                    self.refuse(key, arrival, None, refusal);
+                }
+                None => count(&counters.ignored),
+            },
+        }
+    }
+
+    fn read(&self, arrival: &Arrival, key: Key, bytes: &[u8], request: &Request<'_>) {
+        if request.mode == Mode::Mail {
+            let refusal = Refusal {
+                code: ErrorCode::IllegalOperation,
+                text: "mail is not served".to_owned(),
+                reason: "mail",
+            };
+            return self.refuse(key, arrival, Some(request.name), refusal);
+        }
+        let counters = &self.shared.counters;
+        match self.shared.sessions.admit(Instant::now(), key, bytes) {
+            Admission::New { session, evicted } => {
+                if evicted {
+                    count(&counters.evicted);
+                }
+                let reader = Reader {
+                    key,
+                    session,
+                    interface: arrival.interface.clone(),
+                    shared: self.shared.clone(),
+                    stopping: self.stopping.clone(),
+                    path: self.path(),
+                    _alive: self.alive.clone(),
+                };
+                counters.active.fetch_add(1, Ordering::Relaxed);
+                tokio::spawn(reader.run(bytes.to_vec()));
+            }
+            Admission::Joined => count(&counters.joined),
+            Admission::Busy => count(&counters.busy),
+        }
+    }
+
+    fn path(&self) -> PathChoice {
+        if self.shared.options.single_port {
+            PathChoice::Shared(self.listener.clone())
+        } else {
+            PathChoice::Own(self.place.interface.clone())
+        }
+    }
+
+    fn refuse(&self, key: Key, arrival: &Arrival, name: Option<&str>, refusal: Refusal) {
+        self.shared.refused(key, &arrival.interface, name, &refusal);
+        let path = self.path();
+        tokio::spawn(async move {
+            if let Err(error) = path.send_error(key, &refusal).await {
+                tracing::debug!(%error, remote = %key.remote, "TFTP refusal not sent");
+            }
+        });
+    }
+}
+
+#[derive(Clone)]
+enum PathChoice {
+    Own(Option<Arc<str>>),
+    Shared(Arc<Listener>),
+}
+
+impl PathChoice {
+    fn open(&self, local: Ipv4Addr) -> Result<Path, BindError> {
+        match self {
+            PathChoice::Own(interface) => TransferSocket::bind(local, interface.as_deref()).map(Path::Own),
+            PathChoice::Shared(listener) => Ok(Path::Shared(listener.clone())),
+        }
+    }
+
+    async fn send_error(&self, key: Key, refusal: &Refusal) -> std::io::Result<()> {
+        let packet = wire::error(refusal.code, &refusal.text);
+        match self.open(key.local).map_err(|error| error.source)? {
+            Path::Own(socket) => socket.send(&packet, key.remote).await,
+            Path::Shared(listener) => listener.send(&packet, key.local, 0, key.remote).await,
+        }
+    }
+}
+
+impl Shared {
+    fn is_own_port(&self, from: SocketAddrV4) -> bool {
+        self.own_ports
+            .iter()
+            .any(|own| own.port() == from.port() && (own.ip() == from.ip() || own.ip().is_unspecified()))
+    }
+
+    /// On-link sources have to answer ARP before anything leaves, others must be known to somebody.
+    fn trust(&self, address: Ipv4Addr) -> Trust {
+        let on_link = address.is_loopback() || self.networks().iter().any(|net| net.contains(&address));
+        if on_link || self.decider.recall(IpAddr::V4(address)).is_some() {
+            Trust::Known
+        } else {
+            Trust::Stranger
+        }
+    }
+
+    fn networks(&self) -> Vec<Ipv4Net> {
+        let now = Instant::now();
+        let mut cached = self.networks.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((since, networks)) = cached.as_ref()
+            && now.duration_since(*since) < NETWORKS_HOLD
+        {
+            return networks.clone();
+        }
+        let networks: Vec<Ipv4Net> = net::interface::list()
+            .unwrap_or_default()
+            .into_iter()
+            .flat_map(|interface| interface.ipv4)
+            .collect();
+        *cached = Some((now, networks.clone()));
+        networks
+    }
+
+    fn facts(&self, file: Option<&File>, address: Ipv4Addr, interface: &Arc<str>) -> Facts {
+        let address = IpAddr::V4(address);
+        let known = file.and_then(|file| file.facts.clone()).or_else(|| self.decider.recall(address));
+        let mut facts = known.unwrap_or_else(|| Facts { stage: Stage::Loader, ..Facts::default() });
+        facts.address = Some(address);
+        facts.interface = Some(interface.clone());
+        facts
+    }
+
+    fn refused(&self, key: Key, interface: &Arc<str>, name: Option<&str>, refusal: &Refusal) {
+        count(&self.counters.refused);
+        let facts = self.facts(None, *key.remote.ip(), interface);
+        let mut event = Event::new(EventName::TftpRefused)
+            .of(&facts)
+            .because(refusal.reason)
+            .with("address", *key.remote.ip())
+            .with("text", refusal.text.as_str());
+        if let Some(name) = name {
+            event = event.with("file", name);
+        }
+        self.events.record(event);
+    }
+}
+
+/// One admitted request, from opening its file to its last event.
+struct Reader {
+    key: Key,
+    session: Arc<Session>,
+    interface: Arc<str>,
+    shared: Arc<Shared>,
+    stopping: watch::Receiver<bool>,
+    path: PathChoice,
+    _alive: mpsc::Sender<()>,
+}
+
+impl Drop for Reader {
+    /// Also on a panic: a session never outlives its task.
+    fn drop(&mut self) {
+        self.shared.sessions.end(self.key, &self.session);
+        self.shared.counters.active.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Reader {
+    async fn run(self, bytes: Vec<u8>) {
+        // It decoded a moment ago.
+        let Ok(Packet::Rrq(request)) = wire::decode(&bytes) else { return };
+        let opened = match self.open(request.name, request.mode).await {
+            Some(opened) => opened,
+            None => return,
+        };
+        let (file, content) = match opened {
+            Ok(found) => found,
+            Err(refusal) => {
+                self.shared.refused(self.key, &self.interface, Some(request.name), &refusal);
+                let sent = self.path.send_error(self.key, &refusal).await;
+                if let Err(error) = sent {
+                    tracing::debug!(%error, remote = %self.key.remote, "TFTP refusal not sent");
+                }
+                return;
+            }
+        };
+        let path = match self.path.open(self.key.local) {
+            Ok(path) => path,
+            Err(error) => {
+                tracing::warn!(cause = %error.source, hint = error.hint(), "{error}");
+                return;
+            }
+        };
+        let bytes = content.len() as u64;
+        let negotiated = negotiate(&request, bytes, &self.shared.options.policy());
+        let began = Instant::now();
+        let trust = self.shared.trust(*self.key.remote.ip());
+        *self.session.transfer() = Some(Transfer::new(began, bytes, &negotiated, trust));
+        count(&self.shared.counters.started);
+        let facts = self.shared.facts(Some(&file), *self.key.remote.ip(), &self.interface);
+        self.shared.events.record(drive::started(&file, &facts, self.key, &negotiated, bytes));
+
+        let drive = Drive {
+            key: self.key,
+            session: self.session.clone(),
+            path,
+            content,
+            counters: self.shared.counters.clone(),
+            stop: self.stopping.clone(),
+        };
+        let finished = drive.run().await;
+        drive::tally(&self.shared.counters, &finished);
+        for event in drive::ended(&file, &facts, self.key, &negotiated, &finished, began.elapsed()) {
+            self.shared.events.record(event);
+        }
+    }
+
+    /// `None`: the session was cancelled while it waited.
+    async fn open(&self, name: &str, mode: Mode) -> Option<Result<(File, Bytes), Refusal>> {
+        let _permit = loop {
+            tokio::select! {
+                permit = self.shared.opens.acquire() => break permit.ok()?,
+                () = self.session.wake.notified() => if self.session.is_cancelled() { return None },
+            }
+        };
+        if self.session.is_cancelled() {
+            return None;
+        }
+        let (files, name, interface, key) =
+            (self.shared.files.clone(), name.to_owned(), self.interface.clone(), self.key);
+        let opened = tokio::task::spawn_blocking(move || {
+            let file = files.open(&name, *key.remote.ip(), &interface, key.local)?;
+            let content = match mode {
+                Mode::Octet | Mode::Mail => file.content.clone(),
+                Mode::Netascii => {
+                    netascii::encode(&file.content).map(Bytes::from).ok_or_else(|| Refusal {
+                        code: ErrorCode::NotDefined,
+                        text: "too long for netascii, ask in octet mode".to_owned(),
+                        reason: "netascii_too_long",
+                    })?
+                }
+            };
+            Ok((file, content))
+        })
+        .await;
+        Some(opened.unwrap_or_else(|error| {
+            tracing::error!(%error, "opening a file for TFTP failed");
+            Err(Refusal {
+                code: ErrorCode::NotDefined,
+                text: "internal fault".to_owned(),
+                reason: "internal",
+            })
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests;

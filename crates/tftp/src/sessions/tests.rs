@@ -1,0 +1,92 @@
+use super::*;
+use tftp_proto::wire::{ack, decode, read_request};
+use tftp_proto::{Packet, Policy, Trust, negotiate};
+
+fn key(last: u8, port: u16) -> Key {
+    Key { remote: SocketAddrV4::new(Ipv4Addr::new(10, 0, 0, last), port), local: Ipv4Addr::LOCALHOST }
+}
+
+fn request(name: &str) -> Vec<u8> {
+    read_request(name, "octet", &[])
+}
+
+fn admit(sessions: &Sessions, key: Key) -> Arc<Session> {
+    match sessions.admit(Instant::now(), key, &request("a")) {
+        Admission::New { session, .. } => session,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Gives the session a transfer whose client has answered.
+fn establish(session: &Session) {
+    let now = Instant::now();
+    let packet = request("a");
+    let Ok(Packet::Rrq(request)) = decode(&packet) else { panic!() };
+    let mut transfer = Transfer::new(now, 5000, &negotiate(&request, 5000, &Policy::default()), Trust::Known);
+    transfer.poll(now);
+    transfer.handle_packet(now, &ack(1));
+    assert!(!transfer.is_unanswered());
+    *session.transfer() = Some(transfer);
+}
+
+#[test]
+fn t15_a_repeated_request_joins_and_another_from_the_same_port_replaces() {
+    let sessions = Sessions::new(10, 10);
+    let first = admit(&sessions, key(1, 2000));
+    let now = Instant::now();
+    assert!(matches!(sessions.admit(now, key(1, 2000), &request("a")), Admission::Joined));
+    assert!(!first.is_cancelled());
+    let second = sessions.admit(now, key(1, 2000), &request("b"));
+    assert!(matches!(second, Admission::New { evicted: false, .. }));
+    assert!(first.is_cancelled());
+    assert_eq!(sessions.len(), 1);
+    sessions.end(key(1, 2000), &first);
+    assert_eq!(sessions.len(), 1, "the end of the old one leaves the new one alone");
+}
+
+#[test]
+fn t22_over_the_cap_the_oldest_unanswered_goes_and_established_ones_stay() {
+    let sessions = Sessions::new(3, 10);
+    let established = admit(&sessions, key(1, 1));
+    establish(&established);
+    let oldest = admit(&sessions, key(2, 1));
+    let newer = admit(&sessions, key(3, 1));
+    let admission = sessions.admit(Instant::now(), key(4, 1), &request("a"));
+    assert!(matches!(admission, Admission::New { evicted: true, .. }));
+    assert!(oldest.is_cancelled());
+    assert!(!established.is_cancelled() && !newer.is_cancelled());
+    assert_eq!(sessions.len(), 3);
+}
+
+#[test]
+fn t22_when_all_are_established_a_new_request_is_dropped() {
+    let sessions = Sessions::new(2, 10);
+    for last in [1, 2] {
+        establish(&admit(&sessions, key(last, 1)));
+    }
+    assert!(matches!(sessions.admit(Instant::now(), key(3, 1), &request("a")), Admission::Busy));
+}
+
+#[test]
+fn t22_one_source_over_its_cap_pushes_out_only_its_own() {
+    let sessions = Sessions::new(100, 2);
+    let other = admit(&sessions, key(9, 1));
+    let own = admit(&sessions, key(1, 1));
+    admit(&sessions, key(1, 2));
+    admit(&sessions, key(1, 3));
+    assert!(own.is_cancelled() && !other.is_cancelled());
+    assert_eq!(sessions.len(), 3);
+}
+
+#[test]
+fn t22_a_hundred_thousand_forged_requests_leave_at_most_the_cap() {
+    let sessions = Sessions::new(50, 8);
+    let established = admit(&sessions, key(1, 1));
+    establish(&established);
+    for number in 0..100_000u32 {
+        let remote = SocketAddrV4::new(Ipv4Addr::from(0x0a01_0000 + number), 5);
+        let _ = sessions.admit(Instant::now(), Key { remote, local: Ipv4Addr::LOCALHOST }, &request("a"));
+    }
+    assert_eq!(sessions.len(), 50);
+    assert!(!established.is_cancelled());
+}
