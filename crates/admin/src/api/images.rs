@@ -1,0 +1,155 @@
+//! `images` and `imports`.
+
+use crate::api::hosts::removal;
+use crate::backend::BackendError;
+use crate::query::Params;
+use crate::router::{body, json, list as list_answer};
+use crate::view::{ImportRequest, MANAGED_BY_API};
+use crate::{Api, Problem};
+use axum::body::Body;
+use axum::extract::{Path, RawQuery, State};
+use axum::response::Response;
+use http::header::LOCATION;
+use http::{HeaderMap, HeaderValue, StatusCode};
+use serde_json::json as object;
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+use tokio::sync::Mutex;
+use types::resource::Name;
+
+pub(crate) async fn list(
+    State(api): State<Api>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Box<Problem>> {
+    let page = Params::read(query.as_deref(), &["limit", "after"])?.page()?;
+    list_answer(&api.call(None, move |backend| backend.images(&page)).await?)
+}
+
+pub(crate) async fn read(State(api): State<Api>, Path(name): Path<String>) -> Result<Response, Box<Problem>> {
+    let name = name_of(&name)?;
+    let view = api.call(None, move |backend| backend.image(&name)).await?;
+    json(StatusCode::OK, &view, Some(view.revision))
+}
+
+pub(crate) async fn remove(
+    State(api): State<Api>,
+    Path(name): Path<String>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Box<Problem>> {
+    let dry_run = Params::read(query.as_deref(), &["dry_run"])?.flag("dry_run")?;
+    let name = name_of(&name)?;
+    let expect = removal(&headers)?;
+    let deleted = name.to_string();
+    let revision = api
+        .call(Some(expect), move |backend| {
+            let view = backend.image(&name)?;
+            if view.managed_by != MANAGED_BY_API {
+                return Err(BackendError::Owned {
+                    what: "image",
+                    name: name.to_string(),
+                    owner: view.managed_by,
+                });
+            }
+            backend.delete_image(&name, expect, dry_run)
+        })
+        .await?;
+    json(StatusCode::OK, &object!({"deleted": deleted, "revision": revision, "dry_run": dry_run}), None)
+}
+
+fn name_of(text: &str) -> Result<Name, Box<Problem>> {
+    text.parse().map_err(|_| Problem::not_found("image", text))
+}
+
+/// Answers of requests that carried an `Idempotency-Key`: a repeated request starts nothing twice.
+#[derive(Default)]
+pub(crate) struct Idempotency(Mutex<VecDeque<Started>>);
+
+struct Started {
+    at: Instant,
+    key: String,
+    request: ImportRequest,
+    id: String,
+}
+
+/// How long a key is remembered.
+const KEY_LIFE: Duration = Duration::from_secs(24 * 3600);
+
+/// Keys remembered at most; the oldest goes first.
+const KEYS_MAX: usize = 1000;
+
+/// Bytes of a key.
+const KEY_BYTES_MAX: usize = 255;
+
+pub(crate) async fn start(
+    State(api): State<Api>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    content: Body,
+) -> Result<Response, Box<Problem>> {
+    let dry_run = Params::read(query.as_deref(), &["dry_run"])?.flag("dry_run")?;
+    let key = match headers.get("idempotency-key") {
+        None => None,
+        Some(value) => match value.to_str() {
+            Ok(text) if (1..=KEY_BYTES_MAX).contains(&text.len()) => Some(text.to_owned()),
+            _ => {
+                return Err(Problem::new(
+                    400,
+                    "R-API-13",
+                    "bad-key",
+                    "the Idempotency-Key is 1 to 255 ASCII characters",
+                ));
+            }
+        },
+    };
+    let request: ImportRequest = body(&headers, content).await?;
+    // Held over the start, so that two requests with one key cannot both start.
+    let mut started = api.keys().0.lock().await;
+    started.retain(|entry| entry.at.elapsed() < KEY_LIFE);
+    if let Some(earlier) = started.iter().find(|entry| Some(&entry.key) == key.as_ref()) {
+        if earlier.request != request {
+            return Err(Problem::new(
+                422,
+                "R-API-14",
+                "key-reused",
+                "this Idempotency-Key came with another request before",
+            ));
+        }
+        let id = earlier.id.clone();
+        let view = api.call(None, move |backend| backend.import(&id)).await?;
+        return accepted(&view.id, &view);
+    }
+    let asked = request.clone();
+    let view = api.call(None, move |backend| backend.start_import(asked, dry_run)).await?;
+    if dry_run {
+        return json(StatusCode::OK, &view, None);
+    }
+    if let Some(key) = key {
+        if started.len() >= KEYS_MAX {
+            started.pop_front();
+        }
+        started.push_back(Started { at: Instant::now(), key, request, id: view.id.clone() });
+    }
+    accepted(&view.id, &view)
+}
+
+fn accepted(id: &str, view: &impl serde::Serialize) -> Result<Response, Box<Problem>> {
+    let mut response = json(StatusCode::ACCEPTED, view, None)?;
+    if let Ok(location) = HeaderValue::try_from(format!("/api/v1/imports/{id}")) {
+        response.headers_mut().insert(LOCATION, location);
+    }
+    Ok(response)
+}
+
+pub(crate) async fn imports(
+    State(api): State<Api>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Box<Problem>> {
+    let page = Params::read(query.as_deref(), &["limit", "after"])?.page()?;
+    list_answer(&api.call(None, move |backend| backend.imports(&page)).await?)
+}
+
+pub(crate) async fn import(State(api): State<Api>, Path(id): Path<String>) -> Result<Response, Box<Problem>> {
+    let view = api.call(None, move |backend| backend.import(&id)).await?;
+    json(StatusCode::OK, &view, None)
+}

@@ -1,0 +1,330 @@
+//! The CLI's side of the socket: one connection per request, errors in the one form.
+
+use crate::Problem;
+use crate::problem::PROBLEM_JSON;
+use bytes::{Bytes, BytesMut};
+use http::header::{CONTENT_TYPE, ETAG, HOST, IF_MATCH, IF_NONE_MATCH};
+use http::{HeaderMap, Method, Request, StatusCode};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tokio::net::UnixStream;
+
+/// Largest answer that is read whole.
+const ANSWER_BYTES_MAX: usize = 64 << 20;
+
+/// Longest line of a stream.
+const LINE_BYTES_MAX: usize = 1 << 20;
+
+/// For the whole of a request that is no stream.
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Why a request was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// Nobody listens on the socket.
+    #[error("the reveille daemon is not running (no answer on {})", .socket.display())]
+    NotRunning {
+        /// Where it should listen.
+        socket: PathBuf,
+    },
+    /// The socket may not be opened by this user.
+    #[error("this user may not connect to {}", .socket.display())]
+    Denied {
+        /// Which.
+        socket: PathBuf,
+    },
+    /// The daemon said no.
+    #[error("{0}")]
+    Problem(Box<Problem>),
+    /// The daemon took too long.
+    #[error("the daemon did not answer within {} s", TIMEOUT.as_secs())]
+    TimedOut,
+    /// The answer made no sense; client and daemon may be of different versions.
+    #[error("the daemon's answer cannot be read: {0}")]
+    Protocol(String),
+    /// The connection broke.
+    #[error("the connection to the daemon broke")]
+    Io(#[source] io::Error),
+}
+
+impl ClientError {
+    /// What to do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            ClientError::NotRunning { .. } => {
+                Some("`reveille run` starts it; `--socket` names another socket".to_owned())
+            }
+            ClientError::Denied { socket } => {
+                Some(format!("use root or join the group that owns {}", socket.display()))
+            }
+            ClientError::Problem(problem) => problem.fix.clone(),
+            ClientError::TimedOut => Some("look at the daemon's log".to_owned()),
+            ClientError::Protocol(_) => Some("compare `reveille version` with the daemon's".to_owned()),
+            ClientError::Io(_) => None,
+        }
+    }
+
+    /// Exit code for a command that ends with this: 1 failed, 2 usage, 4 permission, 5 not found, 6 conflict,
+    /// 7 timed out, 8 unreachable.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            ClientError::NotRunning { .. } | ClientError::Io(_) => 8,
+            ClientError::Denied { .. } => 4,
+            ClientError::TimedOut => 7,
+            ClientError::Protocol(_) => 1,
+            ClientError::Problem(problem) => match problem.status {
+                400 | 422 => 2,
+                401 | 403 => 4,
+                404 => 5,
+                409 | 412 | 428 => 6,
+                _ => 1,
+            },
+        }
+    }
+}
+
+/// What a write expects to find, as the client says it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Condition {
+    /// No condition: for requests that take none.
+    Nothing,
+    /// Must be new.
+    Create,
+    /// Must be at the revision of this `ETag`.
+    Match(String),
+    /// Must be there, whatever its revision.
+    Present,
+}
+
+/// A whole answer.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Answer<T> {
+    /// HTTP status, a success.
+    pub status: u16,
+    /// The `ETag`, for a later [`Condition::Match`].
+    pub etag: Option<String>,
+    /// The body.
+    pub body: T,
+}
+
+/// A way to the daemon.
+#[derive(Clone, Debug)]
+pub struct Client {
+    socket: PathBuf,
+}
+
+impl Client {
+    /// A client for a socket; connects with each request.
+    pub fn new(socket: impl Into<PathBuf>) -> Client {
+        Client { socket: socket.into() }
+    }
+
+    /// Its socket.
+    pub fn socket(&self) -> &Path {
+        &self.socket
+    }
+
+    /// `GET /api/v1<path>`.
+    ///
+    /// # Errors
+    /// When the daemon is not reached or says no.
+    pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<Answer<T>, ClientError> {
+        self.request(Method::GET, path, None::<&()>, &Condition::Nothing).await
+    }
+
+    /// `PUT`.
+    ///
+    /// # Errors
+    /// As [`get`](Client::get).
+    pub async fn put<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+        condition: &Condition,
+    ) -> Result<Answer<T>, ClientError> {
+        self.request(Method::PUT, path, Some(body), condition).await
+    }
+
+    /// `POST`.
+    ///
+    /// # Errors
+    /// As [`get`](Client::get).
+    pub async fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<Answer<T>, ClientError> {
+        self.request(Method::POST, path, Some(body), &Condition::Nothing).await
+    }
+
+    /// `DELETE`.
+    ///
+    /// # Errors
+    /// As [`get`](Client::get).
+    pub async fn delete<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        condition: &Condition,
+    ) -> Result<Answer<T>, ClientError> {
+        self.request(Method::DELETE, path, None::<&()>, condition).await
+    }
+
+    /// Follows a stream of lines such as `/events?follow=true`.
+    ///
+    /// # Errors
+    /// As [`get`](Client::get); a stream that ends later is told by [`Lines::next`].
+    pub async fn follow(&self, path: &str) -> Result<Lines, ClientError> {
+        let request = build(Method::GET, path, Bytes::new(), &Condition::Nothing)?;
+        let response =
+            tokio::time::timeout(TIMEOUT, self.send(request)).await.map_err(|_| ClientError::TimedOut)??;
+        let status = response.status();
+        if !status.is_success() {
+            let headers = response.headers().clone();
+            return Err(refusal(status, &headers, &whole(response.into_body()).await?));
+        }
+        Ok(Lines { body: response.into_body(), buffer: BytesMut::new() })
+    }
+
+    async fn request<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&impl Serialize>,
+        condition: &Condition,
+    ) -> Result<Answer<T>, ClientError> {
+        let bytes = match body {
+            Some(body) => {
+                serde_json::to_vec(body).map_err(|error| ClientError::Protocol(error.to_string()))?
+            }
+            None => Vec::new(),
+        };
+        let request = build(method, path, bytes.into(), condition)?;
+        let exchange = async {
+            let response = self.send(request).await?;
+            let (status, headers) = (response.status(), response.headers().clone());
+            Ok((status, headers, whole(response.into_body()).await?))
+        };
+        let (status, headers, bytes) =
+            tokio::time::timeout(TIMEOUT, exchange).await.map_err(|_| ClientError::TimedOut)??;
+        // An unhealthy daemon still tells its health.
+        let is_problem = headers.get(CONTENT_TYPE).is_some_and(|kind| kind == PROBLEM_JSON);
+        if is_problem || !(status.is_success() || status == StatusCode::SERVICE_UNAVAILABLE) {
+            return Err(refusal(status, &headers, &bytes));
+        }
+        let body =
+            if bytes.is_empty() { serde_json::from_str("null") } else { serde_json::from_slice(&bytes) };
+        Ok(Answer {
+            status: status.as_u16(),
+            etag: headers.get(ETAG).and_then(|tag| tag.to_str().ok()).map(str::to_owned),
+            body: body.map_err(|error| ClientError::Protocol(error.to_string()))?,
+        })
+    }
+
+    async fn send(&self, request: Request<Full<Bytes>>) -> Result<http::Response<Incoming>, ClientError> {
+        let stream = UnixStream::connect(&self.socket).await.map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
+                ClientError::NotRunning { socket: self.socket.clone() }
+            }
+            io::ErrorKind::PermissionDenied => ClientError::Denied { socket: self.socket.clone() },
+            _ => ClientError::Io(error),
+        })?;
+        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
+        // Ends when the answer is read or dropped.
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(
+                    error = &error as &dyn std::error::Error,
+                    "connection to the daemon ended early"
+                );
+            }
+        });
+        sender.send_request(request).await.map_err(broken)
+    }
+}
+
+/// The lines of a stream.
+pub struct Lines {
+    body: Incoming,
+    buffer: BytesMut,
+}
+
+impl Lines {
+    /// The next line without its end; `None` when the daemon ended the stream. Empty lines are skipped.
+    ///
+    /// # Errors
+    /// When the connection breaks or a line is absurdly long.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, ClientError> {
+        loop {
+            if let Some(end) = self.buffer.iter().position(|&byte| byte == b'\n') {
+                let mut line = self.buffer.split_to(end + 1);
+                line.truncate(end);
+                if !line.is_empty() {
+                    return Ok(Some(line.freeze()));
+                }
+                continue;
+            }
+            if self.buffer.len() > LINE_BYTES_MAX {
+                return Err(ClientError::Protocol("a line is longer than 1 MiB".to_owned()));
+            }
+            match self.body.frame().await {
+                None if self.buffer.is_empty() => return Ok(None),
+                None => return Ok(Some(std::mem::take(&mut self.buffer).freeze())),
+                Some(Ok(frame)) => {
+                    if let Ok(data) = frame.into_data() {
+                        self.buffer.extend_from_slice(&data);
+                    }
+                }
+                Some(Err(error)) => return Err(broken(error)),
+            }
+        }
+    }
+}
+
+fn build(
+    method: Method,
+    path: &str,
+    body: Bytes,
+    condition: &Condition,
+) -> Result<Request<Full<Bytes>>, ClientError> {
+    let mut request =
+        Request::builder().method(method).uri(format!("/api/v1{path}")).header(HOST, "localhost");
+    if !body.is_empty() {
+        request = request.header(CONTENT_TYPE, "application/json");
+    }
+    request = match condition {
+        Condition::Nothing => request,
+        Condition::Create => request.header(IF_NONE_MATCH, "*"),
+        Condition::Match(tag) => request.header(IF_MATCH, tag),
+        Condition::Present => request.header(IF_MATCH, "*"),
+    };
+    request.body(Full::new(body)).map_err(|error| ClientError::Protocol(error.to_string()))
+}
+
+async fn whole(body: Incoming) -> Result<Bytes, ClientError> {
+    match Limited::new(body, ANSWER_BYTES_MAX).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<http_body_util::LengthLimitError>() => {
+            Err(ClientError::Protocol("it is larger than 64 MiB".to_owned()))
+        }
+        Err(error) => Err(ClientError::Io(io::Error::other(error))),
+    }
+}
+
+fn refusal(status: StatusCode, headers: &HeaderMap, bytes: &[u8]) -> ClientError {
+    let is_problem = headers.get(CONTENT_TYPE).is_some_and(|kind| kind == PROBLEM_JSON);
+    match serde_json::from_slice::<Problem>(bytes) {
+        Ok(problem) if is_problem => ClientError::Problem(Box::new(problem)),
+        _ => ClientError::Protocol(format!("status {status} without a reason")),
+    }
+}
+
+fn broken(error: hyper::Error) -> ClientError {
+    ClientError::Io(io::Error::other(error))
+}

@@ -1,0 +1,440 @@
+//! The JSON shapes of the API. They only grow: no field is removed or re-typed within v1.
+
+use crate::time::rfc3339_ms;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use types::lease::{ClientKey, LeaseRecord, LeaseState};
+use types::resource::{Host, Image, ImageKind, Name};
+use types::{Firmware, MacAddr, MachineGuid};
+
+/// `managed_by` of objects made through the API.
+pub const MANAGED_BY_API: &str = "api";
+
+/// Milliseconds since 1970 as RFC 3339 text, for the time fields here.
+pub fn timestamp(ms: u64) -> String {
+    rfc3339_ms(ms)
+}
+
+/// `GET /version`.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct VersionInfo {
+    /// Of the daemon.
+    pub version: String,
+    /// Of the API.
+    pub api: String,
+    /// What this daemon can do; clients check here before they use it.
+    pub features: Vec<String>,
+}
+
+/// `GET /health`; 200 when `ok`, else 503.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Health {
+    /// Everything that should run does.
+    pub ok: bool,
+    /// Each part by itself.
+    pub checks: Vec<Check>,
+}
+
+/// One part's health.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Check {
+    /// `store`, `dhcp`, `tftp`, …
+    pub name: String,
+    /// It works.
+    pub ok: bool,
+    /// Why not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
+
+/// `GET /status`.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Status {
+    /// Of the daemon.
+    pub version: String,
+    /// RFC 3339.
+    pub started: String,
+    /// Seconds since then.
+    pub uptime_secs: u64,
+    /// What it listens on.
+    pub listeners: Vec<Listener>,
+    /// Totals since start, by door.
+    pub counters: BTreeMap<String, BTreeMap<String, u64>>,
+    /// The store.
+    pub store: StoreStatus,
+    /// The catalog in force.
+    pub catalog: CatalogStatus,
+    /// The event stream; the router fills it in.
+    #[serde(default)]
+    pub events: EventStatus,
+}
+
+/// One listener.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Listener {
+    /// `dhcp`, `proxy-dhcp`, `tftp`, `http`, `admin`.
+    pub door: String,
+    /// `0.0.0.0:67`, or the path of a socket.
+    pub address: String,
+    /// Interface it is bound to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interface: Option<String>,
+}
+
+/// The store.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct StoreStatus {
+    /// Where it lies.
+    pub path: String,
+    /// Latest revision.
+    pub revision: u64,
+    /// It takes writes.
+    pub writable: bool,
+    /// Further numbers by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub numbers: BTreeMap<String, u64>,
+}
+
+/// The catalog in force.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct CatalogStatus {
+    /// Its number.
+    pub generation: u64,
+    /// Hosts in it.
+    pub hosts: u64,
+    /// Images in it.
+    pub images: u64,
+}
+
+/// The event stream.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct EventStatus {
+    /// Run of the daemon.
+    pub epoch: u64,
+    /// Latest event.
+    pub seq: u64,
+    /// Followers.
+    pub followers: u64,
+}
+
+/// A host as the API shows it: the resource itself, whose it is, and its revision.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct HostView {
+    /// The resource; its keys stand at the top level.
+    #[serde(flatten)]
+    pub host: Host,
+    /// `api`, or `file:<path>:<line>`.
+    pub managed_by: String,
+    /// Revision of this object; its `ETag` is `"r<revision>"`.
+    pub revision: u64,
+    /// When it last asked for anything, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_seen: Option<String>,
+    /// Its address then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+}
+
+/// An image as the API shows it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ImageView {
+    /// The resource; its keys stand at the top level.
+    #[serde(flatten)]
+    pub image: Image,
+    /// `api`, or `file:<path>:<line>`.
+    pub managed_by: String,
+    /// Revision of this object.
+    pub revision: u64,
+    /// Bytes of all its files.
+    #[serde(default)]
+    pub bytes: u64,
+    /// Number of its files.
+    #[serde(default)]
+    pub files: u64,
+    /// When it was imported, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub imported: Option<String>,
+    /// Why it cannot be booted, when it cannot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<String>,
+}
+
+/// `POST /imports`: where an image comes from and, where the source does not tell, how it boots.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImportRequest {
+    /// A path on the appliance, a URL or a catalogue name.
+    pub source: String,
+    /// Name of the image; derived from the source when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<Name>,
+    /// How it is booted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<ImageKind>,
+    /// Kernel inside the source.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kernel: Option<String>,
+    /// Initial ramdisks inside the source.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub initrd: Vec<String>,
+    /// Script inside the source.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub script: Option<String>,
+    /// Kernel command line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cmdline: Option<String>,
+    /// One line for menus.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// Booting it may erase a disk.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub destructive: Option<bool>,
+    /// Firmware it boots on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub firmware: Vec<Firmware>,
+    /// What the source must hash to, 64 hex digits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+    /// Take the place of an image of that name.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub replace: bool,
+}
+
+/// How far an import is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ImportState {
+    /// Waits its turn.
+    #[default]
+    Queued,
+    /// Reads and hashes.
+    Running,
+    /// The image is there.
+    Done,
+    /// It is not; see `error`.
+    Failed,
+}
+
+/// One import.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct ImportView {
+    /// Its id.
+    pub id: String,
+    /// As asked.
+    pub source: String,
+    /// Name of the image, once known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// How far it is.
+    pub state: ImportState,
+    /// What it does right now, in words.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub phase: String,
+    /// Bytes done.
+    pub bytes_done: u64,
+    /// Bytes in all, when known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes_total: Option<u64>,
+    /// Files done.
+    pub files_done: u64,
+    /// RFC 3339.
+    pub started: String,
+    /// RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<String>,
+    /// Why it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<crate::Problem>,
+    /// What an operator should know all the same.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+}
+
+/// One lease.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct LeaseView {
+    /// The address.
+    pub address: String,
+    /// Its subnet.
+    pub subnet: String,
+    /// `bound`, `released` or `quarantined`.
+    pub state: String,
+    /// Whose, when Ethernet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mac: Option<MacAddr>,
+    /// Whose.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uuid: Option<MachineGuid>,
+    /// Option 61 in hex, when the client sends one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_id: Option<String>,
+    /// As the client says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hostname: Option<String>,
+    /// The host record it belongs to; the backend fills it in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
+    /// RFC 3339.
+    pub granted: String,
+    /// RFC 3339; absent when it never ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<String>,
+}
+
+impl From<&LeaseRecord> for LeaseView {
+    fn from(record: &LeaseRecord) -> LeaseView {
+        let client_id = match &record.key {
+            ClientKey::ClientId(bytes) => Some(bytes.iter().map(|byte| format!("{byte:02x}")).collect()),
+            ClientKey::Hardware { .. } => None,
+        };
+        LeaseView {
+            address: record.address.to_string(),
+            subnet: record.subnet.to_string(),
+            state: match record.state {
+                LeaseState::Bound => "bound",
+                LeaseState::Released => "released",
+                LeaseState::Quarantined => "quarantined",
+            }
+            .to_owned(),
+            mac: record.mac,
+            uuid: record.guid,
+            client_id,
+            hostname: record.hostname.as_deref().map(str::to_owned),
+            host: None,
+            granted: record.granted.to_string(),
+            expires: (record.expires.0 != u64::MAX).then(|| record.expires.to_string()),
+        }
+    }
+}
+
+/// One boot attempt.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct BootView {
+    /// Its id, also `boot_id` of its events.
+    pub id: String,
+    /// The host record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
+    /// The machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mac: Option<MacAddr>,
+    /// The machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uuid: Option<MachineGuid>,
+    /// What it boots.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
+    /// How far it came.
+    pub stage: String,
+    /// `up`, `failed`, …; absent while it goes on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<String>,
+    /// RFC 3339.
+    pub started: String,
+    /// RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<String>,
+    /// Each stage with its time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stages: Vec<BootStage>,
+}
+
+/// One stage of a boot.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct BootStage {
+    /// Its name.
+    pub stage: String,
+    /// RFC 3339.
+    pub at: String,
+    /// Milliseconds since the boot began.
+    pub ms: u64,
+    /// What the machine said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
+
+/// What a machine would boot, and why.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Explanation {
+    /// `image`, `menu`, `local-disk` or `nothing`.
+    pub boots: String,
+    /// The image.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
+    /// The host record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
+    /// Reason code when it is left alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// What it is told at each door, in order.
+    pub steps: Vec<ExplainedStep>,
+    /// The decision's trace.
+    pub because: Vec<Because>,
+    /// The script it would get.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub script: Option<String>,
+    /// What was known of it, by name.
+    pub facts: BTreeMap<String, String>,
+    /// Catalog the answer comes from.
+    pub generation: u64,
+}
+
+/// What one door tells it.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct ExplainedStep {
+    /// Who asks: `rom`, `http-rom`, `ipxe`, `loader`.
+    pub stage: String,
+    /// The answer, in words.
+    pub answer: String,
+}
+
+/// One line of a trace.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Because {
+    /// What was asked, in words.
+    pub text: String,
+    /// It applied.
+    pub matched: bool,
+}
+
+/// `GET /config`.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct ConfigView {
+    /// Files read, in order.
+    pub files: Vec<String>,
+    /// Every setting, by key.
+    pub settings: Vec<Setting>,
+}
+
+/// One setting in force.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct Setting {
+    /// `dhcp.offer_hold_secs`
+    pub key: String,
+    /// As it is.
+    pub value: serde_json::Value,
+    /// `default`, `file:<path>:<line>`, `flag:--x`, `env:X`, `store`.
+    pub origin: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_view_is_flat_and_reads_back() {
+        let host: Host =
+            serde_json::from_str(r#"{"name":"web01","match":{"mac":"52:54:00:12:34:56"}}"#).unwrap();
+        let view = HostView { host, managed_by: "api".into(), revision: 4, last_seen: None, address: None };
+        let text = serde_json::to_string(&view).unwrap();
+        assert_eq!(
+            text,
+            r#"{"name":"web01","match":{"mac":"52:54:00:12:34:56"},"managed_by":"api","revision":4}"#
+        );
+        assert_eq!(serde_json::from_str::<HostView>(&text).unwrap(), view);
+        let mut newer: serde_json::Value = serde_json::from_str(&text).unwrap();
+        newer["later"] = true.into();
+        assert_eq!(serde_json::from_value::<HostView>(newer).unwrap(), view, "shapes grow");
+    }
+}
