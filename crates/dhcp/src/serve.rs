@@ -1,0 +1,222 @@
+//! Sockets, timer, commands: the loop around [`Core`].
+
+use crate::commit::{Core, LeaseLog, Outgoing, Received, StoreLog, says_sent};
+use crate::counters::{Counters, Tally, count};
+use crate::{BATCH_MAX, COMMANDS_MAX, QUEUE_MAX};
+use dhcp_proto::limits::MESSAGE_BYTES_MAX;
+use dhcp_proto::{Responder, Settings};
+use net::{BindError, DhcpSocket};
+use plan::Decider;
+use std::error::Error;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant, SystemTime};
+use store::Store;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::MissedTickBehavior;
+use types::{EventSink, Now, UnixTime};
+
+/// How often time alone may change something.
+const TICK: Duration = Duration::from_secs(1);
+
+/// Rest after a failed read: a link that is down reports it again and again.
+const RECEIVE_PAUSE: Duration = Duration::from_millis(100);
+
+/// One port to listen on.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Listen {
+    /// The interface; `None` listens on all.
+    pub interface: Option<Arc<str>>,
+    /// 67 or 4011; 0 takes a free one (tests).
+    pub port: u16,
+}
+
+impl Listen {
+    /// Both DHCP ports on each interface, or on all when none is named.
+    pub fn on(interfaces: &[Arc<str>]) -> Vec<Listen> {
+        let all = [None];
+        let named: Vec<Option<Arc<str>>> = interfaces.iter().cloned().map(Some).collect();
+        let interfaces = if named.is_empty() { all.as_slice() } else { named.as_slice() };
+        let ports = [dhcp_proto::destination::SERVER_PORT, dhcp_proto::destination::BOOT_SERVER_PORT];
+        interfaces
+            .iter()
+            .flat_map(|interface| ports.map(|port| Listen { interface: interface.clone(), port }))
+            .collect()
+    }
+}
+
+/// What the door is connected to.
+#[derive(Clone)]
+pub struct Wiring<L> {
+    /// Who decides.
+    pub decider: Arc<dyn Decider>,
+    /// Where leases become durable.
+    pub log: L,
+    /// Where events go.
+    pub events: Arc<dyn EventSink>,
+}
+
+/// The DHCP door: bound, not yet answering.
+pub struct Door<L = StoreLog> {
+    core: Core<L>,
+    sockets: Vec<Arc<DhcpSocket>>,
+    commands: mpsc::Receiver<Settings>,
+    handle: Handle,
+}
+
+/// Talks to a running door. Cheap to clone; keeps no port open.
+#[derive(Clone, Debug)]
+pub struct Handle {
+    commands: mpsc::Sender<Settings>,
+    tally: Tally,
+    sockets: Arc<[Weak<DhcpSocket>]>,
+    ports: Arc<[u16]>,
+}
+
+impl Handle {
+    /// Everything counted since start.
+    pub fn counters(&self) -> Counters {
+        let truncated = self.sockets.iter().filter_map(Weak::upgrade).map(|socket| socket.truncated()).sum();
+        Counters { truncated, ..self.tally.snapshot() }
+    }
+
+    /// Takes new settings over between two batches; leases and open offers stay. False when the door has stopped.
+    pub async fn reconfigure(&self, settings: Settings) -> bool {
+        self.commands.send(settings).await.is_ok()
+    }
+
+    /// The ports in the order they were asked for, as bound.
+    pub fn ports(&self) -> &[u16] {
+        &self.ports
+    }
+}
+
+impl Door<StoreLog> {
+    /// Binds all ports, or none. The responder has its leases already. Privileges may be dropped afterwards.
+    ///
+    /// # Errors
+    /// See [`BindError`]: it names address, port, cause and hint.
+    pub fn bind(
+        listen: &[Listen],
+        responder: Responder,
+        store: Store,
+        decider: Arc<dyn Decider>,
+        events: Arc<dyn EventSink>,
+    ) -> Result<Self, BindError> {
+        Door::bind_with(listen, responder, Wiring { decider, log: StoreLog(store), events })
+    }
+}
+
+impl<L: LeaseLog> Door<L> {
+    /// Like [`bind`](Door::bind), with leases made durable elsewhere.
+    ///
+    /// # Errors
+    /// See [`BindError`].
+    pub fn bind_with(listen: &[Listen], responder: Responder, wiring: Wiring<L>) -> Result<Self, BindError> {
+        let sockets: Vec<Arc<DhcpSocket>> = listen
+            .iter()
+            .map(|listen| DhcpSocket::bind(listen.interface.as_deref(), listen.port).map(Arc::new))
+            .collect::<Result<_, _>>()?;
+        let tally = Tally::new();
+        let (sender, commands) = mpsc::channel(COMMANDS_MAX);
+        let handle = Handle {
+            commands: sender,
+            tally: tally.clone(),
+            sockets: sockets.iter().map(Arc::downgrade).collect(),
+            ports: sockets.iter().map(|socket| socket.port()).collect(),
+        };
+        let Wiring { decider, log, events } = wiring;
+        Ok(Door { core: Core { responder, log, decider, events, tally }, sockets, commands, handle })
+    }
+
+    /// For counters and new settings.
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// Answers until `shutdown` says true or its sender is gone. A batch that was begun is finished.
+    pub async fn run(self, mut shutdown: watch::Receiver<bool>) {
+        let Door { mut core, sockets, mut commands, handle: _handle } = self;
+        let (queue, mut arrived) = mpsc::channel(QUEUE_MAX);
+        let mut readers = JoinSet::new();
+        for (number, socket) in sockets.iter().enumerate() {
+            readers.spawn(read(number, Arc::clone(socket), queue.clone(), core.tally.clone()));
+        }
+        drop(queue);
+        let mut ticks = tokio::time::interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut batch = Vec::with_capacity(BATCH_MAX);
+        loop {
+            tokio::select! {
+                biased;
+                () = told_to_stop(&mut shutdown) => break,
+                Some(settings) = commands.recv() => core.responder.reconfigure(now(), settings),
+                _ = ticks.tick() => core.tick(now()),
+                taken = arrived.recv_many(&mut batch, BATCH_MAX) => {
+                    if taken == 0 {
+                        break;
+                    }
+                    for outgoing in core.turn(now(), std::mem::take(&mut batch)).await {
+                        send(&core, &sockets, outgoing).await;
+                    }
+                }
+            }
+        }
+        readers.shutdown().await;
+    }
+}
+
+/// True was sent, or nobody can send it any more.
+async fn told_to_stop(shutdown: &mut watch::Receiver<bool>) {
+    drop(shutdown.wait_for(|stop| *stop).await);
+}
+
+/// Reads one socket for ever. A full queue makes it wait: the kernel's buffer holds what comes meanwhile.
+async fn read(number: usize, socket: Arc<DhcpSocket>, queue: mpsc::Sender<Received>, tally: Tally) {
+    let mut buffer = vec![0; MESSAGE_BYTES_MAX];
+    loop {
+        match socket.recv(&mut buffer).await {
+            Ok((len, arrival)) => {
+                let bytes = buffer.get(..len).unwrap_or_default().to_vec();
+                if queue.send(Received { socket: number, arrival, bytes }).await.is_err() {
+                    return;
+                }
+            }
+            Err(error) => {
+                tracing::debug!(%error, port = socket.port(), "cannot receive");
+                tally.add(|counters| counters.receive_failed += 1);
+                tokio::time::sleep(RECEIVE_PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn send<L>(core: &Core<L>, sockets: &[Arc<DhcpSocket>], outgoing: Outgoing) {
+    let Outgoing { socket, transmit, mut events } = outgoing;
+    if let (Some(transmit), Some(socket)) = (transmit, sockets.get(socket)) {
+        match socket.send(&transmit).await {
+            Ok(()) => core.tally.add(|counters| {
+                counters.sent += 1;
+                for event in events.iter().filter(|event| says_sent(event.name)) {
+                    count(&mut counters.replies, event.name.as_str());
+                }
+            }),
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn Error, destination = ?transmit.destination, "a reply did not leave");
+                core.tally.add(|counters| counters.send_failed += 1);
+                events.retain(|event| !says_sent(event.name));
+            }
+        }
+    }
+    events.into_iter().for_each(|event| core.events.record(event));
+}
+
+/// Both clocks, read together.
+fn now() -> Now {
+    // A wall clock before 1970 is no clock; leases then count from zero until it is set.
+    let unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    Now { instant: Instant::now(), unix: UnixTime(unix) }
+}
+
+#[cfg(test)]
+mod tests;
