@@ -1,0 +1,361 @@
+//! The daemon behind the admin API: reads the inventory, the world and the store, writes through the store, and swaps the
+//! catalog after every change.
+
+mod explain;
+mod imports;
+mod status;
+
+pub(crate) use imports::Importer;
+pub(crate) use status::Meters;
+
+use crate::failure::{Failure, chain};
+use crate::inventory::{API_OWNER, Inventory, Owned};
+use crate::world::World;
+use admin::view::{
+    BootView, ConfigView, Explanation, Health, HostView, ImageView, ImportRequest, ImportView, LeaseView,
+    Setting, Status, VersionInfo, timestamp,
+};
+use admin::{Backend, BackendError, Expect, FieldError, HostRef, ListPage, Page, Written, paginate};
+use library::Library;
+use plan::Decider;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use store::records::{decode_lease, encode_host, name_key};
+use store::{Batch, CommitError, Store, Table};
+use types::resource::{Host, Image, Name};
+use types::{Event, EventName, EventSink, Facts};
+
+/// Leases read from the store at once.
+const SCAN_STEP: usize = 1_000;
+
+/// Everything the API needs of the daemon.
+pub(crate) struct Daemon {
+    pub(crate) store: Store,
+    pub(crate) store_path: PathBuf,
+    pub(crate) library: Library,
+    pub(crate) inventory: Arc<Inventory>,
+    pub(crate) world: Arc<World>,
+    pub(crate) importer: Arc<Importer>,
+    pub(crate) meters: Meters,
+    pub(crate) settings: Vec<Setting>,
+    pub(crate) files: Vec<String>,
+    pub(crate) started: Instant,
+}
+
+impl Daemon {
+    fn revision(&self) -> u64 {
+        self.store.status().revision.0
+    }
+
+    fn find_host(&self, reference: &HostRef) -> Result<Owned<Host>, BackendError> {
+        let catalog = self.world.catalog();
+        let found = match reference {
+            HostRef::Name(name) => catalog.host(name.as_str()),
+            HostRef::Mac(mac) => catalog.host_by_mac(*mac),
+            HostRef::Uuid(guid) => catalog.host_by_guid(*guid),
+            HostRef::Serial(serial) => catalog.host_by_serial(serial),
+        };
+        let missing = || BackendError::NotFound { what: "host", name: reference.to_string() };
+        let name = found.map(|host| host.name.clone()).ok_or_else(missing)?;
+        self.owned_host(&name)?.ok_or_else(missing)
+    }
+
+    fn owned_host(&self, name: &Name) -> Result<Option<Owned<Host>>, BackendError> {
+        let hosts = self.inventory.hosts().map_err(internal)?;
+        Ok(hosts.into_iter().find(|host| host.resource.name == *name))
+    }
+
+    fn owned_image(&self, name: &Name) -> Result<Option<Owned<Image>>, BackendError> {
+        let images = self.inventory.images().map_err(internal)?;
+        Ok(images.into_iter().find(|image| image.resource.name == *name))
+    }
+
+    fn host_view(&self, host: &Owned<Host>) -> HostView {
+        let seen = host.resource.identity.mac.0.iter().find_map(|&mac| self.world.remembered(mac));
+        HostView {
+            host: host.resource.clone(),
+            managed_by: host.owner.clone(),
+            revision: host.revision.0,
+            last_seen: None,
+            address: seen.and_then(|facts| facts.address).map(|address| address.to_string()),
+        }
+    }
+
+    fn image_view(&self, image: &Owned<Image>) -> ImageView {
+        let manifest = self.library.manifest(image.resource.name.as_str());
+        ImageView {
+            image: image.resource.clone(),
+            managed_by: image.owner.clone(),
+            revision: image.revision.0,
+            bytes: manifest.as_ref().map_or(0, |manifest| manifest.bytes()),
+            files: manifest.as_ref().map_or(0, |manifest| manifest.files.len() as u64),
+            imported: manifest.as_ref().map(|manifest| timestamp(manifest.imported.saturating_mul(1000))),
+            fault: manifest.is_none().then(|| "its files are not there; import it".to_owned()),
+        }
+    }
+
+    fn replace_catalog(&self) -> Result<(), BackendError> {
+        self.world.replace_catalog(self.inventory.catalog().map_err(internal)?);
+        Ok(())
+    }
+}
+
+fn internal(failure: Failure) -> BackendError {
+    BackendError::Internal(failure.to_string())
+}
+
+/// A commit that did not happen, as the API says it.
+fn not_committed(error: &CommitError, what: &'static str, name: &str, current: Option<u64>) -> BackendError {
+    match error {
+        CommitError::Conflict { .. } => BackendError::Unexpected { what, name: name.to_owned(), current },
+        other => BackendError::Internal(chain(other)),
+    }
+}
+
+/// Checks ownership and the expectation of a write.
+fn check_write<T>(
+    what: &'static str,
+    name: &Name,
+    current: Option<&Owned<T>>,
+    expect: Expect,
+) -> Result<(), BackendError> {
+    if let Some(owner) = current.map(|object| &object.owner).filter(|owner| *owner != API_OWNER) {
+        return Err(BackendError::Owned { what, name: name.to_string(), owner: owner.clone() });
+    }
+    let revision = current.map(|object| object.revision.0);
+    match (expect.holds(revision), revision) {
+        (true, _) => Ok(()),
+        (false, None) => Err(BackendError::NotFound { what, name: name.to_string() }),
+        (false, current) => Err(BackendError::Unexpected { what, name: name.to_string(), current }),
+    }
+}
+
+/// The same expectation, checked again inside the commit.
+fn precondition<T>(current: Option<&Owned<T>>) -> store::Expect {
+    current.map_or(store::Expect::Absent, |object| store::Expect::Revision(object.revision))
+}
+
+impl Backend for Daemon {
+    fn version(&self) -> VersionInfo {
+        VersionInfo {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            api: "v1".to_owned(),
+            features: ["hosts", "images", "imports", "leases", "boots", "explain", "events", "config"]
+                .map(str::to_owned)
+                .to_vec(),
+        }
+    }
+
+    fn health(&self) -> Health {
+        status::health(self)
+    }
+
+    fn status(&self) -> Status {
+        status::status(self)
+    }
+
+    fn hosts(&self, page: &Page) -> Result<ListPage<HostView>, BackendError> {
+        let mut hosts = self.inventory.hosts().map_err(internal)?;
+        hosts.sort_by(|one, other| one.resource.name.cmp(&other.resource.name));
+        let views = hosts.iter().map(|host| self.host_view(host));
+        Ok(paginate(views, page, self.revision(), |view| view.host.name.to_string()))
+    }
+
+    fn host(&self, reference: &HostRef) -> Result<HostView, BackendError> {
+        Ok(self.host_view(&self.find_host(reference)?))
+    }
+
+    fn put_host(&self, host: Host, expect: Expect, dry_run: bool) -> Result<Written<HostView>, BackendError> {
+        let current = self.owned_host(&host.name)?;
+        check_write("host", &host.name, current.as_ref(), expect)?;
+        let with_change = self.inventory.catalog_with(|hosts| {
+            hosts.retain(|other| other.name != host.name);
+            hosts.push(host.clone());
+        });
+        with_change.map_err(|failure| BackendError::Invalid {
+            what: "host",
+            errors: vec![FieldError {
+                pointer: String::new(),
+                detail: failure.cause.unwrap_or(failure.what),
+            }],
+        })?;
+        let unchanged = current.as_ref().filter(|current| current.resource == host);
+        if dry_run || unchanged.is_some() {
+            let revision = current.as_ref().map(|current| current.revision).unwrap_or_default();
+            let item = Owned { resource: host, owner: API_OWNER.to_owned(), revision };
+            let changed = unchanged.is_none();
+            return Ok(Written { item: self.host_view(&item), created: current.is_none(), changed });
+        }
+        let value = encode_host(&host).map_err(|error| BackendError::Internal(chain(&error)))?;
+        let batch = Batch::new()
+            .expect(Table::Hosts, name_key(&host.name), precondition(current.as_ref()))
+            .put(Table::Hosts, name_key(&host.name), value);
+        let revision = self.store.commit_blocking(batch).map_err(|error| {
+            let revision = current.as_ref().map(|current| current.revision.0);
+            not_committed(&error, "host", host.name.as_str(), revision)
+        })?;
+        self.replace_catalog()?;
+        let created = current.is_none();
+        self.world.record(
+            Event::new(EventName::HostChanged)
+                .host(Some(host.name.shared()))
+                .with("created", created)
+                .with("revision", revision.0),
+        );
+        let item = Owned { resource: host, owner: API_OWNER.to_owned(), revision };
+        Ok(Written { item: self.host_view(&item), created, changed: true })
+    }
+
+    fn delete_host(&self, name: &Name, expect: Expect, dry_run: bool) -> Result<u64, BackendError> {
+        let current = self.owned_host(name)?;
+        check_write("host", name, current.as_ref(), expect)?;
+        if dry_run {
+            return Ok(self.revision());
+        }
+        let batch = Batch::new()
+            .expect(Table::Hosts, name_key(name), precondition(current.as_ref()))
+            .delete(Table::Hosts, name_key(name));
+        let revision = self.store.commit_blocking(batch).map_err(|error| {
+            not_committed(&error, "host", name.as_str(), current.map(|current| current.revision.0))
+        })?;
+        self.replace_catalog()?;
+        self.world.record(Event::new(EventName::HostChanged).host(Some(name.shared())).with("removed", true));
+        Ok(revision.0)
+    }
+
+    fn explain(&self, facts: Facts) -> Result<Explanation, BackendError> {
+        Ok(explain::explain(&self.world, facts))
+    }
+
+    fn explain_host(&self, reference: &HostRef) -> Result<Explanation, BackendError> {
+        let facts = match (self.find_host(reference), reference) {
+            (Ok(host), _) => explain::facts_of(&host.resource),
+            (Err(BackendError::NotFound { .. }), HostRef::Mac(mac)) => {
+                Facts { mac: Some(*mac), ..Facts::default() }
+            }
+            (Err(BackendError::NotFound { .. }), HostRef::Uuid(guid)) => {
+                Facts { guid: Some(*guid), ..Facts::default() }
+            }
+            (Err(BackendError::NotFound { .. }), HostRef::Serial(serial)) => {
+                Facts { serial: Some(serial.as_str().into()), ..Facts::default() }
+            }
+            (Err(error), _) => return Err(error),
+        };
+        self.explain(facts)
+    }
+
+    fn images(&self, page: &Page) -> Result<ListPage<ImageView>, BackendError> {
+        let mut images = self.inventory.images().map_err(internal)?;
+        images.sort_by(|one, other| one.resource.name.cmp(&other.resource.name));
+        let views = images.iter().map(|image| self.image_view(image));
+        Ok(paginate(views, page, self.revision(), |view| view.image.name.to_string()))
+    }
+
+    fn image(&self, name: &Name) -> Result<ImageView, BackendError> {
+        let image = self.owned_image(name)?;
+        let image = image.ok_or_else(|| BackendError::NotFound { what: "image", name: name.to_string() })?;
+        Ok(self.image_view(&image))
+    }
+
+    fn delete_image(&self, name: &Name, expect: Expect, dry_run: bool) -> Result<u64, BackendError> {
+        let current = self.owned_image(name)?;
+        check_write("image", name, current.as_ref(), expect)?;
+        let catalog = self.world.catalog();
+        let users: Vec<&str> = catalog
+            .hosts()
+            .filter(|host| host.image.as_ref() == Some(name))
+            .map(|host| host.name.as_str())
+            .take(4)
+            .collect();
+        if !users.is_empty() {
+            let problem = admin::Problem::new(409, "R-IMG-06", "in-use", format!("image `{name}` is in use"))
+                .with_cause(format!("hosts {} boot it", users.join(", ")))
+                .with_fix("give them another image first: reveille host set HOST --image OTHER");
+            return Err(BackendError::Problem(problem));
+        }
+        if dry_run {
+            return Ok(self.revision());
+        }
+        self.library.delete(name.as_str()).map_err(|error| BackendError::Internal(chain(&error)))?;
+        self.replace_catalog()?;
+        match self.library.collect() {
+            Ok(swept) => self.world.record(
+                Event::new(EventName::ImageDeleted)
+                    .with("image", name.shared())
+                    .with("freed_bytes", swept.bytes),
+            ),
+            // The next removal or start sweeps them.
+            Err(error) => tracing::warn!(cause = chain(&error), "unused image files stay for now"),
+        }
+        Ok(self.revision())
+    }
+
+    fn start_import(&self, request: ImportRequest, dry_run: bool) -> Result<ImportView, BackendError> {
+        self.importer.start(request, dry_run)
+    }
+
+    fn imports(&self, page: &Page) -> Result<ListPage<ImportView>, BackendError> {
+        Ok(paginate(self.importer.views(), page, self.revision(), |view| view.id.clone()))
+    }
+
+    fn import(&self, id: &str) -> Result<ImportView, BackendError> {
+        self.importer.view(id).ok_or_else(|| BackendError::NotFound { what: "import", name: id.to_owned() })
+    }
+
+    fn leases(&self, page: &Page) -> Result<ListPage<LeaseView>, BackendError> {
+        let mut views = Vec::new();
+        let mut after: Option<Vec<u8>> = None;
+        let catalog = self.world.catalog();
+        loop {
+            let step = self
+                .store
+                .scan(Table::Leases, after.as_deref(), SCAN_STEP)
+                .map_err(|error| BackendError::Internal(chain(&error)))?;
+            let last = step.len() < SCAN_STEP;
+            after = step.last().map(|(key, _)| key.clone());
+            for (_, stored) in step {
+                let record =
+                    decode_lease(&stored.value).map_err(|error| BackendError::Internal(chain(&error)))?;
+                let mut view = LeaseView::from(&record);
+                let host = record.guid.and_then(|guid| catalog.host_by_guid(guid));
+                let host = host.or_else(|| record.mac.and_then(|mac| catalog.host_by_mac(mac)));
+                view.host = host.map(|host| host.name.to_string());
+                views.push((u32::from(record.address), view));
+            }
+            if last {
+                break;
+            }
+        }
+        let pages = paginate(views, page, self.revision(), |(address, _)| format!("{address:08x}"));
+        let items = pages.items.into_iter().map(|(_, view)| view).collect();
+        Ok(ListPage { items, next: pages.next, revision: pages.revision })
+    }
+
+    fn boots(&self, page: &Page) -> Result<ListPage<BootView>, BackendError> {
+        let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let at = |instant: Instant| {
+            let ms = now_ms.saturating_sub(instant.elapsed()).max(Duration::ZERO).as_millis();
+            timestamp(u64::try_from(ms).unwrap_or(u64::MAX))
+        };
+        let mut attempts = self.world.attempts();
+        attempts.sort_by(|(_, one), (_, other)| one.id.cmp(&other.id));
+        let views = attempts.into_iter().map(|(mac, attempt)| BootView {
+            id: attempt.id.to_string(),
+            host: attempt.host.as_deref().map(str::to_owned),
+            mac: Some(mac),
+            uuid: self.world.remembered(mac).and_then(|facts| facts.guid),
+            image: attempt.image.as_deref().map(str::to_owned),
+            stage: attempt.stage.as_str().to_owned(),
+            outcome: attempt.stage.is_final().then(|| attempt.stage.as_str().to_owned()),
+            started: at(attempt.started),
+            ended: attempt.stage.is_final().then(|| at(attempt.last)),
+            stages: Vec::new(),
+        });
+        Ok(paginate(views, page, self.revision(), |view| view.id.clone()))
+    }
+
+    fn config(&self) -> Result<ConfigView, BackendError> {
+        Ok(ConfigView { files: self.files.clone(), settings: self.settings.clone() })
+    }
+}

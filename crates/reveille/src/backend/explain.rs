@@ -1,0 +1,114 @@
+//! What a machine would boot, asked of the same decision function as every door.
+
+use crate::world::World;
+use admin::view::{Because, ExplainedStep, Explanation};
+use plan::{Decision, Step, Target, TraceLine, Verdict};
+use std::collections::BTreeMap;
+use types::resource::Host;
+use types::{Facts, Stage};
+
+/// Facts a recorded host is known by, to ask for it without having seen it.
+pub(super) fn facts_of(host: &Host) -> Facts {
+    Facts {
+        mac: host.identity.mac.0.first().copied(),
+        guid: host.identity.uuid,
+        serial: host.identity.serial.as_deref().map(Into::into),
+        ..Facts::default()
+    }
+}
+
+/// Asks for each stage the machine would come through. What was seen of it is added to what is given.
+pub(super) fn explain(world: &World, given: Facts) -> Explanation {
+    let known = given.mac.and_then(|mac| world.remembered(mac));
+    let facts = known.map_or_else(|| given.clone(), |known| given.clone().or(&known));
+    let at = |stage: Stage| {
+        let facts = Facts { stage, http: facts.http || stage != Stage::Rom, ..facts.clone() };
+        world.decide_for(&facts)
+    };
+    let rom = at(Stage::Rom);
+    let ipxe = at(Stage::Ipxe);
+    let steps = [(Stage::Rom, &rom), (Stage::Ipxe, &ipxe)]
+        .map(|(stage, verdict)| ExplainedStep { stage: stage.as_str().to_owned(), answer: answer(verdict) })
+        .to_vec();
+    let (boots, image) = outcome(&ipxe);
+    let reason = match (&rom.decision, &ipxe.decision) {
+        (Decision::LeaveAlone(reason), _) | (_, Decision::LeaveAlone(reason)) => {
+            Some(reason.as_str().to_owned())
+        }
+        _ => None,
+    };
+    Explanation {
+        boots,
+        image,
+        host: rom.host.as_ref().map(|host| host.name.to_string()),
+        reason,
+        steps,
+        because: rom
+            .trace
+            .0
+            .iter()
+            .map(|line| Because { text: format!("{:<16} {line}", line.step()), matched: applied(line) })
+            .collect(),
+        script: None,
+        facts: shown(&facts),
+        generation: rom.generation,
+    }
+}
+
+fn outcome(verdict: &Verdict) -> (String, Option<String>) {
+    match &verdict.decision {
+        Decision::Boot(plan) => match &plan.target {
+            Target::Image(image) => ("image".to_owned(), Some(image.name.to_string())),
+            Target::Menu => ("menu".to_owned(), None),
+            Target::LocalDisk => ("local-disk".to_owned(), None),
+        },
+        Decision::LeaveAlone(_) => ("nothing".to_owned(), None),
+    }
+}
+
+fn answer(verdict: &Verdict) -> String {
+    match &verdict.decision {
+        Decision::LeaveAlone(reason) => format!("no boot data: {reason}"),
+        Decision::Boot(plan) => {
+            let next = match &plan.step {
+                Step::Loader(file) => format!("loader {file}"),
+                Step::Script => "boot.ipxe".to_owned(),
+                Step::Config => "its configuration".to_owned(),
+            };
+            match &plan.target {
+                Target::Image(image) => format!("{next} → image {}", image.name),
+                Target::Menu => format!("{next} → menu"),
+                Target::LocalDisk => format!("{next} → local disk"),
+            }
+        }
+    }
+}
+
+/// Lines that say "none" or "no" are shown, but did not apply.
+fn applied(line: &TraceLine) -> bool {
+    !matches!(
+        line,
+        TraceLine::Unknown | TraceLine::NoHostPin | TraceLine::NoDefaultImage | TraceLine::NoLoader(_)
+    )
+}
+
+fn shown(facts: &Facts) -> BTreeMap<String, String> {
+    let text = |value: &Option<std::sync::Arc<str>>| value.as_deref().map(str::to_owned);
+    [
+        ("mac", facts.mac.map(|mac| mac.to_string())),
+        ("uuid", facts.guid.map(|guid| guid.to_string())),
+        ("arch", facts.arch.map(|arch| arch.to_string())),
+        ("firmware", facts.firmware.map(|firmware| firmware.to_string())),
+        ("vendor", text(&facts.vendor)),
+        ("model", text(&facts.model)),
+        ("serial", text(&facts.serial)),
+        ("asset", text(&facts.asset)),
+        ("hostname", text(&facts.hostname)),
+        ("interface", text(&facts.interface)),
+        ("relay", facts.relay.map(|relay| relay.to_string())),
+        ("address", facts.address.map(|address| address.to_string())),
+    ]
+    .into_iter()
+    .filter_map(|(name, value)| Some((name.to_owned(), value?)))
+    .collect()
+}

@@ -1,0 +1,89 @@
+//! Health and status: listeners, counters by door, store and catalog.
+
+use super::Daemon;
+use admin::view::{CatalogStatus, Check, EventStatus, Health, Listener, Status, StoreStatus, timestamp};
+use plan::Decider;
+use std::collections::BTreeMap;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// The counters of the doors that run.
+pub(crate) struct Meters {
+    pub(crate) listeners: Vec<Listener>,
+    pub(crate) dhcp: Option<dhcp::Handle>,
+    pub(crate) tftp: Option<std::sync::Arc<tftp::Counters>>,
+    pub(crate) http: http_door::Meter,
+}
+
+pub(super) fn health(daemon: &Daemon) -> Health {
+    let store = daemon.store.status();
+    let checks =
+        vec![Check { name: "store".to_owned(), ok: store.read_only.is_none(), detail: store.read_only }];
+    Health { ok: checks.iter().all(|check| check.ok), checks }
+}
+
+pub(super) fn status(daemon: &Daemon) -> Status {
+    let store = daemon.store.status();
+    let catalog = daemon.world.catalog();
+    let uptime = daemon.started.elapsed();
+    let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().saturating_sub(uptime);
+    Status {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        started: timestamp(u64::try_from(started.as_millis()).unwrap_or(u64::MAX)),
+        uptime_secs: uptime.as_secs(),
+        listeners: daemon.meters.listeners.clone(),
+        counters: counters(&daemon.meters),
+        store: StoreStatus {
+            path: daemon.store_path.display().to_string(),
+            revision: store.revision.0,
+            writable: store.read_only.is_none(),
+            numbers: [
+                ("checkpoint".to_owned(), store.checkpoint.map_or(0, |revision| revision.0)),
+                ("findings".to_owned(), store.findings.len() as u64),
+                ("index_on_disk".to_owned(), u64::from(store.index_on_disk)),
+            ]
+            .into(),
+        },
+        catalog: CatalogStatus {
+            generation: catalog.generation,
+            hosts: catalog.hosts().count() as u64,
+            images: catalog.images().count() as u64,
+        },
+        events: EventStatus::default(),
+    }
+}
+
+fn counters(meters: &Meters) -> BTreeMap<String, BTreeMap<String, u64>> {
+    let mut all = BTreeMap::new();
+    if let Some(dhcp) = &meters.dhcp {
+        let counters = dhcp.counters();
+        let mut flat: BTreeMap<String, u64> = [
+            ("received", counters.received),
+            ("truncated", counters.truncated),
+            ("receive_failed", counters.receive_failed),
+            ("sent", counters.sent),
+            ("send_failed", counters.send_failed),
+            ("committed", counters.committed),
+            ("commit_failed", counters.commit_failed),
+            ("fallbacks", counters.fallbacks),
+            ("batches", counters.batches),
+        ]
+        .map(|(name, count)| (name.to_owned(), count))
+        .into();
+        for (kind, counts) in
+            [("replies", &counters.replies), ("ignored", &counters.ignored), ("refused", &counters.refused)]
+        {
+            flat.extend(counts.iter().map(|(reason, count)| (format!("{kind}.{reason}"), *count)));
+        }
+        all.insert("dhcp".to_owned(), flat);
+    }
+    if let Some(tftp) = &meters.tftp {
+        let snapshot = tftp.snapshot();
+        all.insert(
+            "tftp".to_owned(),
+            snapshot.entries().map(|(name, count)| (name.to_owned(), count)).collect(),
+        );
+    }
+    let pairs = meters.http.snapshot().pairs();
+    all.insert("http".to_owned(), pairs.into_iter().map(|(name, count)| (name.to_owned(), count)).collect());
+    all
+}

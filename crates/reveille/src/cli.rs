@@ -1,0 +1,335 @@
+//! The command line: `reveille <noun> <verb>`, bare verbs for daily work.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+use types::resource::Name;
+use types::subnet::Ipv4Range;
+use types::{Firmware, MacAddr, MachineGuid};
+
+/// Boots machines from the network: DHCP, TFTP and HTTP over one store.
+#[derive(Parser, Debug)]
+#[command(name = "reveille", version, max_term_width = 110)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Options of every command.
+#[derive(Args, Debug, Clone)]
+pub(crate) struct Global {
+    /// How results are printed: tables for people, JSON for programs.
+    #[arg(short, long, global = true, value_enum, default_value_t = Output::Table)]
+    pub(crate) output: Output,
+    /// The appliance's admin socket.
+    #[arg(long, global = true, value_name = "PATH", env = "REVEILLE_SOCKET")]
+    pub(crate) socket: Option<PathBuf>,
+    /// Colour in messages.
+    #[arg(long, global = true, value_enum, default_value_t = Colour::Auto)]
+    pub(crate) color: Colour,
+}
+
+/// Forms of output.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(crate) enum Output {
+    /// Aligned columns; may change between versions.
+    Table,
+    /// One JSON document, or one a line for streams; stable.
+    Json,
+}
+
+/// When to use colour.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(crate) enum Colour {
+    /// On a terminal, unless NO_COLOR is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// What to do.
+#[derive(Subcommand, Debug)]
+pub(crate) enum Command {
+    /// Run the appliance from a configuration file.
+    Serve(Serve),
+    /// Run the appliance without a configuration file; never leases addresses unasked.
+    Run(Run),
+    /// Check a configuration file (the same as `config check`).
+    Check(Check),
+    /// Say what a machine would boot, and why.
+    Explain(Explain),
+    /// Recorded machines.
+    #[command(subcommand, alias = "hosts")]
+    Host(Host),
+    /// Images that can be booted.
+    #[command(subcommand, alias = "images")]
+    Image(Image),
+    /// Addresses given out.
+    #[command(subcommand, alias = "leases")]
+    Lease(Lease),
+    /// The newest boot of every machine.
+    #[command(subcommand, alias = "boots")]
+    Boot(Boot),
+    /// Every boot step as it happens.
+    Events(Events),
+    /// Listeners, counters and what is loaded.
+    Status,
+    /// Look at what could stop this machine from serving: interfaces, ports, loaders.
+    Doctor(Doctor),
+    /// Configuration: check it, show what is in force, print its schema.
+    #[command(subcommand)]
+    Config(Config),
+    /// Version of this program and, where it runs, of the appliance.
+    Version,
+}
+
+/// `serve`.
+#[derive(Args, Debug)]
+pub(crate) struct Serve {
+    /// Configuration file.
+    #[arg(short, long, value_name = "FILE", default_value = "/etc/reveille/reveille.yaml")]
+    pub(crate) config: PathBuf,
+    /// Override one key, as `http.listen=:80`. May be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+}
+
+/// `run`.
+#[derive(Args, Debug)]
+pub(crate) struct Run {
+    /// Interface to serve; without one, the only wired one with an address is taken.
+    #[arg(short, long, value_name = "NAME")]
+    pub(crate) interface: Vec<String>,
+    /// What to do with DHCP. Without it we look who else answers here.
+    #[arg(long, value_enum)]
+    pub(crate) dhcp: Option<RunMode>,
+    /// Addresses to lease, with `--dhcp server`.
+    #[arg(long, value_name = "FIRST-LAST", requires = "dhcp")]
+    pub(crate) pool: Vec<Ipv4Range>,
+    /// Default router handed out, with `--dhcp server`.
+    #[arg(long, value_name = "ADDRESS", requires = "dhcp")]
+    pub(crate) router: Option<Ipv4Addr>,
+    /// What unknown machines get.
+    #[arg(long, value_name = "menu|local-disk|ignore")]
+    pub(crate) unknown: Option<String>,
+    /// Where images and state are kept.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// Port of the boot plane.
+    #[arg(long, value_name = "PORT")]
+    pub(crate) http_port: Option<u16>,
+    /// Answer although another boot server does.
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+/// DHCP mode of `run`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(crate) enum RunMode {
+    /// Add boot data beside another server.
+    Proxy,
+    /// Lease addresses (needs --pool).
+    Server,
+    /// Answer no DHCP; serve files only.
+    Off,
+}
+
+/// `check` and `config check`.
+#[derive(Args, Debug)]
+pub(crate) struct Check {
+    /// Configuration file.
+    #[arg(short = 'f', long = "config", value_name = "FILE", default_value = "/etc/reveille/reveille.yaml")]
+    pub(crate) config: PathBuf,
+    /// Warnings count as faults.
+    #[arg(long)]
+    pub(crate) strict: bool,
+}
+
+/// `explain`.
+#[derive(Args, Debug)]
+pub(crate) struct Explain {
+    /// Hardware address.
+    #[arg(long)]
+    pub(crate) mac: Option<MacAddr>,
+    /// GUID, in either byte order.
+    #[arg(long)]
+    pub(crate) uuid: Option<MachineGuid>,
+    /// Name of a recorded host.
+    #[arg(long)]
+    pub(crate) name: Option<Name>,
+    /// Serial number.
+    #[arg(long)]
+    pub(crate) serial: Option<String>,
+    /// Firmware to assume when the machine was never seen.
+    #[arg(long)]
+    pub(crate) firmware: Option<Firmware>,
+}
+
+/// `host …`.
+#[derive(Subcommand, Debug)]
+pub(crate) enum Host {
+    /// All hosts.
+    List,
+    /// One host.
+    Get {
+        /// Name, mac:…, uuid:… or serial:…
+        host: String,
+    },
+    /// Record a host.
+    Add {
+        /// Its name.
+        name: Name,
+        #[command(flatten)]
+        fields: HostFields,
+    },
+    /// Change what is given of a host.
+    Set {
+        /// Its name.
+        name: Name,
+        #[command(flatten)]
+        fields: HostFields,
+    },
+    /// Forget a host.
+    Rm {
+        /// Its name.
+        name: Name,
+    },
+}
+
+/// Fields of a host.
+#[derive(Args, Debug)]
+pub(crate) struct HostFields {
+    /// Hardware address; may be repeated.
+    #[arg(long)]
+    pub(crate) mac: Vec<MacAddr>,
+    /// GUID, in either byte order.
+    #[arg(long)]
+    pub(crate) uuid: Option<MachineGuid>,
+    /// Serial number.
+    #[arg(long)]
+    pub(crate) serial: Option<String>,
+    /// Image it boots.
+    #[arg(long)]
+    pub(crate) image: Option<Name>,
+    /// Loader to go through: ipxe or pxelinux.
+    #[arg(long, value_parser = ["ipxe", "pxelinux"])]
+    pub(crate) loader: Option<String>,
+    /// Word added to the kernel command line; may be repeated.
+    #[arg(long = "kernel-arg", value_name = "WORD", allow_hyphen_values = true)]
+    pub(crate) kernel_args: Vec<String>,
+    /// Say what would change, change nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+/// `image …`.
+#[derive(Subcommand, Debug)]
+pub(crate) enum Image {
+    /// All images.
+    List,
+    /// One image with its files.
+    Get {
+        /// Its name.
+        name: Name,
+    },
+    /// Import an image: `debian-netboot`, a directory, or `files` with --kernel.
+    Import(Import),
+    /// Remove an image and the files nothing else uses.
+    Rm {
+        /// Its name.
+        name: Name,
+    },
+}
+
+/// `image import`.
+#[derive(Args, Debug)]
+pub(crate) struct Import {
+    /// `debian-netboot` (Debian's installer package), `files`, or a directory.
+    pub(crate) source: String,
+    /// Name of the image; without one it follows from the source.
+    #[arg(long)]
+    pub(crate) name: Option<Name>,
+    /// Kernel: a path with `files`, a name inside the directory otherwise.
+    #[arg(long)]
+    pub(crate) kernel: Option<String>,
+    /// Initial ramdisk, likewise; may be repeated.
+    #[arg(long)]
+    pub(crate) initrd: Vec<String>,
+    /// Kernel command line.
+    #[arg(long, allow_hyphen_values = true)]
+    pub(crate) cmdline: Option<String>,
+    /// One line for menus.
+    #[arg(long)]
+    pub(crate) description: Option<String>,
+    /// Booting it may erase a disk: never in a menu.
+    #[arg(long)]
+    pub(crate) destructive: bool,
+}
+
+/// `lease …`.
+#[derive(Subcommand, Debug)]
+pub(crate) enum Lease {
+    /// All leases.
+    List,
+}
+
+/// `boot …`.
+#[derive(Subcommand, Debug)]
+pub(crate) enum Boot {
+    /// The newest boot of every machine.
+    List,
+}
+
+/// `events`.
+#[derive(Args, Debug)]
+pub(crate) struct Events {
+    /// Go on as things happen.
+    #[arg(short, long)]
+    pub(crate) follow: bool,
+    /// Start after this sequence number.
+    #[arg(long, value_name = "SEQ")]
+    pub(crate) since: Option<u64>,
+}
+
+/// `doctor`.
+#[derive(Args, Debug)]
+pub(crate) struct Doctor {
+    /// Configuration file to check against.
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+}
+
+/// `config …`.
+#[derive(Subcommand, Debug)]
+pub(crate) enum Config {
+    /// Report every fault of a configuration file.
+    Check(Check),
+    /// What is in force.
+    Show {
+        /// Configuration file.
+        #[arg(short, long, value_name = "FILE", default_value = "/etc/reveille/reveille.yaml")]
+        config: PathBuf,
+        /// With where each value came from.
+        #[arg(long)]
+        origin: bool,
+    },
+    /// The JSON Schema of the configuration file.
+    Schema,
+}
+
+impl Global {
+    /// Whether messages on standard error are coloured.
+    pub(crate) fn colour(&self) -> bool {
+        match self.color {
+            Colour::Always => true,
+            Colour::Never => false,
+            Colour::Auto => {
+                std::env::var_os("NO_COLOR").is_none() && std::io::IsTerminal::is_terminal(&std::io::stderr())
+            }
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! One module per noun. Data goes to standard output, everything else to standard error.
+
+pub(crate) mod api;
+pub(crate) mod boot;
+pub(crate) mod config;
+pub(crate) mod doctor;
+pub(crate) mod events;
+pub(crate) mod explain;
+pub(crate) mod host;
+pub(crate) mod image;
+pub(crate) mod lease;
+pub(crate) mod run;
+pub(crate) mod serve;
+pub(crate) mod status;
+pub(crate) mod table;

@@ -1,0 +1,147 @@
+//! The appliance's API, as commands use it: documents, streams, and failures in the form of every command.
+
+use crate::cli::Global;
+use crate::failure::{Exit, Failure};
+use admin::client::{Answer, Condition};
+use admin::{Client, ClientError};
+use serde_json::{Value, json};
+use std::path::PathBuf;
+
+/// Where the appliance listens unless it is told otherwise (`admin.socket`).
+const SOCKET_DEFAULT: &str = "/run/reveille/admin.sock";
+
+/// A document and the tag of its revision.
+pub(crate) struct Document {
+    pub(crate) body: Value,
+    pub(crate) etag: String,
+}
+
+/// The appliance this command talks to.
+pub(crate) struct Api {
+    client: Client,
+}
+
+impl Api {
+    pub(crate) fn new(global: &Global) -> Api {
+        let socket = global.socket.clone().unwrap_or_else(|| PathBuf::from(SOCKET_DEFAULT));
+        Api { client: Client::new(socket) }
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Result<Document, Failure> {
+        self.client.get::<Value>(&format!("/{path}")).await.map(document).map_err(failure)
+    }
+
+    /// Every page of a list, as one.
+    pub(crate) async fn list(&self, path: &str) -> Result<Value, Failure> {
+        let mut items = Vec::new();
+        let mut after: Option<String> = None;
+        loop {
+            let query =
+                after.as_ref().map_or_else(String::new, |after| format!("&after={}", self.escape(after)));
+            let page = self.get(&format!("{path}?limit=1000{query}")).await?.body;
+            items.extend(page.pointer("/items").and_then(Value::as_array).cloned().unwrap_or_default());
+            after = page.pointer("/next").and_then(Value::as_str).map(str::to_owned);
+            if after.is_none() {
+                let revision = page.pointer("/revision").cloned().unwrap_or(Value::Null);
+                return Ok(json!({ "items": items, "revision": revision }));
+            }
+        }
+    }
+
+    pub(crate) async fn create(&self, path: &str, body: &Value, dry_run: bool) -> Result<Value, Failure> {
+        let answer = self.client.put::<Value>(&written(path, dry_run), body, &Condition::Create).await;
+        answer.map(|answer| answer.body).map_err(failure)
+    }
+
+    pub(crate) async fn replace(
+        &self,
+        path: &str,
+        body: &Value,
+        etag: &str,
+        dry_run: bool,
+    ) -> Result<Value, Failure> {
+        let condition = Condition::Match(etag.to_owned());
+        let answer = self.client.put::<Value>(&written(path, dry_run), body, &condition).await;
+        answer.map(|answer| answer.body).map_err(failure)
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Result<Value, Failure> {
+        let answer = self.client.post::<Value>(&format!("/{path}"), body).await;
+        answer.map(|answer| answer.body).map_err(failure)
+    }
+
+    pub(crate) async fn delete(&self, path: &str, etag: &str) -> Result<Value, Failure> {
+        let condition = Condition::Match(etag.to_owned());
+        let answer = self.client.delete::<Value>(&format!("/{path}"), &condition).await;
+        answer.map(|answer| answer.body).map_err(failure)
+    }
+
+    /// Gives every line of a stream to `take` until it says false or the stream ends.
+    pub(crate) async fn stream(
+        &self,
+        path: &str,
+        mut take: impl FnMut(Value) -> bool,
+    ) -> Result<(), Failure> {
+        let mut lines = self.client.follow(&format!("/{path}")).await.map_err(failure)?;
+        while let Some(line) = lines.next().await.map_err(failure)? {
+            let Ok(value) = serde_json::from_slice::<Value>(&line) else { continue };
+            if !take(value) {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// Percent-encodes one segment or value of a URL (RFC 3986 §2.3: unreserved characters and the colon stay).
+    pub(crate) fn escape(&self, text: &str) -> String {
+        let mut escaped = String::new();
+        for byte in text.bytes() {
+            match byte {
+                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b':' => {
+                    escaped.push(char::from(byte))
+                }
+                other => escaped.push_str(&format!("%{other:02X}")),
+            }
+        }
+        escaped
+    }
+}
+
+fn written(path: &str, dry_run: bool) -> String {
+    if dry_run { format!("/{path}?dry_run=true") } else { format!("/{path}") }
+}
+
+fn document(answer: Answer<Value>) -> Document {
+    Document { body: answer.body, etag: answer.etag.unwrap_or_default() }
+}
+
+fn failure(error: ClientError) -> Failure {
+    let exit = match error.exit_code() {
+        2 => Exit::Usage,
+        4 => Exit::Permission,
+        5 => Exit::NotFound,
+        6 => Exit::Conflict,
+        8 => Exit::Unreachable,
+        _ => Exit::Failed,
+    };
+    let mut failure = match &error {
+        ClientError::Problem(problem) => {
+            let mut failure = Failure::new(&problem.code, problem.title.clone());
+            let details: Vec<String> = problem.errors.iter().map(|error| error.detail.clone()).collect();
+            failure.cause = problem.cause.clone().or((!details.is_empty()).then(|| details.join("; ")));
+            failure
+        }
+        other => {
+            let mut failure = Failure::new("R-API-09", other.to_string());
+            failure.cause = std::error::Error::source(other).map(crate::failure::chain);
+            failure
+        }
+    };
+    failure.fix = error.hint();
+    failure.exit(exit)
+}
+
+/// A document on standard output, pretty on a terminal and off it.
+pub(crate) fn print_json(document: &Value) {
+    println!("{document:#}");
+}

@@ -1,0 +1,96 @@
+//! `reveille explain`
+
+use super::api::{Api, print_json};
+use super::table;
+use crate::cli::{Explain, Global, Output};
+use crate::failure::{Exit, Failure};
+use serde_json::Value;
+
+pub(crate) async fn command(global: &Global, asked: Explain) -> Result<(), Failure> {
+    let api = Api::new(global);
+    let mut query = Vec::new();
+    if let Some(mac) = asked.mac {
+        query.push(format!("mac={mac}"));
+    }
+    if let Some(uuid) = asked.uuid {
+        query.push(format!("uuid={uuid}"));
+    }
+    if let Some(name) = &asked.name {
+        return show(global, &api.get(&format!("hosts/{name}/explain")).await?.body);
+    }
+    if let Some(serial) = &asked.serial {
+        query.push(format!("serial={}", api.escape(serial)));
+    }
+    if query.is_empty() {
+        return Err(Failure::new("R-CLI-02", "explain needs to know which machine")
+            .fix("give --mac, --uuid, --serial or --name")
+            .exit(Exit::Usage));
+    }
+    if let Some(firmware) = asked.firmware {
+        query.push(format!("arch={firmware}"));
+    }
+    show(global, &api.get(&format!("explain?{}", query.join("&"))).await?.body)
+}
+
+fn show(global: &Global, document: &Value) -> Result<(), Failure> {
+    if global.output == Output::Json {
+        print_json(document);
+    } else {
+        print!("{}", text(document));
+    }
+    Ok(())
+}
+
+fn text(document: &Value) -> String {
+    let mut text = String::new();
+    let mut line = |label: &str, value: &str| text.push_str(&format!("{label:<12} {value}\n"));
+    let facts: Vec<String> = document
+        .pointer("/facts")
+        .and_then(Value::as_object)
+        .into_iter()
+        .flatten()
+        .map(|(name, value)| format!("{name} {}", value.as_str().unwrap_or_default()))
+        .collect();
+    line("MACHINE", &table::cell(document, "/host"));
+    line("FACTS", &facts.join("   "));
+    let boots = match (table::cell(document, "/boots"), document.pointer("/image").and_then(Value::as_str)) {
+        (_, Some(image)) => format!("image {image}"),
+        (boots, None) => boots,
+    };
+    line("WOULD BOOT", &format!("{boots}   (catalog generation {})", table::cell(document, "/generation")));
+    for (at, reason) in
+        document.pointer("/because").and_then(Value::as_array).into_iter().flatten().enumerate()
+    {
+        let label = if at == 0 { "decision" } else { "" };
+        line(label, &format!("{:>2} {}", at + 1, table::cell(reason, "/text")));
+    }
+    for (at, step) in document.pointer("/steps").and_then(Value::as_array).into_iter().flatten().enumerate() {
+        let label = if at == 0 { "answers" } else { "" };
+        line(label, &format!("{:<8} {}", table::cell(step, "/stage"), table::cell(step, "/answer")));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn the_table_names_machine_outcome_reasons_and_answers() {
+        let document = json!({
+            "host": "web01", "boots": "image", "image": "debian", "generation": 7,
+            "facts": {"mac": "52:54:00:12:34:56"},
+            "because": [{"text": "identity host `web01`", "matched": true}, {"text": "host pin image `debian`", "matched": true}],
+            "steps": [{"stage": "rom", "answer": "loader undionly.kpxe"}],
+        });
+        assert_eq!(
+            text(&document),
+            "MACHINE      web01\n\
+             FACTS        mac 52:54:00:12:34:56\n\
+             WOULD BOOT   image debian   (catalog generation 7)\n\
+             decision      1 identity host `web01`\n              2 host pin image `debian`\n\
+             answers      rom      loader undionly.kpxe\n"
+        );
+    }
+}

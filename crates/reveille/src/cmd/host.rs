@@ -1,0 +1,153 @@
+//! `reveille host …`
+
+use super::api::{Api, print_json};
+use super::table;
+use crate::cli::{Global, Host, HostFields, Output};
+use crate::failure::{Exit, Failure};
+use serde_json::{Map, Value, json};
+
+pub(crate) async fn command(global: &Global, command: Host) -> Result<(), Failure> {
+    let api = Api::new(global);
+    match command {
+        Host::List => list(global, &api).await,
+        Host::Get { host } => {
+            let document = api.get(&format!("hosts/{}", api.escape(&host))).await?.body;
+            show(global, &document);
+            Ok(())
+        }
+        Host::Add { name, fields } => {
+            if fields.mac.is_empty() && fields.uuid.is_none() && fields.serial.is_none() {
+                return Err(Failure::new(
+                    "R-CLI-01",
+                    format!("cannot add host `{name}` without an identity"),
+                )
+                .fix("give --mac, --uuid or --serial")
+                .exit(Exit::Usage));
+            }
+            let document = merged(json!({ "name": name.as_str(), "match": {} }), &fields);
+            let answer = api.create(&format!("hosts/{name}"), &document, fields.dry_run).await?;
+            done(global, &answer, fields.dry_run, "added");
+            Ok(())
+        }
+        Host::Set { name, fields } => {
+            let path = format!("hosts/{name}");
+            let current = api.get(&path).await?;
+            let document = merged(resource_of(&current.body), &fields);
+            if document == resource_of(&current.body) {
+                eprintln!("unchanged");
+                return Ok(());
+            }
+            let answer = api.replace(&path, &document, &current.etag, fields.dry_run).await?;
+            done(global, &answer, fields.dry_run, "changed");
+            Ok(())
+        }
+        Host::Rm { name } => {
+            let path = format!("hosts/{name}");
+            let current = api.get(&path).await?;
+            api.delete(&path, &current.etag).await?;
+            eprintln!("removed {name}");
+            Ok(())
+        }
+    }
+}
+
+async fn list(global: &Global, api: &Api) -> Result<(), Failure> {
+    let document = api.list("hosts").await?;
+    if global.output == Output::Json {
+        print_json(&document);
+        return Ok(());
+    }
+    let rows: Vec<Vec<String>> = document
+        .pointer("/items")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .map(|host| {
+            ["/name", "/match/mac", "/match/uuid", "/image", "/loader", "/managed_by"]
+                .map(|pointer| table::cell(host, pointer))
+                .to_vec()
+        })
+        .collect();
+    print!("{}", table::render(&["HOST", "MAC", "UUID", "IMAGE", "LOADER", "OWNER"], &rows));
+    Ok(())
+}
+
+/// The resource inside an API document: without what the server adds.
+fn resource_of(document: &Value) -> Value {
+    let mut resource = document.clone();
+    if let Some(fields) = resource.as_object_mut() {
+        for added in ["managed_by", "revision"] {
+            fields.remove(added);
+        }
+    }
+    resource
+}
+
+fn merged(mut document: Value, fields: &HostFields) -> Value {
+    if let Some(host) = document.as_object_mut() {
+        let identity = host.entry("match").or_insert_with(|| json!({}));
+        if let Some(identity) = identity.as_object_mut() {
+            set_identity(identity, fields);
+        }
+        if let Some(image) = &fields.image {
+            host.insert("image".into(), json!(image.as_str()));
+        }
+        if let Some(loader) = &fields.loader {
+            host.insert("loader".into(), json!(loader));
+        }
+        if !fields.kernel_args.is_empty() {
+            host.insert("kernel_args_append".into(), json!(fields.kernel_args));
+        }
+    }
+    document
+}
+
+fn set_identity(identity: &mut Map<String, Value>, fields: &HostFields) {
+    match fields.mac.as_slice() {
+        [] => {}
+        [one] => drop(identity.insert("mac".into(), json!(one))),
+        many => drop(identity.insert("mac".into(), json!(many))),
+    }
+    if let Some(uuid) = fields.uuid {
+        identity.insert("uuid".into(), json!(uuid));
+    }
+    if let Some(serial) = &fields.serial {
+        identity.insert("serial".into(), json!(serial));
+    }
+}
+
+fn show(global: &Global, document: &Value) {
+    if global.output == Output::Json {
+        print_json(document);
+        return;
+    }
+    for (label, pointer) in [
+        ("name", "/name"),
+        ("mac", "/match/mac"),
+        ("uuid", "/match/uuid"),
+        ("serial", "/match/serial"),
+        ("image", "/image"),
+        ("loader", "/loader"),
+        ("kernel args", "/kernel_args_append"),
+        ("owner", "/managed_by"),
+        ("revision", "/revision"),
+    ] {
+        let value = table::cell(document, pointer);
+        if value != "-" {
+            println!("{label:<12} {value}");
+        }
+    }
+}
+
+fn done(global: &Global, document: &Value, dry_run: bool, what: &str) {
+    if global.output == Output::Json {
+        print_json(document);
+    } else {
+        let would = if dry_run { "would be " } else { "" };
+        eprintln!(
+            "{} {would}{what}, revision {}",
+            table::cell(document, "/name"),
+            table::cell(document, "/revision")
+        );
+    }
+}

@@ -1,0 +1,153 @@
+//! `reveille image …`
+
+use super::api::{Api, print_json};
+use super::table;
+use crate::cli::{Global, Image, Import, Output};
+use crate::failure::{Exit, Failure};
+use serde_json::{Value, json};
+use std::io::IsTerminal;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// How often an import under way is asked how far it is.
+const POLL: Duration = Duration::from_millis(200);
+/// Off a terminal, one line per this.
+const QUIET_PROGRESS: Duration = Duration::from_secs(10);
+
+pub(crate) async fn command(global: &Global, command: Image) -> Result<(), Failure> {
+    let api = Api::new(global);
+    match command {
+        Image::List => list(global, &api).await,
+        Image::Get { name } => {
+            let document = api.get(&format!("images/{name}")).await?.body;
+            print_json(&document);
+            Ok(())
+        }
+        Image::Import(import) => run_import(global, &api, import).await,
+        Image::Rm { name } => {
+            let path = format!("images/{name}");
+            let current = api.get(&path).await?;
+            api.delete(&path, &current.etag).await?;
+            eprintln!("removed {name}");
+            Ok(())
+        }
+    }
+}
+
+async fn list(global: &Global, api: &Api) -> Result<(), Failure> {
+    let document = api.list("images").await?;
+    if global.output == Output::Json {
+        print_json(&document);
+        return Ok(());
+    }
+    let rows: Vec<Vec<String>> = document
+        .pointer("/items")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .map(|image| {
+            let mut row = ["/name", "/kind"].map(|pointer| table::cell(image, pointer)).to_vec();
+            row.push(table::bytes(image, "/bytes"));
+            row.extend(["/files", "/destructive", "/description"].map(|pointer| table::cell(image, pointer)));
+            row
+        })
+        .collect();
+    print!("{}", table::render(&["IMAGE", "KIND", "SIZE", "FILES", "DESTRUCTIVE", "DESCRIPTION"], &rows));
+    Ok(())
+}
+
+async fn run_import(global: &Global, api: &Api, import: Import) -> Result<(), Failure> {
+    let body = json!({
+        "source": source(&import)?,
+        "name": import.name.as_ref().map(|name| name.as_str()),
+        "kernel": import.kernel.as_deref().map(|path| absolute_if_files(&import, path)).transpose()?,
+        "initrd": import.initrd.iter().map(|path| absolute_if_files(&import, path)).collect::<Result<Vec<_>, _>>()?,
+        "cmdline": import.cmdline,
+        "description": import.description,
+        "destructive": import.destructive,
+    });
+    let started = api.post("imports", &body).await?;
+    let id = table::cell(&started, "/id");
+    let (begun, tty) = (Instant::now(), std::io::stderr().is_terminal());
+    let mut said = Instant::now();
+    loop {
+        let job = api.get(&format!("imports/{id}")).await?.body;
+        match job.pointer("/state").and_then(Value::as_str) {
+            Some("done") => {
+                if tty {
+                    eprint!("\r\x1b[K");
+                }
+                report(global, &job, begun);
+                return Ok(());
+            }
+            Some("failed") => {
+                if tty {
+                    eprint!("\r\x1b[K");
+                }
+                return Err(failure(&import, &job));
+            }
+            _ if tty => eprint!("\r\x1b[K{}", progress(&job)),
+            _ if said.elapsed() >= QUIET_PROGRESS => {
+                said = Instant::now();
+                eprintln!("{}", progress(&job));
+            }
+            _ => {}
+        }
+        tokio::time::sleep(POLL).await;
+    }
+}
+
+fn source(import: &Import) -> Result<String, Failure> {
+    let named = matches!(import.source.as_str(), "files" | "debian-netboot");
+    if import.source == "files" && import.kernel.is_none() {
+        return Err(Failure::new("R-IMG-01", "cannot import files without a kernel")
+            .fix("reveille image import files --name NAME --kernel vmlinuz --initrd initrd.img --cmdline '…'")
+            .exit(Exit::Usage));
+    }
+    if named { Ok(import.source.clone()) } else { absolute(&import.source) }
+}
+
+fn absolute_if_files(import: &Import, path: &str) -> Result<String, Failure> {
+    if import.source == "files" { absolute(path) } else { Ok(path.to_owned()) }
+}
+
+/// The appliance runs elsewhere in the file system: it gets absolute paths.
+fn absolute(path: &str) -> Result<String, Failure> {
+    let whole = std::path::absolute(Path::new(path))
+        .map_err(|error| Failure::new("R-IMG-02", format!("cannot read {path}")).cause(error))?;
+    if !whole.exists() {
+        return Err(Failure::new("R-IMG-02", format!("cannot import {path}"))
+            .cause("no such file or directory")
+            .fix("sources are `debian-netboot`, `files` with --kernel, or a directory")
+            .exit(Exit::NotFound));
+    }
+    Ok(whole.to_string_lossy().into_owned())
+}
+
+fn progress(job: &Value) -> String {
+    format!("importing  {} of {}", table::bytes(job, "/bytes_done"), table::bytes(job, "/bytes_total"))
+}
+
+fn report(global: &Global, job: &Value, begun: Instant) {
+    if global.output == Output::Json {
+        print_json(job);
+        return;
+    }
+    println!(
+        "stored   {}  {} in {} files, {:.1} s",
+        table::cell(job, "/name"),
+        table::bytes(job, "/bytes_total"),
+        table::cell(job, "/files_done"),
+        begun.elapsed().as_secs_f32()
+    );
+}
+
+fn failure(import: &Import, job: &Value) -> Failure {
+    let mut failure = Failure::new(
+        job.pointer("/error/code").and_then(Value::as_str).unwrap_or("R-IMG-03"),
+        format!("cannot import {}", import.source),
+    );
+    failure.cause = job.pointer("/error/cause").and_then(Value::as_str).map(str::to_owned);
+    failure.fix = job.pointer("/error/fix").and_then(Value::as_str).map(str::to_owned);
+    failure
+}

@@ -1,0 +1,98 @@
+//! Aligned columns for people.
+
+use serde_json::Value;
+
+/// Prints rows under a heading; every column as wide as its widest cell, the last one as it comes.
+pub(crate) fn render(heading: &[&str], rows: &[Vec<String>]) -> String {
+    let mut widths: Vec<usize> = heading.iter().map(|cell| cell.chars().count()).collect();
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let mut text = String::new();
+    let heading = heading.iter().map(|cell| (*cell).to_owned()).collect::<Vec<_>>();
+    for row in std::iter::once(&heading).chain(rows) {
+        let mut line = String::new();
+        for (width, cell) in widths.iter().zip(row) {
+            let shown = harmless(cell);
+            let pad = width.saturating_sub(shown.chars().count()) + 2;
+            line.push_str(&shown);
+            line.extend(std::iter::repeat_n(' ', pad));
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// A value of an API document as a cell: `-` for nothing, lists joined by commas.
+pub(crate) fn cell(document: &Value, pointer: &str) -> String {
+    match document.pointer(pointer) {
+        None | Some(Value::Null) => "-".to_owned(),
+        Some(Value::String(text)) if text.is_empty() => "-".to_owned(),
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Array(list)) => list.iter().map(scalar).collect::<Vec<_>>().join(","),
+        Some(other) => scalar(other),
+    }
+}
+
+/// Bytes for people: `58 MB`.
+pub(crate) fn bytes(document: &Value, pointer: &str) -> String {
+    let Some(count) = document.pointer(pointer).and_then(Value::as_u64) else { return "-".to_owned() };
+    size(count)
+}
+
+/// Bytes for people, in powers of 1000.
+pub(crate) fn size(count: u64) -> String {
+    const UNITS: [&str; 5] = ["B", "kB", "MB", "GB", "TB"];
+    let mut unit = 0usize;
+    let mut whole = count;
+    let mut tenths = 0;
+    while whole >= 1000 && unit + 1 < UNITS.len() {
+        tenths = whole % 1000 / 100;
+        whole /= 1000;
+        unit += 1;
+    }
+    let unit = UNITS.get(unit).copied().unwrap_or("TB");
+    if whole < 10 && unit != "B" { format!("{whole}.{tenths} {unit}") } else { format!("{whole} {unit}") }
+}
+
+fn scalar(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// Control bytes from the network must not reach a terminal.
+fn harmless(cell: &str) -> String {
+    cell.chars().map(|char| if char.is_control() { '\u{fffd}' } else { char }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn columns_are_as_wide_as_their_widest_cell_and_lines_end_clean() {
+        let rows = vec![vec!["web01".into(), "a".into()], vec!["x".into(), "longer".into()]];
+        assert_eq!(render(&["HOST", "IMAGE"], &rows), "HOST   IMAGE\nweb01  a\nx      longer\n");
+    }
+
+    #[test]
+    fn terminal_escapes_from_the_network_are_not_shown() {
+        assert_eq!(render(&["A"], &[vec!["x\u{1b}[2J".into()]]), "A\nx\u{fffd}[2J\n");
+    }
+
+    #[test]
+    fn cells_read_documents() {
+        let document = json!({"match": {"mac": ["a", "b"]}, "n": 3, "none": null});
+        assert_eq!(cell(&document, "/match/mac"), "a,b");
+        assert_eq!(cell(&document, "/n"), "3");
+        assert_eq!(cell(&document, "/none"), "-");
+        assert_eq!(size(58_300_000), "58 MB");
+        assert_eq!(size(1_234), "1.2 kB");
+    }
+}

@@ -1,0 +1,187 @@
+//! What the catalog is made of: hosts and images of the configuration file (owned by it) and of the store (owned by the
+//! API). One owner per object: a name in both is refused at start, and a write to a file-owned one by any door.
+
+use crate::failure::{Exit, Failure, chain};
+use library::Library;
+use plan::{Catalog, CatalogParts, UnknownPolicy};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use store::records::{decode_host, decode_image};
+use store::{Revision, Store, Stored, Table};
+use types::resource::{Host, Image, Name};
+use types::subnet::LoaderChoice;
+
+/// Records read from the store at once.
+const SCAN_STEP: usize = 1_000;
+
+/// A resource, who owns it and its revision (0 for what a file owns).
+#[derive(Clone, Debug)]
+pub(crate) struct Owned<T> {
+    pub(crate) resource: T,
+    pub(crate) owner: String,
+    pub(crate) revision: Revision,
+}
+
+/// Owner of everything made through the API.
+pub(crate) const API_OWNER: &str = "api";
+
+/// What the configuration file says of the catalog.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct FromFile {
+    pub(crate) hosts: Vec<(Host, String)>,
+    pub(crate) images: Vec<(Image, String)>,
+    pub(crate) default_image: Option<Name>,
+    pub(crate) unknown: UnknownPolicy,
+    pub(crate) loaders: Vec<LoaderChoice>,
+    pub(crate) loop_limit: Option<u32>,
+}
+
+/// Where the catalog comes from.
+pub(crate) struct Inventory {
+    store: Store,
+    library: Library,
+    file: FromFile,
+    generation: AtomicU64,
+    /// Images of the file as their import completed them: a source may know its kernel better than the file.
+    completed: Mutex<HashMap<Name, Image>>,
+}
+
+impl Inventory {
+    pub(crate) fn new(store: Store, library: Library, file: FromFile) -> Inventory {
+        Inventory { store, library, file, generation: AtomicU64::new(0), completed: Mutex::default() }
+    }
+
+    /// Every host, the file's first.
+    pub(crate) fn hosts(&self) -> Result<Vec<Owned<Host>>, Failure> {
+        let mut hosts = from_file(&self.file.hosts);
+        hosts.extend(self.scan(Table::Hosts, decode_host)?);
+        Ok(hosts)
+    }
+
+    /// Every image, the file's first, whether its files are there or not.
+    pub(crate) fn images(&self) -> Result<Vec<Owned<Image>>, Failure> {
+        let completed = self.completed.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut images = from_file(&self.file.images);
+        for image in &mut images {
+            if let Some(known) = completed.get(&image.resource.name) {
+                image.resource.clone_from(known);
+            }
+        }
+        images.extend(self.scan(Table::Images, decode_image)?);
+        Ok(images)
+    }
+
+    /// Takes over what an import found out about an image of the file.
+    pub(crate) fn complete(&self, image: Image) {
+        self.completed.lock().unwrap_or_else(PoisonError::into_inner).insert(image.name.clone(), image);
+    }
+
+    /// Images of the file that say where their files come from.
+    pub(crate) fn images_with_source(&self) -> impl Iterator<Item = &Image> {
+        self.file.images.iter().map(|(image, _)| image).filter(|image| image.source.is_some())
+    }
+
+    /// True when the image's files are in the library.
+    pub(crate) fn has_files(&self, image: &Name) -> bool {
+        self.library.manifest(image.as_str()).is_some()
+    }
+
+    /// The catalog of this moment, with the next generation.
+    ///
+    /// # Errors
+    /// When file and store claim the same name or identity, with every such claim.
+    pub(crate) fn catalog(&self) -> Result<Catalog, Failure> {
+        self.catalog_with(|_| {})
+    }
+
+    /// The catalog as it would be after a change of the hosts; nothing is changed.
+    pub(crate) fn catalog_with(&self, change: impl FnOnce(&mut Vec<Host>)) -> Result<Catalog, Failure> {
+        let hosts = self.hosts()?;
+        let images = self.images()?;
+        refuse_two_owners("host", hosts.iter().map(|host| (&host.resource.name, host.owner.as_str())))?;
+        refuse_two_owners("image", images.iter().map(|image| (&image.resource.name, image.owner.as_str())))?;
+        let mut hosts: Vec<Host> = hosts.into_iter().map(|host| host.resource).collect();
+        change(&mut hosts);
+        let complete = |image: &Owned<Image>| self.has_files(&image.resource.name);
+        let parts = CatalogParts {
+            generation: self.generation.fetch_add(1, Ordering::Relaxed) + 1,
+            hosts,
+            images: images.into_iter().filter(complete).map(|image| image.resource).collect(),
+            default_image: self.file.default_image.clone(),
+            unknown: self.file.unknown,
+            loaders: self.file.loaders.clone(),
+            loop_limit: self.file.loop_limit,
+        };
+        Catalog::build(parts).map_err(|faults| {
+            let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
+            Failure::new("R-RES-01", "the recorded hosts contradict each other")
+                .cause(faults.join("; "))
+                .fix("correct one of the records named")
+                .exit(Exit::Conflict)
+        })
+    }
+
+    fn scan<T>(
+        &self,
+        table: Table,
+        decode: impl Fn(&[u8]) -> Result<T, store::RecordError>,
+    ) -> Result<Vec<Owned<T>>, Failure> {
+        let mut found = Vec::new();
+        let mut after: Option<Vec<u8>> = None;
+        loop {
+            let step: Vec<(Vec<u8>, Stored)> =
+                self.store.scan(table, after.as_deref(), SCAN_STEP).map_err(|error| {
+                    Failure::new("R-STO-01", format!("cannot read {} from the store", table.as_str()))
+                        .cause(chain(&error))
+                })?;
+            let last = step.len() < SCAN_STEP;
+            after = step.last().map(|(key, _)| key.clone());
+            for (key, stored) in step {
+                let resource = decode(&stored.value).map_err(|error| {
+                    Failure::new(
+                        "R-STO-02",
+                        format!(
+                            "cannot read record `{}` of {}",
+                            String::from_utf8_lossy(&key),
+                            table.as_str()
+                        ),
+                    )
+                    .cause(chain(&error))
+                })?;
+                found.push(Owned { resource, owner: API_OWNER.to_owned(), revision: stored.revision });
+            }
+            if last {
+                return Ok(found);
+            }
+        }
+    }
+}
+
+fn from_file<T: Clone>(list: &[(T, String)]) -> Vec<Owned<T>> {
+    let owned = |(resource, owner): &(T, String)| Owned {
+        resource: resource.clone(),
+        owner: owner.clone(),
+        revision: Revision(0),
+    };
+    list.iter().map(owned).collect()
+}
+
+fn refuse_two_owners<'a>(
+    kind: &str,
+    names: impl Iterator<Item = (&'a Name, &'a str)>,
+) -> Result<(), Failure> {
+    let mut owners: BTreeMap<&Name, &str> = BTreeMap::new();
+    let mut twice: HashSet<&Name> = HashSet::new();
+    for (name, owner) in names {
+        if let Some(first) = owners.insert(name, owner)
+            && twice.insert(name)
+        {
+            return Err(Failure::new("R-RES-03", format!("{kind} `{name}` is defined in two places"))
+                .cause(format!("{first} and {owner}"))
+                .fix(format!("remove it from the file, or: reveille {kind} rm {name}"))
+                .exit(Exit::Conflict));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,81 @@
+//! reveille: the appliance and its command line, in one program.
+//!
+//! `serve` and `run` are the daemon ([`daemon`]); every other command is a client of its admin API or works on files.
+
+mod backend;
+mod choose;
+mod cli;
+mod cmd;
+mod daemon;
+mod failure;
+mod inventory;
+mod log;
+mod probe;
+mod sources;
+mod world;
+
+use clap::Parser;
+use cli::{Cli, Command, Global, Output};
+use failure::{Exit, Failure};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // `--help` and `--version` arrive here too; clap prints to the right stream itself.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { Exit::Usage as u8 } else { 0 });
+        }
+    };
+    let global = cli.global.clone();
+    let serves = matches!(cli.command, Command::Serve(_) | Command::Run(_));
+    let outcome = runtime(serves).and_then(|runtime| runtime.block_on(dispatch(&global, cli.command)));
+    match outcome {
+        Ok(code) => code,
+        Err(failure) => {
+            report(&global, &failure);
+            ExitCode::from(failure.exit as u8)
+        }
+    }
+}
+
+/// The daemon uses every core; a client needs one thread.
+fn runtime(serves: bool) -> Result<tokio::runtime::Runtime, Failure> {
+    let mut builder = if serves {
+        tokio::runtime::Builder::new_multi_thread()
+    } else {
+        tokio::runtime::Builder::new_current_thread()
+    };
+    builder
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new("R-SYS-01", "cannot start the runtime").cause(error))
+}
+
+async fn dispatch(global: &Global, command: Command) -> Result<ExitCode, Failure> {
+    match command {
+        Command::Serve(asked) => return cmd::serve::command(global, asked).await,
+        Command::Run(asked) => return cmd::run::command(global, asked).await,
+        Command::Check(asked) => return cmd::config::check(global, &asked),
+        Command::Config(asked) => return cmd::config::command(global, asked),
+        Command::Doctor(asked) => return cmd::doctor::command(global, &asked),
+        Command::Explain(asked) => cmd::explain::command(global, asked).await?,
+        Command::Host(asked) => cmd::host::command(global, asked).await?,
+        Command::Image(asked) => cmd::image::command(global, asked).await?,
+        Command::Lease(asked) => cmd::lease::command(global, asked).await?,
+        Command::Boot(asked) => cmd::boot::command(global, asked).await?,
+        Command::Events(asked) => cmd::events::command(global, asked).await?,
+        Command::Status => cmd::status::status(global).await?,
+        Command::Version => cmd::status::version(global).await?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn report(global: &Global, failure: &Failure) {
+    if global.output == Output::Json {
+        eprintln!("{}", failure.to_json());
+    } else {
+        eprintln!("{failure}");
+    }
+}

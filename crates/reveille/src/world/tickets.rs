@@ -1,0 +1,177 @@
+//! Boot ids and the call-back tokens that go with them.
+//!
+//! A token is 128 random bits, lives [`TICKET_LIFE`] and reports each stage once. It is handed out in boot scripts and
+//! appears in no event and no log.
+
+use std::collections::{HashMap, HashSet};
+use std::fs::File;
+use std::io::Read;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use tree::{BootTicket, CallbackError};
+use types::resource::{Host, Name};
+use types::{Facts, MacAddr};
+
+/// An installation over a slow line, with room.
+const TICKET_LIFE: Duration = Duration::from_secs(4 * 3600);
+/// Within this time the same machine asking for the same image gets the same ticket: HEAD and GET, a size probe and the
+/// read after it must see the same bytes.
+const TICKET_REUSE: Duration = Duration::from_secs(60);
+/// Tickets alive at once; the oldest go first.
+const TICKETS_MAX: usize = 65_536;
+/// Different stages one boot may report.
+const STAGES_MAX: usize = 64;
+
+/// A ticket and whom it was given to.
+#[derive(Clone)]
+pub(super) struct Holder {
+    pub(super) facts: Facts,
+    pub(super) host: Option<Arc<str>>,
+    pub(super) image: Name,
+    pub(super) boot: Arc<str>,
+    issued: Instant,
+    reported: HashSet<Box<str>>,
+}
+
+/// Live tickets by token.
+#[derive(Default)]
+pub(super) struct Tickets {
+    holders: HashMap<Arc<str>, Holder>,
+    newest: HashMap<MacAddr, Arc<str>>,
+}
+
+impl Tickets {
+    /// The ticket this machine was given a moment ago for the same image, still unused.
+    pub(super) fn live(&self, now: Instant, mac: Option<MacAddr>, image: &Name) -> Option<BootTicket> {
+        let token = self.newest.get(&mac?)?;
+        let holder = self.holders.get(token)?;
+        let fresh = now.saturating_duration_since(holder.issued) < TICKET_REUSE;
+        (fresh && holder.image == *image && holder.reported.is_empty())
+            .then(|| BootTicket { boot: holder.boot.clone(), token: token.clone() })
+    }
+
+    pub(super) fn issue(
+        &mut self,
+        now: Instant,
+        facts: &Facts,
+        host: Option<&Host>,
+        image: &Name,
+        boot: Arc<str>,
+    ) -> BootTicket {
+        if self.holders.len() >= TICKETS_MAX {
+            self.expire(now);
+            while self.holders.len() >= TICKETS_MAX {
+                let oldest = self
+                    .holders
+                    .iter()
+                    .min_by_key(|(_, holder)| holder.issued)
+                    .map(|(token, _)| token.clone());
+                let Some(oldest) = oldest else { break };
+                self.holders.remove(&oldest);
+            }
+        }
+        let token: Arc<str> = format!("{:032x}", random_128()).into();
+        let holder = Holder {
+            facts: facts.clone(),
+            host: host.map(|host| host.name.shared()),
+            image: image.clone(),
+            boot: boot.clone(),
+            issued: now,
+            reported: HashSet::new(),
+        };
+        self.holders.insert(token.clone(), holder);
+        if let Some(mac) = facts.mac {
+            self.newest.insert(mac, token.clone());
+        }
+        BootTicket { boot, token }
+    }
+
+    /// Whom the token belongs to. Each stage counts once.
+    pub(super) fn redeem(&mut self, now: Instant, token: &str, stage: &str) -> Result<Holder, CallbackError> {
+        let holder = self.holders.get_mut(token).ok_or(CallbackError::Unknown)?;
+        if now.saturating_duration_since(holder.issued) >= TICKET_LIFE {
+            return Err(CallbackError::Expired);
+        }
+        if holder.reported.len() >= STAGES_MAX || !holder.reported.insert(stage.into()) {
+            return Err(CallbackError::Expired);
+        }
+        Ok(holder.clone())
+    }
+
+    pub(super) fn expire(&mut self, now: Instant) {
+        self.holders.retain(|_, holder| now.saturating_duration_since(holder.issued) < TICKET_LIFE);
+        let holders = &self.holders;
+        self.newest.retain(|_, token| holders.contains_key(token));
+    }
+}
+
+/// A ULID: 48 bits of milliseconds and 80 random bits in Crockford's base 32, sortable by time.
+pub(super) fn new_boot_id() -> Arc<str> {
+    const DIGITS: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+    let millis = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
+    let value = (millis << 80) | (random_128() >> 48);
+    let digit =
+        |at: u32| DIGITS.get(usize::try_from((value >> (5 * at)) & 31).unwrap_or(0)).copied().unwrap_or(b'0');
+    (0..26).rev().map(|at| char::from(digit(at))).collect::<String>().into()
+}
+
+/// 128 bits from the kernel. The kernel's generator never fails once the machine is up; without it no secret can be made.
+fn random_128() -> u128 {
+    let mut bytes = [0u8; 16];
+    File::open("/dev/urandom")
+        .and_then(|mut source| source.read_exact(&mut bytes))
+        .expect("the kernel's random source is readable");
+    u128::from_ne_bytes(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn facts() -> Facts {
+        Facts { mac: Some(MacAddr([2, 0, 0, 0, 0, 1])), ..Facts::default() }
+    }
+
+    fn image() -> Name {
+        "debian".parse().unwrap()
+    }
+
+    #[test]
+    fn a_stage_is_reported_once_and_an_old_token_not_at_all() {
+        let (mut tickets, now) = (Tickets::default(), Instant::now());
+        let ticket = tickets.issue(now, &facts(), None, &image(), "B1".into());
+        assert_eq!(
+            tickets.redeem(now, &ticket.token, "up").map(|holder| holder.boot.to_string()).ok().as_deref(),
+            Some("B1")
+        );
+        assert!(matches!(tickets.redeem(now, &ticket.token, "up"), Err(CallbackError::Expired)));
+        assert!(tickets.redeem(now, &ticket.token, "installed").is_ok());
+        assert!(matches!(tickets.redeem(now, "00", "up"), Err(CallbackError::Unknown)));
+        assert!(matches!(
+            tickets.redeem(now + TICKET_LIFE, &ticket.token, "late"),
+            Err(CallbackError::Expired)
+        ));
+    }
+
+    #[test]
+    fn the_same_question_soon_after_gets_the_same_ticket() {
+        let (mut tickets, now) = (Tickets::default(), Instant::now());
+        let ticket = tickets.issue(now, &facts(), None, &image(), "B1".into());
+        let live = |tickets: &Tickets, at, name: &str| {
+            tickets.live(at, facts().mac, &name.parse().unwrap()).map(|live| live.token)
+        };
+        assert_eq!(live(&tickets, now, "debian"), Some(ticket.token.clone()));
+        assert_eq!(live(&tickets, now, "rescue"), None);
+        assert_eq!(live(&tickets, now + TICKET_REUSE, "debian"), None);
+        tickets.redeem(now, &ticket.token, "up").map(drop).unwrap();
+        assert_eq!(live(&tickets, now, "debian"), None);
+    }
+
+    #[test]
+    fn boot_ids_are_26_digits_that_sort_by_time() {
+        let (one, other) = (new_boot_id(), new_boot_id());
+        assert_eq!(one.len(), 26);
+        assert_ne!(one, other);
+        assert!(one.get(..9) <= other.get(..9));
+    }
+}
