@@ -289,6 +289,15 @@ impl Faults {
         }
     }
 
+    /// Adds a warning whose hints are dear: once the list is full it is only counted.
+    pub(crate) fn add_warning(&mut self, draft: impl FnOnce() -> Draft) {
+        if self.warnings.len() < FAULTS_MAX {
+            self.add(draft());
+        } else {
+            self.omitted += 1;
+        }
+    }
+
     /// Adds a fault whose hints are dear: once the list is full it is only counted.
     pub(crate) fn add_error(&mut self, draft: impl FnOnce() -> Draft) {
         if self.errors.len() < FAULTS_MAX {

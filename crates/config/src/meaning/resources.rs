@@ -79,13 +79,13 @@ fn refers(
         return;
     }
     let spot = view.spot(steps);
-    view.faults.add_error(|| {
+    view.faults.add_warning(|| {
         let near =
             nearest(name.as_str(), known.iter().copied()).map(|near| format!("did you mean `{near}`?"));
-        let message = format!("{who} names image `{name}`, which is not defined");
+        let message = format!("{who} names image `{name}`, which no file defines");
         Draft::new(Code::UnknownImage, spot, message)
             .hint_maybe(near)
-            .fix(format!("defined images are {}", listed(known.iter().copied())))
+            .fix(format!("defined images are {}; an imported one needs no definition", listed(known.iter().copied())))
     });
 }
 
