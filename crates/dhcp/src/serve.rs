@@ -8,6 +8,7 @@ use dhcp_proto::{Responder, Settings};
 use net::{BindError, DhcpSocket};
 use plan::Decider;
 use std::error::Error;
+use std::net::Ipv4Addr;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant, SystemTime};
 use store::Store;
@@ -29,18 +30,24 @@ pub struct Listen {
     pub interface: Option<Arc<str>>,
     /// 67 or 4011; 0 takes a free one (tests).
     pub port: u16,
+    /// Which of the interface's addresses we answer from; `None` takes its first.
+    pub address: Option<Ipv4Addr>,
 }
 
 impl Listen {
-    /// Both DHCP ports on each interface, or on all when none is named.
-    pub fn on(interfaces: &[Arc<str>]) -> Vec<Listen> {
-        let all = [None];
-        let named: Vec<Option<Arc<str>>> = interfaces.iter().cloned().map(Some).collect();
-        let interfaces = if named.is_empty() { all.as_slice() } else { named.as_slice() };
+    /// Both DHCP ports on each interface with its address, or on all when none is named.
+    pub fn on(interfaces: &[(Arc<str>, Option<Ipv4Addr>)]) -> Vec<Listen> {
+        let mut places: Vec<(Option<Arc<str>>, Option<Ipv4Addr>)> =
+            interfaces.iter().map(|(interface, address)| (Some(interface.clone()), *address)).collect();
+        if places.is_empty() {
+            places.push((None, None));
+        }
         let ports = [dhcp_proto::destination::SERVER_PORT, dhcp_proto::destination::BOOT_SERVER_PORT];
-        interfaces
+        places
             .iter()
-            .flat_map(|interface| ports.map(|port| Listen { interface: interface.clone(), port }))
+            .flat_map(|(interface, address)| {
+                ports.map(|port| Listen { interface: interface.clone(), port, address: *address })
+            })
             .collect()
     }
 }
@@ -60,6 +67,8 @@ pub struct Wiring<L> {
 pub struct Door<L = StoreLog> {
     core: Core<L>,
     sockets: Vec<Arc<DhcpSocket>>,
+    /// [`Listen::address`] of each socket.
+    addresses: Vec<Option<Ipv4Addr>>,
     commands: mpsc::Receiver<Settings>,
     handle: Handle,
 }
@@ -126,7 +135,14 @@ impl<L: LeaseLog> Door<L> {
             ports: sockets.iter().map(|socket| socket.port()).collect(),
         };
         let Wiring { decider, log, events } = wiring;
-        Ok(Door { core: Core { responder, log, decider, events, tally }, sockets, commands, handle })
+        let addresses = listen.iter().map(|listen| listen.address).collect();
+        Ok(Door {
+            core: Core { responder, log, decider, events, tally },
+            sockets,
+            addresses,
+            commands,
+            handle,
+        })
     }
 
     /// For counters and new settings.
@@ -136,11 +152,11 @@ impl<L: LeaseLog> Door<L> {
 
     /// Answers until `shutdown` says true or its sender is gone. A batch that was begun is finished.
     pub async fn run(self, mut shutdown: watch::Receiver<bool>) {
-        let Door { mut core, sockets, mut commands, handle: _handle } = self;
+        let Door { mut core, sockets, addresses, mut commands, handle: _handle } = self;
         let (queue, mut arrived) = mpsc::channel(QUEUE_MAX);
         let mut readers = JoinSet::new();
-        for (number, socket) in sockets.iter().enumerate() {
-            readers.spawn(read(number, Arc::clone(socket), queue.clone(), core.tally.clone()));
+        for (number, (socket, address)) in sockets.iter().zip(addresses).enumerate() {
+            readers.spawn(read(number, Arc::clone(socket), address, queue.clone(), core.tally.clone()));
         }
         drop(queue);
         let mut ticks = tokio::time::interval(TICK);
@@ -172,11 +188,18 @@ async fn told_to_stop(shutdown: &mut watch::Receiver<bool>) {
 }
 
 /// Reads one socket for ever. A full queue makes it wait: the kernel's buffer holds what comes meanwhile.
-async fn read(number: usize, socket: Arc<DhcpSocket>, queue: mpsc::Sender<Received>, tally: Tally) {
+async fn read(
+    number: usize,
+    socket: Arc<DhcpSocket>,
+    address: Option<Ipv4Addr>,
+    queue: mpsc::Sender<Received>,
+    tally: Tally,
+) {
     let mut buffer = vec![0; MESSAGE_BYTES_MAX];
     loop {
         match socket.recv(&mut buffer).await {
-            Ok((len, arrival)) => {
+            Ok((len, mut arrival)) => {
+                arrival.local = address.unwrap_or(arrival.local);
                 let bytes = buffer.get(..len).unwrap_or_default().to_vec();
                 if queue.send(Received { socket: number, arrival, bytes }).await.is_err() {
                     return;

@@ -426,8 +426,11 @@ fn bind_dhcp(
         ..dhcp_proto::Settings::default()
     });
     responder.load(leases);
-    let names: Vec<Arc<str>> = interfaces.iter().map(|interface| interface.name.clone()).collect();
-    dhcp::Door::bind(&dhcp::Listen::on(&names), responder, store.clone(), world.clone(), world.clone())
+    let configured =
+        |name: &str| settings.interfaces.iter().find(|own| *own.name == *name).and_then(|own| own.address);
+    let places: Vec<(Arc<str>, Option<Ipv4Addr>)> =
+        interfaces.iter().map(|interface| (interface.name.clone(), configured(&interface.name))).collect();
+    dhcp::Door::bind(&dhcp::Listen::on(&places), responder, store.clone(), world.clone(), world.clone())
         .map(Some)
         .map_err(|error| bind_failure("R-DHC-11", &error, error.source.kind(), error.hint()))
 }

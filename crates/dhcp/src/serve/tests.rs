@@ -28,7 +28,7 @@ async fn until(mut condition: impl FnMut() -> bool) {
     }
 }
 
-const ANY: Listen = Listen { interface: None, port: 0 };
+const ANY: Listen = Listen { interface: None, port: 0, address: None };
 
 #[test]
 fn garbage_is_refused_and_counted_and_the_door_stops_when_told() {
@@ -71,7 +71,7 @@ fn a_taken_port_names_address_port_cause_and_hint() {
         let holder = UdpSocket::bind("0.0.0.0:0").await.unwrap();
         let port = holder.local_addr().unwrap().port();
         let (_folder, store) = store();
-        let listen = Listen { interface: None, port };
+        let listen = Listen { interface: None, port, address: None };
         let bound = Door::bind(&[listen], responder(), store, decider(), Arc::new(Recorded::default()));
         let Err(error) = bound else { panic!("bound a taken port") };
         assert_eq!(error.to_string(), format!("cannot listen for DHCP on 0.0.0.0:{port}"));
@@ -90,7 +90,7 @@ fn both_ports_of_each_interface_are_asked_for() {
     };
     assert_eq!(ports(Listen::on(&[])), [(None, 67), (None, 4011)]);
     let lab = Some("lab0".to_owned());
-    assert_eq!(ports(Listen::on(&["lab0".into()])), [(lab.clone(), 67), (lab, 4011)]);
+    assert_eq!(ports(Listen::on(&[("lab0".into(), None)])), [(lab.clone(), 67), (lab, 4011)]);
 }
 
 /// Runs the named test again where it is root over a network of its own. True when already there.

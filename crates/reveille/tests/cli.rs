@@ -1,0 +1,196 @@
+//! The program as an operator meets it when something is wrong: every failure names the thing, the cause and the fix, and
+//! has its exit code. No network: DHCP and TFTP are off, HTTP is on loopback.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+
+fn reveille(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_reveille"));
+    command.args(args).stdin(Stdio::null()).env_remove("REVEILLE_SOCKET").env("NO_COLOR", "1");
+    command
+}
+
+fn run(args: &[&str]) -> (i32, String, String) {
+    let Output { status, stdout, stderr } = reveille(args).output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (status.code().unwrap(), text(stdout), text(stderr))
+}
+
+/// A configuration that needs no right and no other network than loopback.
+fn write_config(folder: &Path, more: &str) -> String {
+    let file = folder.join("reveille.yaml");
+    let at = |name: &str| folder.join(name).display().to_string();
+    let text = format!(
+        "version: 1\ninterfaces: [{{ name: lo }}]\ndhcp: {{ mode: \"off\" }}\ntftp: {{ enabled: false }}\n\
+         admin: {{ socket: {} }}\nstore: {{ path: {} }}\nlibrary: {{ path: {} }}\nlog: {{ format: json, level: info }}\n{more}\n",
+        at("admin.sock"),
+        at("store"),
+        at("library")
+    );
+    fs::write(&file, text).unwrap();
+    file.display().to_string()
+}
+
+const ANY_PORT: &str = "http: { listen: \"127.0.0.1:0\" }\nassets: { require: [] }";
+
+/// A running appliance; ends with the test.
+struct Appliance(Child);
+
+impl Appliance {
+    fn start(config: &str) -> Appliance {
+        let mut child = reveille(&["serve", "--config", config]).stderr(Stdio::piped()).spawn().unwrap();
+        let stderr = child.stderr.take().unwrap();
+        let mut lines = BufReader::new(stderr).lines();
+        let ready = lines.by_ref().map_while(Result::ok).any(|line| line.contains("server.ready"));
+        assert!(ready, "the appliance ended before it was ready");
+        // Keeps the pipe open and empty.
+        std::thread::spawn(move || lines.for_each(drop));
+        Appliance(child)
+    }
+}
+
+impl Drop for Appliance {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn every_fault_of_a_configuration_is_reported_at_once_with_exit_3() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("bad.yaml");
+    fs::write(&file, "dhcp:\n  mode: servr\n  lease-time: 8h\nhttp: { listen: \":99999\" }\n").unwrap();
+    let (code, _, stderr) = run(&["config", "check", "--config", file.to_str().unwrap()]);
+    assert_eq!(code, 3, "{stderr}");
+    for part in ["2:9", "did you mean `server`?", "3:3", "unknown key `lease-time`", "4:17"] {
+        assert!(stderr.contains(part), "no {part:?} in\n{stderr}");
+    }
+    assert_eq!(stderr.matches("error[R-CFG-").count(), 3, "{stderr}");
+    let (code, stdout, _) = run(&["config", "check", "-o", "json", "--config", file.to_str().unwrap()]);
+    assert_eq!(code, 3);
+    assert!(stdout.contains("\"R-CFG-03\""), "{stdout}");
+}
+
+#[test]
+fn a_configuration_that_is_not_there_is_named_with_exit_2() {
+    let (code, _, stderr) = run(&["serve", "--config", "/nonexistent/reveille.yaml"]);
+    assert_eq!(code, 2);
+    assert!(
+        stderr.contains("error[R-CFG-00] cannot read configuration /nonexistent/reveille.yaml"),
+        "{stderr}"
+    );
+    assert!(stderr.contains("  cause  ") && stderr.contains("  fix    "), "{stderr}");
+}
+
+#[test]
+fn a_port_in_use_is_named_with_how_to_find_its_holder() {
+    let folder = tempfile::tempdir().unwrap();
+    let holder = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = holder.local_addr().unwrap().port();
+    let config = write_config(
+        folder.path(),
+        &format!("http: {{ listen: \"127.0.0.1:{port}\" }}\nassets: {{ require: [] }}"),
+    );
+    let (code, _, stderr) = run(&["serve", "--config", &config]);
+    assert_eq!(code, 1, "{stderr}");
+    assert!(stderr.contains(&format!("cannot listen for HTTP on 127.0.0.1:{port}")), "{stderr}");
+    assert!(stderr.contains("in use") && stderr.contains(&format!("sport = :{port}")), "{stderr}");
+}
+
+#[test]
+fn a_required_loader_that_is_missing_is_named_with_its_package() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("no-loaders")).unwrap();
+    let assets = format!(
+        "http: {{ listen: \"127.0.0.1:0\" }}\nassets: {{ paths: [{}], require: [bios] }}",
+        folder.path().join("no-loaders").display()
+    );
+    let config = write_config(folder.path(), &assets);
+    let (code, _, stderr) = run(&["serve", "--config", &config]);
+    assert_eq!(code, 1, "{stderr}");
+    assert!(stderr.contains("error[R-AST-01] there is no loader for bios machines"), "{stderr}");
+    assert!(stderr.contains("undionly.kpxe") && stderr.contains("apt-get install"), "{stderr}");
+}
+
+#[test]
+fn a_store_that_cannot_be_opened_is_named_and_nothing_is_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = write_config(folder.path(), ANY_PORT);
+    fs::write(folder.path().join("store"), "not a folder").unwrap();
+    let (code, _, stderr) = run(&["serve", "--config", &config]);
+    assert_eq!(code, 1, "{stderr}");
+    assert!(stderr.contains("error[R-STO-03] cannot open the store"), "{stderr}");
+    assert_eq!(fs::read_to_string(folder.path().join("store")).unwrap(), "not a folder");
+}
+
+#[test]
+fn a_second_appliance_on_the_same_store_is_refused_with_exit_6() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = write_config(folder.path(), ANY_PORT);
+    let _first = Appliance::start(&config);
+    let (code, _, stderr) = run(&["serve", "--config", &config]);
+    assert_eq!(code, 6, "{stderr}");
+    assert!(stderr.contains("another reveille uses it"), "{stderr}");
+}
+
+#[test]
+fn without_an_appliance_commands_say_so_with_exit_8() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("none.sock");
+    let (code, stdout, stderr) = run(&["host", "list", "--socket", socket.to_str().unwrap()]);
+    assert_eq!((code, stdout.as_str()), (8, ""));
+    assert!(stderr.contains("not running") && stderr.contains("none.sock"), "{stderr}");
+    let (code, _, stderr) = run(&["host", "list", "-o", "json", "--socket", socket.to_str().unwrap()]);
+    assert_eq!(code, 8);
+    assert!(stderr.starts_with("{\"error\":{"), "{stderr}");
+}
+
+#[test]
+fn unknown_flags_are_usage_with_exit_2() {
+    assert_eq!(run(&["host", "list", "--colour-of-magic"]).0, 2);
+    assert_eq!(run(&["explain", "--mac", "52:54"]).0, 2);
+    assert_eq!(run(&["explain"]).0, 2);
+}
+
+#[test]
+fn hosts_are_added_changed_refused_explained_and_survive_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = write_config(
+        folder.path(),
+        &format!(
+            "{ANY_PORT}\nresources:\n  hosts: [{{ name: fixed, match: {{ mac: \"52:54:00:00:00:01\" }} }}]"
+        ),
+    );
+    let socket = folder.path().join("admin.sock").display().to_string();
+    let call = |args: &[&str]| run(&[args, &["--socket", &socket]].concat());
+    {
+        let _appliance = Appliance::start(&config);
+        assert_eq!(call(&["host", "add", "web02", "--mac", "52-54-00-00-00-02"]).0, 0);
+        assert_eq!(call(&["host", "add", "web02", "--mac", "52:54:00:00:00:09"]).0, 6, "it exists");
+        let (code, _, stderr) = call(&["host", "add", "web03", "--mac", "52:54:00:00:00:02"]);
+        assert_eq!(code, 2, "{stderr}");
+        assert!(stderr.contains("`web02` and `web03` both claim MAC 52:54:00:00:00:02"), "{stderr}");
+        let (code, _, stderr) = call(&["host", "rm", "fixed"]);
+        assert_eq!(code, 6, "{stderr}");
+        assert!(stderr.contains("owned by") && stderr.contains("reveille.yaml:12"), "{stderr}");
+        assert_eq!(call(&["host", "get", "nobody"]).0, 5);
+        assert_eq!(call(&["host", "set", "web02", "--kernel-arg", "quiet"]).0, 0);
+        let (_, _, stderr) = call(&["host", "set", "web02", "--kernel-arg", "quiet"]);
+        assert!(stderr.contains("unchanged"), "{stderr}");
+        assert_eq!(call(&["host", "add", "web04", "--mac", "52:54:00:00:00:04", "--dry-run"]).0, 0);
+    }
+    let _appliance = Appliance::start(&config);
+    let (code, stdout, _) = call(&["host", "list", "-o", "json"]);
+    assert_eq!(code, 0);
+    let list: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+    let names: Vec<&str> =
+        list["items"].as_array().unwrap().iter().map(|host| host["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["fixed", "web02"]);
+    let (code, stdout, _) = call(&["explain", "--mac", "52:54:00:00:00:02", "--firmware", "bios"]);
+    assert_eq!(code, 0);
+    assert!(stdout.contains("host `web02` by mac 52:54:00:00:00:02"), "{stdout}");
+}
