@@ -1,6 +1,8 @@
 //! The program as an operator meets it when something is wrong: every failure names the thing, the cause and the fix, and
 //! has its exit code. No network: DHCP and TFTP are off, HTTP is on loopback.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
