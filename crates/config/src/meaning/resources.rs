@@ -83,9 +83,10 @@ fn refers(
         let near =
             nearest(name.as_str(), known.iter().copied()).map(|near| format!("did you mean `{near}`?"));
         let message = format!("{who} names image `{name}`, which no file defines");
-        Draft::new(Code::UnknownImage, spot, message)
-            .hint_maybe(near)
-            .fix(format!("defined images are {}; an imported one needs no definition", listed(known.iter().copied())))
+        Draft::new(Code::UnknownImage, spot, message).hint_maybe(near).fix(format!(
+            "defined images are {}; an imported one needs no definition",
+            listed(known.iter().copied())
+        ))
     });
 }
 

@@ -1,0 +1,124 @@
+//! Real DHCP clients and a real relay agent against reveille.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use harness::clients::{self, CLIENT_DEADLINE};
+use harness::daemon::Config;
+use harness::packages::{self, BOOT, CLIENTS};
+use harness::scene::{EVENT_DEADLINE, NETWORK, POOL, SERVER};
+use harness::{Scene, timeline};
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
+
+macro_rules! needs_tools {
+    () => {
+        harness::enter!();
+        if !(packages::here(BOOT) && packages::here(CLIENTS)) {
+            return;
+        }
+    };
+}
+
+fn scene() -> Scene {
+    let mut config = Config::server(NETWORK, POOL);
+    config.set(
+        &["dhcp", "subnets"],
+        json!([{
+            "name": "lab", "network": NETWORK, "pools": [POOL], "router": SERVER, "lease_time": "30m",
+            "reservations": [{ "mac": "52:54:00:00:00:20", "address": "10.77.0.20", "hostname": "fixed" }],
+        }]),
+    );
+    Scene::new(config).unwrap()
+}
+
+#[test]
+fn udhcpc_gets_a_lease_and_the_same_one_again() {
+    needs_tools!();
+    let scene = scene();
+    let client = scene.lab.station(&scene.segment, "client", None).unwrap();
+    let lease = clients::udhcpc(&scene.lab, &client, &[]).unwrap();
+    assert!(lease.address.starts_with("10.77.0.1") && lease.address.ends_with("/24"), "{lease:?}");
+    assert_eq!((lease.server.as_str(), lease.router.as_str(), lease.seconds), (SERVER, SERVER, 1800));
+    assert_eq!(clients::udhcpc(&scene.lab, &client, &[]).unwrap(), lease);
+}
+
+#[test]
+fn a_lease_is_listed_and_survives_a_power_cut() {
+    needs_tools!();
+    let scene = scene();
+    let client = scene.lab.station(&scene.segment, "client", None).unwrap();
+    let lease = clients::udhcpc(&scene.lab, &client, &[]).unwrap();
+    let address = lease.address.split('/').next().unwrap().to_string();
+    let listed = |daemon: &harness::Daemon| daemon.command(&["lease", "list", "-o", "json"]).unwrap();
+    assert!(listed(&scene.daemon).contains(&address));
+    let Scene { daemon, server, segment, lab, .. } = scene;
+    daemon.cut();
+    let config = Config::server(NETWORK, POOL);
+    let daemon = harness::Daemon::start(&lab, &server, config).unwrap();
+    assert!(listed(&daemon).contains(&address));
+    drop((daemon, segment));
+}
+
+#[test]
+fn a_reservation_is_kept_for_its_machine() {
+    needs_tools!();
+    let scene = scene();
+    let client = scene.lab.station(&scene.segment, "client", None).unwrap();
+    client.ip(&["link", "set", "eth0", "address", "52:54:00:00:00:20"]).unwrap();
+    assert_eq!(clients::udhcpc(&scene.lab, &client, &[]).unwrap().address, "10.77.0.20/24");
+}
+
+#[test]
+fn a_released_address_is_given_back() {
+    needs_tools!();
+    let scene = scene();
+    let client = scene.lab.station(&scene.segment, "client", None).unwrap();
+    let udhcpc = clients::udhcpc_stays(&scene.lab, &client).unwrap();
+    udhcpc.wait_for("LEASE ", CLIENT_DEADLINE).unwrap();
+    udhcpc.signal(Signal::SIGTERM).unwrap();
+    let released =
+        |events: &[timeline::Event]| events.iter().any(|event| event.fits("dhcp.released")).then_some(());
+    scene.daemon.wait_events("dhcp.released", EVENT_DEADLINE, released).unwrap();
+}
+
+#[test]
+fn dhclient_gets_a_lease() {
+    needs_tools!();
+    let scene = scene();
+    let client = scene.lab.station(&scene.segment, "client", None).unwrap();
+    let dhclient = clients::dhclient(&scene.lab, &client).unwrap();
+    let line = dhclient.wait_for("bound to 10.77.0.1", CLIENT_DEADLINE).unwrap();
+    assert!(line.contains("renewal in"), "{line}");
+}
+
+#[test]
+fn a_client_behind_a_relay_gets_an_address_of_its_own_network() {
+    needs_tools!();
+    let mut config = Config::server(NETWORK, POOL).subnet(json!({
+        "name": "far", "network": "10.78.0.0/24", "pools": ["10.78.0.100-10.78.0.110"], "router": "10.78.0.1",
+    }));
+    config.set(&["dhcp", "relay"], json!({ "accept_from": ["10.78.0.0/24"] }));
+    let scene = Scene::new(config).unwrap();
+    let far = scene.lab.segment().unwrap();
+    let relay = scene.lab.station(&scene.segment, "relay", Some("10.77.0.2/24")).unwrap();
+    far.attach(&relay, "eth1", Some("10.78.0.1/24")).unwrap();
+    relay.sysctl("ipv4/ip_forward", "1").unwrap();
+    scene.server.ip(&["route", "add", "10.78.0.0/24", "via", "10.77.0.2"]).unwrap();
+    let _dhcrelay = clients::dhcrelay(&scene.lab, &relay, "eth1", "eth0", SERVER).unwrap();
+    let client = scene.lab.station(&far, "client", None).unwrap();
+    let lease = clients::udhcpc(&scene.lab, &client, &[]).unwrap();
+    assert!(lease.address.starts_with("10.78.0.1"), "{lease:?}");
+    assert_eq!(lease.router, "10.78.0.1");
+}
+
+#[test]
+fn a_proxy_leases_nothing() {
+    needs_tools!();
+    let scene = Scene::new(Config::proxy(NETWORK)).unwrap();
+    let client = scene.lab.station(&scene.segment, "client", None).unwrap();
+    clients::udhcpc(&scene.lab, &client, &[]).unwrap_err();
+    let leases: Value =
+        serde_json::from_str(&scene.daemon.command(&["lease", "list", "-o", "json"]).unwrap()).unwrap();
+    let leases = leases.get("items").unwrap_or(&leases);
+    assert_eq!(leases.as_array().map(Vec::len), Some(0), "{leases}");
+}

@@ -1,0 +1,53 @@
+//! Commands of others, run in the workspace.
+
+use anyhow::{Context, Result, bail};
+use std::ffi::OsString;
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+/// The cargo that runs us.
+pub(crate) fn cargo() -> OsString {
+    std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
+}
+
+/// A cargo command in the workspace.
+pub(crate) fn cargo_command(args: &[&str]) -> Command {
+    let mut command = Command::new(cargo());
+    command.args(args).current_dir(harness::daemon::workspace());
+    command
+}
+
+/// Runs it, with its output on our terminal; says what runs and how long it took.
+pub(crate) fn step(title: &str, command: &mut Command) -> Result<()> {
+    eprintln!("== {title}");
+    let start = Instant::now();
+    let status =
+        command.status().with_context(|| format!("{title}: cannot start {:?}", command.get_program()))?;
+    if !status.success() {
+        bail!("{title}: {status}");
+    }
+    eprintln!("   {title}: good, {:.0?}", start.elapsed());
+    Ok(())
+}
+
+/// Its output, when it succeeds.
+pub(crate) fn output(command: &mut Command) -> Result<String> {
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .with_context(|| format!("cannot start {:?}", command.get_program()))?;
+    if !output.status.success() {
+        bail!("{:?}: {}", command.get_program(), String::from_utf8_lossy(&output.stderr).trim());
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// True when `cargo <name>` is installed.
+pub(crate) fn has_cargo(name: &str) -> bool {
+    cargo_command(&[name, "--version"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
+}
