@@ -10,7 +10,7 @@ use crate::wire::pxe::BootClass;
 use crate::wire::{Message, RelayInfo, code};
 use std::net::{IpAddr, Ipv4Addr};
 use types::lease::ClientKey;
-use types::{Arrival, ClientArch, Facts, Stage};
+use types::{Arrival, ClientArch, Facts, MachineGuid, Stage};
 
 /// The facts of one message.
 pub fn classify(message: &Message, arrival: &Arrival) -> Facts {
@@ -45,13 +45,13 @@ pub fn classify(message: &Message, arrival: &Arrival) -> Facts {
     }
 }
 
-/// Whom a lease would belong to. `None` when the message names nobody: no option 61 of two bytes or more and an empty
-/// hardware address.
+/// Whom a lease would belong to: option 61 unless many machines share it, else the hardware address. `None` when the message
+/// names nobody: no option 61 of two bytes or more and an empty hardware address.
 pub fn client(message: &Message, facts: &Facts) -> Option<Client> {
     let key = match message.options.client_identifier() {
-        Some(id) => ClientKey::ClientId(id.into()),
+        Some(id) if message.hlen == 0 || !is_shared(id) => ClientKey::ClientId(id.into()),
         None if message.hlen == 0 => return None,
-        None => ClientKey::Hardware { htype: message.htype, address: message.hardware().into() },
+        _ => ClientKey::Hardware { htype: message.htype, address: message.hardware().into() },
     };
     Some(Client {
         key,
@@ -60,6 +60,20 @@ pub fn client(message: &Message, facts: &Facts) -> Option<Client> {
         hostname: facts.hostname.clone(),
         relay_info: message.options.get(code::RELAY_INFO).map(Into::into),
     })
+}
+
+/// QUIRK(shared-client-ids): true for the identifiers whole batches of boards share: PXE ROMs send type 0 and their GUID (PXE 2.1 §2.2), and an
+/// unset GUID is the same on all of them; likewise type 1 with an unset Ethernet address.
+///
+/// DIVERGES RFC 2131 §4.2: as keys they would give one address to all of these machines at once.
+fn is_shared(id: &[u8]) -> bool {
+    match id {
+        [0, guid @ ..] => guid.try_into().is_ok_and(|guid| MachineGuid(guid).is_nobodys()),
+        [1, address @ ..] if address.len() == 6 => {
+            address.iter().all(|byte| *byte == 0) || address.iter().all(|byte| *byte == 0xff)
+        }
+        _ => false,
+    }
 }
 
 /// RFC 4578 §2.1: a list, best first. The first we have a name for, else the first.

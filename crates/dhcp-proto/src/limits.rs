@@ -83,5 +83,9 @@ pub const WATCH_WINDOW: Duration = Duration::from_secs(120);
 /// One warning about an empty pool, a foreign server or a missing subnet per this time; the rest only counts.
 pub const WARNING_PAUSE: Duration = Duration::from_secs(60);
 
-/// Foreign servers and interfaces remembered for that.
+/// Subnets, interfaces and reservations remembered for that.
 pub const WARNED_MAX: usize = 256;
+
+/// Warnings in [`WARNING_PAUSE`] about what anybody on the network can invent: foreign servers and single machines. The
+/// rest only counts, so a flood of invented ones fills no log and pushes no other warning out.
+pub const HEARD_MAX: usize = 64;

@@ -10,10 +10,11 @@
 //! | iPXE | siaddr sname, script URL in file and 67, 175 = b0 01 01 | 60 `PXEClient`, siaddr, URL in file and 67 |
 //! | anything else | no boot data | no answer |
 //!
-//! - 60 = `PXEClient` from a leasing server makes EDK2 ask port 4011 and fail when nobody answers: left out.
-//! - shim looks for its next file where the header's `file` says, EDK2 reads 67 first: both are sent, alike.
-//! - EDK2 writes a NUL one byte past option 67: it ends in one for UEFI ROMs.
-//! - iPXE without `siaddr` fails, and option 66 does not help it: `siaddr` is always set.
+//! - QUIRK(edk2-asks-4011): 60 = `PXEClient` from a leasing server makes EDK2 ask port 4011 and fail when nobody answers:
+//!   left out.
+//! - QUIRK(shim-reads-header): shim looks for its next file where the header's `file` says, EDK2 reads 67 first: both are sent, alike.
+//! - QUIRK(edk2-nul-past-67): EDK2 writes a NUL one byte past option 67: it ends in one for UEFI ROMs.
+//! - QUIRK(ipxe-needs-siaddr): iPXE without `siaddr` fails, and option 66 does not help it: `siaddr` is always set.
 //! - Options 209 and 210 are left out: pxelinux finds its configuration beside itself, where the boot tree has it.
 
 use crate::lease::table::INFINITE;
@@ -170,7 +171,8 @@ fn is_ours_alone(code: u8) -> bool {
 fn is_boot_data(code: u8) -> bool {
     matches!(
         code,
-        code::VENDOR_CLASS
+        code::VENDOR_SPECIFIC
+            | code::VENDOR_CLASS
             | code::TFTP_SERVER_NAME
             | code::BOOT_FILE
             | code::TFTP_SERVER_ADDRESS

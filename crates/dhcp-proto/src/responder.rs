@@ -27,7 +27,7 @@ pub use settings::Settings;
 use crate::classify::{classify, client};
 use crate::destination::{BOOT_SERVER_PORT, SERVER_PORT, choose};
 use crate::lease::{Client, Table};
-use crate::limits::HOPS_MAX;
+use crate::limits::{HOPS_MAX, OPTION_BYTES_MAX};
 use crate::wire::{Encoding, Message, MessageType, Op, RelayInfo, code};
 use plan::Decider;
 use settings::SubnetIndex;
@@ -51,6 +51,7 @@ pub struct Responder {
     loaded: Vec<LeaseRecord>,
     /// Records whose address is in no subnet now: kept for the configuration that brings it back.
     strays: Vec<LeaseRecord>,
+    option_faults: u64,
 }
 
 /// One request on its way to an answer.
@@ -110,6 +111,7 @@ impl Responder {
             watch: Watch::new(),
             loaded: Vec::new(),
             strays: Vec::new(),
+            option_faults: 0,
             settings,
         };
         for address in responder.settings.own_addresses.clone() {
@@ -177,6 +179,11 @@ impl Responder {
         self.strays.len()
     }
 
+    /// Options of a length they cannot have, in packets that were read all the same. Each counted as not sent.
+    pub fn option_faults(&self) -> u64 {
+        self.option_faults
+    }
+
     /// Ends what is over: leases, offers, quarantine, memories. To be called about once a second. Returns what time alone
     /// brings about; nothing so far: an ignored offer is noticed at the DISCOVER that repeats it.
     pub fn tick(&mut self, now: Now) -> Vec<Event> {
@@ -195,6 +202,8 @@ impl Responder {
             Ok(message) => message,
             Err(error) => return Outcome::Refuse(error.into()),
         };
+        self.option_faults =
+            self.option_faults.saturating_add(message.options.faults().len().try_into().unwrap_or(u64::MAX));
         match self.answer(now, arrival, &message, decider) {
             Ok(action) => Outcome::Act(action),
             Err(ignored) => Outcome::Ignore(ignored.reason, ignored.event),
@@ -228,16 +237,25 @@ impl Responder {
             return Err(plain(IgnoreReason::TooManyHops));
         }
         let Some(client) = client(message, &facts) else { return Err(plain(IgnoreReason::NoIdentity)) };
-        let claimed = [message.giaddr, message.ciaddr, wanted(message).unwrap_or(Ipv4Addr::UNSPECIFIED)];
+        // A DISCOVER only wishes: a wish that cannot be is not followed. Silence would keep a machine that remembers an
+        // address which is ours now from ever getting one.
+        let asked = wanted(message).filter(|_| kind != MessageType::Discover);
+        let claimed = [message.giaddr, message.ciaddr].into_iter().chain(asked);
         if claimed.into_iter().any(|address| !self.plausible(address, arrival)) {
             return Err(plain(IgnoreReason::ImplausibleAddress));
         }
         let relayed = !message.giaddr.is_unspecified();
         if relayed && !self.settings.relays.iter().any(|relay| relay.contains(&message.giaddr)) {
-            return Err(plain(IgnoreReason::RelayNotAllowed));
+            let ignored = plain(IgnoreReason::RelayNotAllowed);
+            return Err(self.unwelcome_relay(now, message, arrival, ignored));
         }
         if !relayed && message.options.has(code::RELAY_INFO) {
-            return Err(plain(IgnoreReason::RelayInfoWithoutRelay));
+            let ignored = plain(IgnoreReason::RelayInfoWithoutRelay);
+            return Err(self.unwelcome_relay(now, message, arrival, ignored));
+        }
+        // It cannot be echoed (RFC 3396 §5: never split). Said before anything changes on its account.
+        if message.options.get(code::RELAY_INFO).is_some_and(|info| info.len() > OPTION_BYTES_MAX) {
+            return Err(plain(IgnoreReason::ReplyTooLarge));
         }
         let relay_info = message.options.get(code::RELAY_INFO).map(RelayInfo::new);
         let server_id = relay_info.and_then(|info| info.server_override()).unwrap_or(arrival.local);
@@ -283,6 +301,28 @@ impl Responder {
             return here;
         }
         self.index.find(message.ciaddr).or(here)
+    }
+
+    /// A relay missing from the settings, or a switch that adds option 82, keeps everything behind it from booting: one
+    /// warning a minute per interface.
+    fn unwelcome_relay(
+        &mut self,
+        now: Now,
+        message: &Message,
+        arrival: &Arrival,
+        mut ignored: Ignored,
+    ) -> Ignored {
+        let warning = Warning::Relay(ignored.reason, arrival.interface.clone());
+        if let Some(event) = &mut ignored.event {
+            if !message.giaddr.is_unspecified() {
+                event.fields.push(("relay", message.giaddr.into()));
+            }
+            event.fields.push(("from", (*arrival.remote.ip()).into()));
+            if self.watch.warn(now.instant, warning) {
+                event.level = Level::Warn;
+            }
+        }
+        ignored
     }
 
     fn no_subnet(&mut self, ask: &Ask<'_>) -> Ignored {

@@ -90,7 +90,11 @@ impl<L: LeaseLog> Core<L> {
         let records: Vec<LeaseRecord> =
             actions.iter().flat_map(|(_, action)| action.commit.iter().cloned()).collect();
         let durable = self.commit(&records).await;
-        self.tally.add(|counters| counters.batches += 1);
+        let option_faults = self.responder.option_faults();
+        self.tally.add(|counters| {
+            counters.batches += 1;
+            counters.option_faults = option_faults;
+        });
         actions.into_iter().map(|(socket, action)| self.outgoing(socket, action, durable.as_ref())).collect()
     }
 
@@ -111,9 +115,10 @@ impl<L: LeaseLog> Core<L> {
             }
             Outcome::Refuse(reason) => {
                 self.tally.add(|counters| count(&mut counters.refused, reason.as_str()));
-                self.events.record(
-                    reason.event().with("from", *arrival.remote.ip()).with("bytes", bytes.len() as u64),
-                );
+                let mut event =
+                    reason.event().with("from", *arrival.remote.ip()).with("bytes", bytes.len() as u64);
+                event.interface = Some(arrival.interface);
+                self.events.record(event);
                 None
             }
         }
@@ -155,6 +160,11 @@ impl<L: LeaseLog> Core<L> {
         let mut events = action.events;
         if action.fallback.is_some() {
             self.tally.add(|counters| counters.fallbacks += 1);
+            // What the ACK would have promised is not what leaves.
+            for event in events.iter_mut().filter(|event| says_sent(event.name)) {
+                event.fields.retain(|(name, _)| *name != "lease_secs");
+                event.fields.push(("fallback", true.into()));
+            }
         } else {
             events.retain(|event| !says_sent(event.name));
         }

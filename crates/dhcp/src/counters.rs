@@ -26,6 +26,8 @@ pub struct Counters {
     pub fallbacks: u64,
     /// Batches decided, of at most [`BATCH_MAX`](crate::BATCH_MAX) datagrams each.
     pub batches: u64,
+    /// Options of a length they cannot have, in packets that were read all the same.
+    pub option_faults: u64,
     /// Good packets not answered, by reason.
     pub ignored: BTreeMap<&'static str, u64>,
     /// Bytes that are no DHCP, by reason.

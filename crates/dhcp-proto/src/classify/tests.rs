@@ -98,3 +98,52 @@ fn the_circuit_of_a_relayed_request_is_a_fact() {
     message.options.set(code::RELAY_INFO, *b"\x01\x09ge1");
     assert_eq!(classify(&message, &arrival()).circuit_id, None);
 }
+
+#[test]
+fn p2_every_architecture_code_has_its_firmware_and_unknown_ones_none() {
+    use Firmware::*;
+    let rows = [
+        (0, Some(Bios)),
+        (6, Some(UefiIa32)),
+        (7, Some(UefiX64)),
+        (9, Some(UefiX64)),
+        (10, Some(UefiArm32)),
+        (11, Some(UefiArm64)),
+        (15, Some(UefiIa32)),
+        (16, Some(UefiX64)),
+        (18, Some(UefiArm32)),
+        (19, Some(UefiArm64)),
+        (21, Some(UbootArm32)),
+        (22, Some(UbootArm64)),
+        (27, Some(UefiRiscv64)),
+        (28, Some(UefiRiscv64)),
+        (39, Some(UefiLoongarch64)),
+        (40, Some(UefiLoongarch64)),
+        (1, None),
+        (2, None),
+        (12, None),
+        (0x99, None),
+        (u16::MAX, None),
+    ];
+    for (arch, firmware) in rows {
+        let facts = classify(&testing::rom(discover(1), arch), &arrival());
+        assert_eq!((facts.arch, facts.firmware), (Some(ClientArch(arch)), firmware), "{arch}");
+    }
+}
+
+#[test]
+fn p3_only_boot_classes_and_ipxe_count_as_boot_clients() {
+    for (class, stage) in [
+        (b"PXEClient".as_slice(), Stage::Rom),
+        (b"PXEClient:Arch:00000:UNDI:002001\0", Stage::Rom),
+        (b"HTTPClient:Arch:00016:UNDI:003000", Stage::HttpRom),
+        (b"pxeclient", Stage::Os),
+        (b"MSFT 5.0", Stage::Os),
+        (b"udhcp 1.35.0", Stage::Os),
+        (b"", Stage::Os),
+    ] {
+        let mut message = testing::rom(discover(1), 7);
+        message.options.set(code::VENDOR_CLASS, class);
+        assert_eq!(classify(&message, &arrival()).stage, stage, "{class:?}");
+    }
+}

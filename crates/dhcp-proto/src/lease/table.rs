@@ -167,7 +167,8 @@ impl Table {
         let phase = match record.state {
             LeaseState::Bound if infinite => Phase::Live(None),
             LeaseState::Bound if !left.is_zero() => {
-                let longest = self.subnet.lease_times.max.max(self.subnet.lease_times.default) + LEASE_GRACE;
+                let longest = self.subnet.lease_times.max.max(self.subnet.lease_times.default);
+                let longest = longest.saturating_add(LEASE_GRACE);
                 Phase::Live(now.instant.checked_add(left.min(longest)))
             }
             LeaseState::Bound | LeaseState::Released => Phase::Past(record.expires),
@@ -407,7 +408,7 @@ impl Table {
         address: Ipv4Addr,
         quarantine: Duration,
     ) -> Option<Declined> {
-        self.own_record(client, address)?;
+        self.own_record(client, address).filter(|_| self.live(now, address))?;
         let room = self.quarantined < (self.size() / QUARANTINE_SHARE).max(1);
         if room {
             return self

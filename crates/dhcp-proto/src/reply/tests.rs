@@ -206,6 +206,7 @@ fn configured_options_follow_option_55_unless_always_and_never_touch_the_frame_o
         option(82, true),
         option(67, true),
         option(61, true),
+        option(43, true),
     ];
     let request = rom(discover(1), 7);
     let mut reply = request.reply();
@@ -213,8 +214,11 @@ fn configured_options_follow_option_55_unless_always_and_never_touch_the_frame_o
     quiet.options.set(code::PARAMETER_LIST, [1]);
     add_parameters(&mut reply, &quiet, &subnet, None, Stage::Rom);
     assert!(reply.options.has(119) && !reply.options.has(42));
-    assert!([54, 82, 67, 61].into_iter().all(|code| !reply.options.has(code)));
+    assert!([54, 82, 67, 61, 43].into_iter().all(|code| !reply.options.has(code)));
     let mut reply = request.reply();
     add_parameters(&mut reply, &discover(1), &subnet, None, Stage::Os);
-    assert!(reply.options.has(42) && reply.options.has(67), "an ordinary host gets what is configured");
+    assert!(
+        reply.options.has(42) && reply.options.has(67) && reply.options.has(43),
+        "an ordinary host gets what is configured"
+    );
 }

@@ -88,6 +88,8 @@ reasons! {
     NoIdentity = "no_identity",
     /// `ciaddr`, `giaddr` or option 50 is no host's address, or ours.
     ImplausibleAddress = "implausible_address",
+    /// INFORM from an address outside the network it came from.
+    WrongNetwork = "wrong_network",
     /// Forwarded by a relay we do not know.
     RelayNotAllowed = "relay_not_allowed",
     /// Option 82 without `giaddr`.

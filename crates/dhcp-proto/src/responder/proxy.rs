@@ -1,10 +1,11 @@
 //! Beside another server (PXE 2.1 §2.2): boot data in an OFFER without address on port 67, and in an ACK on port 4011.
 //! Never a lease, never a NAK.
 //!
-//! UEFI ROMs ask port 4011 (from their own 4011, by unicast) whenever the OFFER has no option 43, and fail when nobody
+//! QUIRK(edk2-asks-4011): UEFI ROMs ask port 4011 (from their own 4011, by unicast) whenever the OFFER has no option 43, and fail when nobody
 //! answers; so a PXE client's REQUEST and INFORM there is always answered, to the address and port it came from, in server
 //! mode too.
 
+use super::server::with_arch;
 use super::{Action, Ask, IgnoreReason, Ignored, Responder, Warning, wanted};
 use crate::destination::BOOT_SERVER_PORT;
 use crate::reply::{BootFile, Dress, add_boot, echo_guid};
@@ -13,6 +14,7 @@ use crate::wire::message::BROADCAST_FLAG;
 use crate::wire::pxe::BootItem;
 use plan::{Decision, Verdict};
 use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
+use types::event::Level;
 use types::{Destination, Event, EventName, Facts, Stage};
 
 impl Responder {
@@ -104,7 +106,7 @@ impl Responder {
 
     /// The boot file for a machine we do not lease to, or the reason for silence.
     fn boot_or_silence(
-        &self,
+        &mut self,
         ask: &Ask<'_>,
         at: Option<usize>,
         facts: &Facts,
@@ -113,9 +115,17 @@ impl Responder {
         let boot = match &verdict.decision {
             Decision::LeaveAlone(reason) => {
                 let mut ignored = ask.ignore((*reason).into());
-                ignored.event = ignored
-                    .event
-                    .map(|event| Box::new(unsupported(*event, &verdict).host(host_of(&verdict))));
+                let warning = self.note_trouble(ask, &verdict);
+                ignored.event = ignored.event.map(|event| {
+                    let event = event.host(host_of(&verdict));
+                    Box::new(match warning {
+                        Some((name, _)) => {
+                            let name = name.unwrap_or(event.name);
+                            with_arch(ask, Event { name, level: Level::Warn, ..event })
+                        }
+                        None => event,
+                    })
+                });
                 return Err(ignored);
             }
             Decision::Boot(plan) => {
@@ -186,14 +196,4 @@ pub(super) fn boot_event(event: Event, verdict: &Verdict, boot: &BootFile) -> Ev
         Decision::LeaveAlone(_) => event,
     };
     event.with("generation", verdict.generation)
-}
-
-/// A boot client nobody has a loader for is worth a look; the event then has its own name.
-fn unsupported(event: Event, verdict: &Verdict) -> Event {
-    match super::server::unsupported_reason(verdict) {
-        Some(_) => {
-            Event { name: EventName::LoaderUnsupportedArch, level: types::event::Level::Warn, ..event }
-        }
-        None => event,
-    }
 }

@@ -21,6 +21,7 @@ use plan::{Decision, LeaveAloneReason, Verdict};
 use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 use std::sync::Arc;
 use std::time::Duration;
+use types::event::Level;
 use types::{Event, EventName, Facts, Stage};
 
 /// Shortest lease worth promising when nothing new can be written.
@@ -72,18 +73,19 @@ impl Responder {
         add_lease(&mut reply, lease);
         let boot = self.dress(ask, at, &mut reply, &verdict);
         let transmit = self.finish(ask, &reply, MessageType::Offer)?;
-        let offer =
+        let mut offer =
             ask.event(EventName::DhcpOffer).with("address", address).with("subnet", subnet.name.clone());
+        let warning = self.note_trouble(ask, &verdict);
+        if let Some((None, _)) = warning {
+            offer.level = Level::Warn;
+        }
         let mut events = vec![
             ask.event(EventName::DhcpDiscover).host(host_of(&verdict)),
             told(offer, &verdict, boot.as_ref()).with("lease_secs", lease.as_secs()),
         ];
-        if let Some(reason) = unsupported_reason(&verdict) {
-            let event = ask.event(EventName::LoaderUnsupportedArch).because(reason.as_str());
-            events.push(match ask.facts.arch {
-                Some(arch) => event.with("arch", u64::from(arch.0)),
-                None => event,
-            });
+        if let Some((Some(name), reason)) = warning {
+            let event = ask.event(name).because(reason.as_str()).host(host_of(&verdict));
+            events.push(with_arch(ask, event));
         }
         events.extend(self.note_offer(ask));
         if free < size / POOL_LOW_SHARE
@@ -94,6 +96,17 @@ impl Responder {
         }
         let learn = (ask.facts.stage != Stage::Os).then(|| ask.facts.clone());
         Ok(Action { transmit: Some(transmit), events, learn, ..Action::default() })
+    }
+
+    /// What keeps this machine from booting, once a minute.
+    pub(super) fn note_trouble(
+        &mut self,
+        ask: &Ask<'_>,
+        verdict: &Verdict,
+    ) -> Option<(Option<EventName>, LeaveAloneReason)> {
+        let (name, reason) = trouble(verdict)?;
+        let warning = Warning::Machine(ask.client.key.clone(), reason);
+        self.watch.warn(ask.now.instant, warning).then_some((name, reason))
     }
 
     /// Silence with one warning a minute.
@@ -290,16 +303,23 @@ impl Responder {
     /// INFORM (RFC 2131 §4.3.5): parameters without a lease, to `ciaddr`, else to where it came from.
     fn inform(&mut self, ask: &Ask<'_>, at: usize) -> Result<Action, Ignored> {
         let remote = *ask.arrival.remote.ip();
+        let own = Some(ask.message.ciaddr).filter(|own| !own.is_unspecified()).unwrap_or(remote);
+        if ask.facts.relay.is_none() {
+            if own.is_unspecified() || !self.plausible(own, ask.arrival) {
+                return Err(ask.ignore(IgnoreReason::Incomplete));
+            }
+            // RFC 2131 §4.3.5: the address is checked for consistency. Nobody aims our replies at another network.
+            if !self.table(ask, at)?.subnet().network.contains(&own) {
+                return Err(ask.ignore(IgnoreReason::WrongNetwork));
+            }
+        }
         let verdict = ask.decider.decide(&ask.facts);
         let mut reply = self.begin(ask, MessageType::Ack);
         reply.ciaddr = ask.message.ciaddr;
         let boot = self.dress(ask, at, &mut reply, &verdict);
         let mut transmit = self.finish(ask, &reply, MessageType::Ack)?;
         if reply.ciaddr.is_unspecified() && ask.facts.relay.is_none() {
-            if !self.plausible(remote, ask.arrival) || remote.is_unspecified() {
-                return Err(ask.ignore(IgnoreReason::Incomplete));
-            }
-            let to = SocketAddrV4::new(remote, crate::destination::CLIENT_PORT);
+            let to = SocketAddrV4::new(own, crate::destination::CLIENT_PORT);
             transmit.destination = types::Destination::Unicast(to);
         }
         let event = told(ask.event(EventName::DhcpInform), &verdict, boot.as_ref());
@@ -328,13 +348,29 @@ impl Responder {
     }
 }
 
-/// Why a boot client gets no loader, when that is a matter of its firmware.
-pub(super) fn unsupported_reason(verdict: &Verdict) -> Option<LeaveAloneReason> {
-    match verdict.decision {
-        Decision::LeaveAlone(reason @ (LeaveAloneReason::NoLoader | LeaveAloneReason::FirmwareUnknown)) => {
-            Some(reason)
+/// Why a boot client gets no boot data, when an operator has to do something about it, and the event of its own that
+/// says so.
+fn trouble(verdict: &Verdict) -> Option<(Option<EventName>, LeaveAloneReason)> {
+    let Decision::LeaveAlone(reason) = verdict.decision else { return None };
+    let name = match reason {
+        LeaveAloneReason::NoLoader | LeaveAloneReason::FirmwareUnknown => {
+            Some(EventName::LoaderUnsupportedArch)
         }
-        Decision::LeaveAlone(_) | Decision::Boot(_) => None,
+        LeaveAloneReason::LoopStopped => Some(EventName::LoaderLoop),
+        LeaveAloneReason::IdentityConflict => Some(EventName::HostConflict),
+        LeaveAloneReason::FirmwareUnfit | LeaveAloneReason::ImageMissing => None,
+        LeaveAloneReason::NotABootClient | LeaveAloneReason::UnknownIgnored | LeaveAloneReason::LocalDisk => {
+            return None;
+        }
+    };
+    Some((name, reason))
+}
+
+/// What the machine says it is, for events about that.
+pub(super) fn with_arch(ask: &Ask<'_>, event: Event) -> Event {
+    match ask.facts.arch {
+        Some(arch) => event.with("arch", u64::from(arch.0)),
+        None => event,
     }
 }
 

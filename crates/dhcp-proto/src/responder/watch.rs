@@ -1,6 +1,8 @@
 //! Small bounded memories: who ignores our offers, and which warnings were given a moment ago.
 
-use crate::limits::{IGNORED_OFFERS_MIN, WARNED_MAX, WARNING_PAUSE, WATCH_WINDOW, WATCHED_MAX};
+use super::IgnoreReason;
+use crate::limits::{HEARD_MAX, IGNORED_OFFERS_MIN, WARNED_MAX, WARNING_PAUSE, WATCH_WINDOW, WATCHED_MAX};
+use plan::LeaveAloneReason;
 use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
 use std::net::Ipv4Addr;
@@ -49,6 +51,10 @@ impl<K: Clone + Eq + Hash, V> Recent<K, V> {
         self.purge(now);
     }
 
+    fn is_full(&self) -> bool {
+        self.values.len() >= self.max
+    }
+
     fn remove(&mut self, key: &K) {
         if let Some((since, number, _)) = self.values.remove(key) {
             self.order.remove(&(since, number));
@@ -64,6 +70,24 @@ pub(super) enum Warning {
     OtherServer(Ipv4Addr),
     NoSubnet(Arc<str>),
     ReservationBusy(Ipv4Addr),
+    /// A relay or switch that is not let through, and the interface.
+    Relay(IgnoreReason, Arc<str>),
+    /// A machine that cannot boot, and why.
+    Machine(ClientKey, LeaveAloneReason),
+}
+
+impl Warning {
+    /// True when its subject comes out of packets: anybody can make up any number of them.
+    fn is_hearsay(&self) -> bool {
+        match self {
+            Warning::OtherServer(_) | Warning::Machine(..) => true,
+            Warning::PoolEmpty(_)
+            | Warning::PoolLow(_)
+            | Warning::NoSubnet(_)
+            | Warning::ReservationBusy(_)
+            | Warning::Relay(..) => false,
+        }
+    }
 }
 
 /// What the responder remembers between packets besides leases.
@@ -71,6 +95,7 @@ pub(super) enum Warning {
 pub(super) struct Watch {
     offers: Recent<ClientKey, (u32, u32)>,
     warned: Recent<Warning, ()>,
+    heard: Recent<Warning, ()>,
 }
 
 impl Watch {
@@ -78,6 +103,7 @@ impl Watch {
         Watch {
             offers: Recent::new(WATCHED_MAX, WATCH_WINDOW),
             warned: Recent::new(WARNED_MAX, WARNING_PAUSE),
+            heard: Recent::new(HEARD_MAX, WARNING_PAUSE),
         }
     }
 
@@ -101,18 +127,21 @@ impl Watch {
         self.offers.remove(client);
     }
 
-    /// True when this was not said a moment ago.
+    /// True when this was not said a moment ago, and hearsay was not said too often.
     pub(super) fn warn(&mut self, now: Instant, warning: Warning) -> bool {
-        if self.warned.get_mut(now, &warning).is_some() {
+        let hearsay = warning.is_hearsay();
+        let said = if hearsay { &mut self.heard } else { &mut self.warned };
+        if said.get_mut(now, &warning).is_some() || (hearsay && said.is_full()) {
             return false;
         }
-        self.warned.insert(now, warning, ());
+        said.insert(now, warning, ());
         true
     }
 
     pub(super) fn purge(&mut self, now: Instant) {
         self.offers.purge(now);
         self.warned.purge(now);
+        self.heard.purge(now);
     }
 }
 

@@ -44,7 +44,7 @@ impl DiscoveryControl {
 pub const BOOT_GIVEN_FILE: [u8; 4] =
     [sub::DISCOVERY_CONTROL, 1, DiscoveryControl::BOOT_GIVEN_FILE.0, sub::END];
 
-/// Option 175 that says "no proxy offers will follow": sub-option 176 = 1. iPXE then asks for the lease at once.
+/// Option 175 that says "no proxy offers will follow": sub-option 176 = 1. QUIRK(ipxe-waits-for-proxy). iPXE then asks for the lease at once.
 pub const IPXE_NO_PROXY: [u8; 3] = [176, 1, 1];
 
 /// Sub-option 8: one kind of boot server. `kind` u16, count u8, addresses.
@@ -395,7 +395,7 @@ impl Ipxe {
     }
 }
 
-/// Option 77 as a list. RFC 3004 frames each class with a length byte; iPXE and others send the bare text, which is
+/// Option 77 as a list. QUIRK(ipxe-bare-user-class): RFC 3004 frames each class with a length byte; iPXE and others send the bare text, which is
 /// what a value is taken for when the lengths do not add up.
 pub fn user_classes(value: &[u8]) -> Vec<&[u8]> {
     let mut classes = Vec::new();

@@ -191,6 +191,8 @@ fn a_known_machine_keeps_its_durable_lease_on_a_full_disk() {
     let ack = reply(&out[0]);
     assert_eq!((ack.message_type(), ack.yiaddr), (Some(MessageType::Ack), address));
     assert!(ack.options.u32(code::LEASE_TIME).unwrap() <= 3000);
+    let told = out[0].events.iter().find(|event| event.name == EventName::DhcpAck).unwrap();
+    assert_eq!((told.field("fallback"), told.field("lease_secs")), (Some(&Value::Flag(true)), None));
     assert_eq!(bench.core.tally.snapshot().fallbacks, 1);
     assert!(bench.recorded.names().contains(&EventName::DhcpCommitFailed));
 }
@@ -209,5 +211,11 @@ fn what_is_not_answered_is_counted_by_reason() {
     assert_eq!(counters.refused["too_short"], 1);
     assert_eq!(counters.ignored["not_a_request"], 1);
     assert_eq!(counters.ignored["pool_empty"], 0);
-    assert!(bench.recorded.names().contains(&EventName::DhcpRefused));
+    let mut odd = request(MessageType::Discover, 2);
+    odd.options.set(code::LEASE_TIME, [1]);
+    bench.turn(&[odd]);
+    assert_eq!(bench.core.tally.snapshot().option_faults, 1);
+    let refused =
+        bench.recorded.all().into_iter().find(|event| event.name == EventName::DhcpRefused).unwrap();
+    assert_eq!((refused.reason, refused.interface.as_deref()), (Some("too_short"), Some("lab0")));
 }

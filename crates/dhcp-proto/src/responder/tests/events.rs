@@ -122,3 +122,80 @@ fn every_reason_has_its_own_name() {
     names.dedup();
     assert_eq!(names.len(), count);
 }
+
+#[test]
+fn a_machine_that_cannot_boot_is_told_of_once_a_minute_in_either_mode() {
+    use plan::LeaveAloneReason as Why;
+    let rows = [
+        (Why::NoLoader, Some("loader.unsupported_arch")),
+        (Why::FirmwareUnknown, Some("loader.unsupported_arch")),
+        (Why::LoopStopped, Some("loader.loop")),
+        (Why::IdentityConflict, Some("host.conflict")),
+        (Why::FirmwareUnfit, None),
+        (Why::ImageMissing, None),
+    ];
+    for (why, name) in rows {
+        let mut lab = Lab::new(vec![lab()]);
+        lab.stub.left_alone = Some(why);
+        let mut loud = Vec::new();
+        for wait in [0, 1, 60] {
+            lab.wait(wait);
+            let events = lab.act(&arrival(), &rom(discover(1), 7)).events;
+            loud.push(events.into_iter().find(|event| event.level == Level::Warn));
+        }
+        let [Some(first), None, Some(_)] = loud.as_slice() else { panic!("{why:?}: {loud:?}") };
+        assert_eq!(first.name.as_str(), name.unwrap_or("dhcp.offer"), "{why:?}");
+        assert!(
+            first.reason == Some(why.as_str()) || first.field("left_alone") == Some(&why.as_str().into())
+        );
+
+        let mut lab = Lab::with(Settings { default_mode: DhcpMode::Proxy, ..Settings::default() });
+        lab.stub.left_alone = Some(why);
+        for (wait, level, name) in [(0, Level::Warn, name), (1, Level::Debug, None)] {
+            lab.wait(wait);
+            match lab.handle(&arrival(), &rom(discover(1), 7)) {
+                Outcome::Ignore(_, Some(event)) => {
+                    assert_eq!((event.level, event.reason), (level, Some(why.as_str())));
+                    assert_eq!(event.name.as_str(), name.unwrap_or("dhcp.ignored"));
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    for why in [Why::LocalDisk, Why::UnknownIgnored] {
+        let mut lab = Lab::new(vec![lab()]);
+        lab.stub.left_alone = Some(why);
+        let events = lab.act(&arrival(), &rom(discover(1), 7)).events;
+        assert!(events.iter().all(|event| event.level == Level::Info), "{why:?} is as it should be");
+    }
+}
+
+#[test]
+fn invented_servers_and_machines_fill_no_log_and_hide_no_other_warning() {
+    let mut lab = Lab::with(Settings { default_mode: DhcpMode::Proxy, ..Settings::default() });
+    let mut loud = 0;
+    let mut count = |outcome: Outcome| match outcome {
+        Outcome::Ignore(_, Some(event)) if event.level == Level::Warn => loud += 1,
+        Outcome::Ignore(..) | Outcome::Act(_) => {}
+        other @ Outcome::Refuse(_) => panic!("{other:?}"),
+    };
+    for n in 1..=500 {
+        count(lab.handle(&arrival(), &rom(discover(n), 0x99)));
+    }
+    assert_eq!(loud, crate::limits::HEARD_MAX);
+    let mut server = Lab::new(vec![super::lab()]);
+    let mut told = 0;
+    for n in 0..500u32 {
+        let other = Ipv4Addr::from(u32::from(Ipv4Addr::new(10, 99, 0, 1)) + n);
+        match server.handle(&arrival(), &selecting(1, ip(100), other)) {
+            Outcome::Ignore(_, Some(event)) => told += usize::from(event.level == Level::Warn),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(told, crate::limits::HEARD_MAX);
+    let elsewhere = Arrival { local: Ipv4Addr::new(10, 1, 0, 1), ..arrival() };
+    match server.handle(&elsewhere, &discover(1)) {
+        Outcome::Ignore(IgnoreReason::NoSubnet, Some(event)) => assert_eq!(event.level, Level::Warn),
+        other => panic!("{other:?}"),
+    }
+}

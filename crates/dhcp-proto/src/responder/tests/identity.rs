@@ -157,3 +157,41 @@ fn a_probe_that_finds_an_address_in_use_quarantines_it() {
     assert_ne!(lab.ask(&discover(1)).yiaddr, offer.yiaddr);
     assert_eq!(lab.responder.address_in_use(lab.now, Ipv4Addr::new(192, 0, 2, 1)), None);
 }
+
+#[test]
+fn r11_boards_that_share_an_unset_identifier_are_told_apart_by_their_cards() {
+    let factory = hex("00 03000200040005000006000700080009");
+    for shared in
+        [[0; 17].to_vec(), [&[0], [0xff; 16].as_slice()].concat(), factory, vec![1, 0, 0, 0, 0, 0, 0]]
+    {
+        let mut lab = Lab::new(vec![lab()]);
+        let mut seen = std::collections::HashSet::new();
+        for n in 1..=40 {
+            let mut message = rom(discover(n), 0);
+            message.options.set(code::CLIENT_IDENTIFIER, shared.clone());
+            let offer = lab.ask(&message);
+            assert_eq!(
+                offer.options.get(code::CLIENT_IDENTIFIER),
+                Some(shared.as_slice()),
+                "R9 all the same"
+            );
+            assert!(seen.insert(lab.lease(&message)), "{n} {shared:?}");
+        }
+    }
+    let mut lab = Lab::new(vec![lab()]);
+    let mut own = rom(discover(1), 0);
+    own.options.set(code::CLIENT_IDENTIFIER, hex("00 44454c4c570010588 04ac3c04f463732"));
+    let address = lab.lease(&own);
+    let mut swapped = rom(discover(2), 0);
+    swapped.options.set(code::CLIENT_IDENTIFIER, own.options.get(code::CLIENT_IDENTIFIER).unwrap());
+    assert_eq!(lab.lease(&swapped), address, "R10: a GUID that is one board's own is its key");
+}
+
+fn hex(text: &str) -> Vec<u8> {
+    let digits: Vec<u8> = text
+        .chars()
+        .filter_map(|digit| digit.to_digit(16))
+        .map(|digit| u8::try_from(digit).unwrap())
+        .collect();
+    digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect()
+}

@@ -232,3 +232,44 @@ fn without_subnet_and_default_there_is_silence() {
     assert_eq!(lab.ignored(&rom(discover(1), 7)), IgnoreReason::NoSubnet);
     assert_eq!(lab.ignored_at(&to_4011(4011), &rom(request(1), 7)), IgnoreReason::NoSubnet);
 }
+
+#[test]
+fn p12_in_proxy_mode_siaddr_sname_file_66_and_67_agree_on_both_ports() {
+    for (arch, file) in [(0, "undionly.kpxe"), (7, "snponly.efi")] {
+        let mut lab = proxy_lab();
+        let offer = lab.ask(&rom(discover(1), arch));
+        let ack = reply(&lab.act(&to_4011(4011), &rom(request(1), arch)));
+        for reply in [offer, ack] {
+            let text = |code: u8| String::from_utf8(reply.options.get(code).unwrap().to_vec()).unwrap();
+            assert_eq!((reply.siaddr, reply.server_name()), (LOCAL, b"10.77.0.1".as_slice()));
+            assert_eq!((reply.file_name(), text(67).trim_end_matches('\0')), (file.as_bytes(), file));
+            assert_eq!(text(66), "10.77.0.1");
+        }
+    }
+}
+
+#[test]
+fn p18_no_machine_is_ever_shown_a_menu_of_ours_before_its_loader() {
+    for uefi_discovery_control in [false, true] {
+        let subnet = Subnet { mode: DhcpMode::Proxy, uefi_discovery_control, ..lab() };
+        for mode in [DhcpMode::Proxy, DhcpMode::Server] {
+            let mut lab = Lab::new(vec![Subnet { mode, ..subnet.clone() }]);
+            for arch in [0, 7, 11] {
+                let offer = lab.ask(&rom(discover(1), arch));
+                let pxe = offer.options.pxe().unwrap_or_default();
+                assert!(pxe.menu.is_empty() && pxe.prompt.is_none() && pxe.boot_servers.is_empty());
+            }
+        }
+    }
+}
+
+#[test]
+fn p19_a_client_of_http_boot_never_gets_a_pxe_offer() {
+    let mut lab = proxy_lab();
+    for arch in [16, 0x13] {
+        let offer = lab.ask(&http_rom(discover(1), arch));
+        assert_eq!(offer.options.get(code::VENDOR_CLASS), Some(b"HTTPClient".as_slice()));
+        assert!(offer.file_name().starts_with(b"http://10.77.0.1:8080/"), "a literal address: no DNS needed");
+        assert!(!offer.options.has(code::VENDOR_SPECIFIC) && !offer.options.has(code::TFTP_SERVER_NAME));
+    }
+}

@@ -204,3 +204,52 @@ fn d7_rule_1_an_inform_through_a_relay_is_answered_to_the_relay() {
     let action = lab.act(&from_relay(), &inform);
     assert_eq!(transmit(&action).destination, Destination::Unicast(SocketAddrV4::new(RELAY, 67)));
 }
+
+#[test]
+fn r2_an_option_82_that_cannot_be_echoed_changes_nothing() {
+    let mut lab = relay_lab();
+    let request = relayed(discover(1), b"\x01\x01x");
+    let plain = request.encode(&[], &Encoding::for_client(Some(1500), 1500)).unwrap().bytes;
+    let end = plain.iter().rposition(|byte| *byte == 255).unwrap();
+    let mut bytes = plain[..end].to_vec();
+    bytes.extend([82, 255]);
+    bytes.extend([1; 255]);
+    bytes.push(255);
+    match lab.responder.handle(lab.now, &from_relay(), &bytes, &lab.stub) {
+        Outcome::Ignore(IgnoreReason::ReplyTooLarge, Some(_)) => {}
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(lab.responder.tables()[1].holds(), 0, "no address is held for it");
+}
+
+#[test]
+fn r8_a_relay_that_is_not_let_through_is_worth_one_warning_a_minute() {
+    let mut lab = relay_lab();
+    let mut unknown = relayed(discover(1), b"");
+    unknown.giaddr = Ipv4Addr::new(10, 99, 0, 1);
+    let mut snooping = discover(1);
+    snooping.options.set(code::RELAY_INFO, *b"\x01\x01x");
+    for (message, relay) in [(unknown, Some(&Value::from(Ipv4Addr::new(10, 99, 0, 1)))), (snooping, None)] {
+        let mut levels = Vec::new();
+        for wait in [0, 1, 60] {
+            lab.wait(wait);
+            match lab.handle(&from_relay(), &message) {
+                Outcome::Ignore(_, Some(event)) => {
+                    assert_eq!(event.field("relay"), relay);
+                    levels.push(event.level);
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(levels, [Level::Warn, Level::Debug, Level::Warn]);
+    }
+}
+
+#[test]
+fn r9_a_nak_has_option_61_too() {
+    let mut request = reboot(1, Ipv4Addr::new(172, 16, 0, 9));
+    request.options.set(code::CLIENT_IDENTIFIER, *b"\x01abcdef");
+    let nak = relay_lab().ask(&request);
+    assert_eq!(kind(&nak), MessageType::Nak);
+    assert_eq!(nak.options.get(code::CLIENT_IDENTIFIER), Some(b"\x01abcdef".as_slice()));
+}

@@ -421,7 +421,9 @@ fn d37_addresses_no_client_can_have_are_dropped() {
         let address: Ipv4Addr = text.parse().unwrap();
         let mut wanting = discover(1);
         wanting.options.set_ip(code::REQUESTED_ADDRESS, address);
-        assert_eq!(lab.ignored(&wanting), IgnoreReason::ImplausibleAddress, "{text}");
+        assert_eq!(lab.ask(&wanting).yiaddr, ip(100), "{text}: a bad wish is not followed");
+        assert_eq!(lab.ignored(&reboot(1, address)), IgnoreReason::ImplausibleAddress, "{text}");
+        assert_eq!(lab.ignored(&selecting(1, address, LOCAL)), IgnoreReason::ImplausibleAddress, "{text}");
         assert_eq!(lab.ignored(&renew(1, address)), IgnoreReason::ImplausibleAddress, "{text}");
         let mut relayed = discover(1);
         relayed.giaddr = address;
@@ -471,7 +473,9 @@ fn d44_a_new_configuration_keeps_offers_and_leases() {
     let mut bigger = super::lab();
     bigger.pools.push("10.77.0.20-10.77.0.29".parse().unwrap());
     lab.responder.reconfigure(lab.now, Settings { subnets: vec![bigger], ..Settings::default() });
-    assert_ne!(lab.ask(&discover(3)).yiaddr, offer.yiaddr);
+    let mut wanting = discover(3);
+    wanting.options.set_ip(code::REQUESTED_ADDRESS, offer.yiaddr);
+    assert_ne!(lab.ask(&wanting).yiaddr, offer.yiaddr, "it is still held");
     let ack = lab.ask(&take(&discover(2), &offer));
     assert_eq!((kind(&ack), ack.yiaddr), (MessageType::Ack, offer.yiaddr));
     assert_eq!(kind(&lab.ask(&reboot(1, bound))), MessageType::Ack);
@@ -535,4 +539,154 @@ fn p3_ordinary_hosts_get_no_boot_data() {
         .set(code::PARAMETER_LIST, [1, 28, 2, 3, 15, 6, 119, 12, 44, 47, 26, 121, 42, 66, 67, 43, 60]);
     let offer = lab.ask(&dhclient);
     assert!([43, 60, 66, 67, 97, 150, 175].into_iter().all(|code| !offer.options.has(code)));
+}
+
+/// OFFER, ACK, ACK to INFORM and NAK of one server, with the requests that led to them.
+fn one_of_each(
+    lab: &mut Lab,
+    at: &Arrival,
+    mut mark: impl FnMut(Message) -> Message,
+) -> Vec<(Message, Action)> {
+    let request = mark(discover(1));
+    let offer = lab.act(at, &request);
+    let taking = take(&request, &reply(&offer));
+    let ack = lab.act(at, &taking);
+    let mut inform = mark(message(1, MessageType::Inform));
+    inform.ciaddr = ip(50);
+    let informed = lab.act(at, &inform);
+    let elsewhere = mark(reboot(1, Ipv4Addr::new(172, 16, 0, 9)));
+    let nak = lab.act(at, &elsewhere);
+    vec![(request, offer), (taking, ack), (inform, informed), (elsewhere, nak)]
+}
+
+#[test]
+fn d2_every_reply_takes_over_the_header_table_3_names() {
+    for (request, action) in one_of_each(&mut server_lab(), &arrival(), |mut message| {
+        (message.flags, message.hops, message.secs, message.xid) = (0x8000, 3, 9, 0xfeed_beef);
+        (message.siaddr, message.yiaddr) = (ip(9), ip(9));
+        message
+    }) {
+        let reply = reply(&action);
+        assert_eq!((reply.op, reply.xid, reply.flags), (Op::BootReply, 0xfeed_beef, 0x8000));
+        assert_eq!((reply.chaddr, reply.htype, reply.hlen), (request.chaddr, 1, 6));
+        assert_eq!((reply.hops, reply.secs, reply.giaddr), (0, 0, Ipv4Addr::UNSPECIFIED));
+        assert_ne!(reply.yiaddr, ip(9));
+        assert_eq!(reply.siaddr, Ipv4Addr::UNSPECIFIED);
+    }
+}
+
+#[test]
+fn d3_every_reply_has_53_and_54_and_54_is_the_source_address() {
+    let mut at = arrival();
+    at.local = ip(3);
+    let replies = one_of_each(&mut server_lab(), &at, |message| message);
+    let kinds: Vec<_> = replies.iter().map(|(_, action)| kind(&reply(action))).collect();
+    assert_eq!(kinds, [MessageType::Offer, MessageType::Ack, MessageType::Ack, MessageType::Nak]);
+    for (_, action) in &replies {
+        let source = transmit(action).source;
+        assert_eq!(reply(action).options.ip(code::SERVER_IDENTIFIER), Some(*source.ip()));
+        assert_eq!(source, SocketAddrV4::new(ip(3), 67));
+    }
+}
+
+#[test]
+fn d5_ciaddr_of_an_ack_is_that_of_the_request() {
+    let mut lab = server_lab();
+    let address = lab.lease(&discover(1));
+    for (request, ciaddr) in [
+        (selecting(1, address, LOCAL), Ipv4Addr::UNSPECIFIED),
+        (reboot(1, address), Ipv4Addr::UNSPECIFIED),
+        (renew(1, address), address),
+    ] {
+        assert_eq!(lab.ask(&request).ciaddr, ciaddr);
+    }
+}
+
+#[test]
+fn d18_only_a_running_lease_can_be_declined() {
+    let mut lab = server_lab();
+    let address = lab.lease(&discover(1));
+    let mut release = message(1, MessageType::Release);
+    release.ciaddr = address;
+    release.options.set_ip(code::SERVER_IDENTIFIER, LOCAL);
+    lab.act(&unicast(address, 68, 67), &release);
+    let mut wanting = discover(2);
+    wanting.options.set_ip(code::REQUESTED_ADDRESS, address);
+    let offer = lab.ask(&wanting);
+    assert_eq!(offer.yiaddr, address);
+    let mut decline = message(1, MessageType::Decline);
+    decline.options.set_ip(code::SERVER_IDENTIFIER, LOCAL);
+    decline.options.set_ip(code::REQUESTED_ADDRESS, address);
+    assert_eq!(lab.ignored(&decline), IgnoreReason::NotTheOwner, "it had it once");
+    assert_eq!(kind(&lab.ask(&take(&wanting, &offer))), MessageType::Ack, "the next one keeps its offer");
+}
+
+#[test]
+fn d20_an_inform_is_answered_inside_its_network_only() {
+    let mut lab = server_lab();
+    let victim = Ipv4Addr::new(192, 0, 2, 9);
+    let mut inform = message(1, MessageType::Inform);
+    assert_eq!(lab.ignored_at(&unicast(victim, 68, 67), &inform), IgnoreReason::WrongNetwork);
+    inform.ciaddr = victim;
+    assert_eq!(lab.ignored_at(&unicast(ip(50), 68, 67), &inform), IgnoreReason::WrongNetwork);
+    assert_eq!(lab.ignored(&inform), IgnoreReason::WrongNetwork);
+}
+
+#[test]
+fn d22_two_answers_to_one_request_differ_in_nothing_at_any_stage() {
+    for mark in [rom as fn(Message, u16) -> Message, ipxe, http_rom] {
+        let mut lab = server_lab();
+        let request = mark(discover(1), 7);
+        assert_eq!(lab.act(&arrival(), &request).transmit, lab.act(&arrival(), &request).transmit);
+        let offer = lab.ask(&request);
+        let taking = take(&request, &offer);
+        assert_eq!(lab.act(&arrival(), &taking).transmit, lab.act(&arrival(), &taking).transmit);
+    }
+}
+
+#[test]
+fn d29_options_of_wrong_length_are_counted_and_cost_nothing_else() {
+    let mut lab = server_lab();
+    let mut odd = rom(discover(1), 7);
+    for code in [50, 51, 54, 57, 93, 97] {
+        odd.options.set(code, [1, 2, 3, 4, 5]);
+    }
+    assert_eq!(kind(&lab.ask(&odd)), MessageType::Offer);
+    assert_eq!(lab.responder.option_faults(), 6);
+    lab.ask(&rom(discover(2), 7));
+    assert_eq!(lab.responder.option_faults(), 6);
+}
+
+#[test]
+fn p4_a_leasing_server_names_the_class_to_http_boot_only() {
+    let mut lab = server_lab();
+    let class = |lab: &mut Lab, message: Message| {
+        lab.ask(&message).options.get(code::VENDOR_CLASS).map(<[u8]>::to_vec)
+    };
+    assert_eq!(class(&mut lab, http_rom(discover(1), 16)), Some(b"HTTPClient".to_vec()));
+    for message in [rom(discover(1), 0), rom(discover(1), 7), ipxe(discover(1), 7), discover(1)] {
+        assert_eq!(class(&mut lab, message), None);
+    }
+}
+
+#[test]
+fn p22_one_interfaces_rules_never_leak_to_another() {
+    let mut quiet = super::lab();
+    (quiet.name, quiet.network) = ("quiet".into(), "10.78.0.0/24".parse().unwrap());
+    quiet.mode = DhcpMode::Proxy;
+    let mut off = super::lab();
+    (off.name, off.network, off.mode) = ("off".into(), "10.79.0.0/24".parse().unwrap(), DhcpMode::Off);
+    let mut lab = Lab::new(vec![super::lab(), quiet, off]);
+    let at = |third: u8, interface: &str| Arrival {
+        local: Ipv4Addr::new(10, third, 0, 1),
+        interface: interface.into(),
+        ..arrival()
+    };
+    let here = reply(&lab.act(&at(77, "a"), &rom(discover(1), 0)));
+    let there = reply(&lab.act(&at(78, "b"), &rom(discover(1), 0)));
+    assert_eq!((here.yiaddr, here.siaddr), (ip(100), LOCAL));
+    assert!(!here.options.has(code::VENDOR_CLASS));
+    assert_eq!((there.yiaddr, there.siaddr), (Ipv4Addr::UNSPECIFIED, Ipv4Addr::new(10, 78, 0, 1)));
+    assert!(there.options.has(code::VENDOR_CLASS) && !there.options.has(code::ROUTER));
+    assert_eq!(lab.ignored_at(&at(79, "c"), &rom(discover(1), 0)), IgnoreReason::Off);
 }
