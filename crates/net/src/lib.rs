@@ -24,7 +24,7 @@ mod transfer;
 pub use dhcp::DhcpSocket;
 pub use error::{BindError, SendError};
 pub use listener::Listener;
-pub use transfer::{BURST_BYTES_MAX, BURST_SEGMENTS_MAX, Segment, TransferSocket};
+pub use transfer::{BURST_BYTES_MAX, BURST_SEGMENTS_MAX, Segment, TransferSocket, route_mtu};
 
 #[cfg(test)]
 mod testing;

@@ -51,6 +51,7 @@ impl Listener {
             source,
         };
         let socket = open(address, interface).map_err(fault)?;
+        socket.set_broadcast(true).map_err(fault)?;
         nix::sys::socket::setsockopt(&socket, nix::sys::socket::sockopt::Ipv4PacketInfo, &true)
             .map_err(|errno| fault(errno.into()))?;
         enlarge_receive_buffer(&socket);
@@ -181,7 +182,6 @@ impl Listener {
 pub(crate) fn open(address: SocketAddrV4, interface: Option<&str>) -> io::Result<Socket> {
     let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP))?;
     socket.set_nonblocking(true)?;
-    socket.set_broadcast(true)?;
     if let Some(interface) = interface {
         socket.bind_device(Some(interface.as_bytes()))?;
     }

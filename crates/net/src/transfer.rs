@@ -18,6 +18,19 @@ pub const BURST_SEGMENTS_MAX: usize = 64;
 /// 65,535 − 20 IP − 8 UDP: what one send may hold in all.
 pub const BURST_BYTES_MAX: usize = 65_507;
 
+/// The longest IP packet the route from `local` to `to` takes whole: the MTU of its interface, or less where the route says
+/// so. 68..=65,536.
+///
+/// # Errors
+/// When there is no route.
+pub fn route_mtu(local: Ipv4Addr, interface: Option<&str>, to: SocketAddrV4) -> io::Result<u32> {
+    let socket = open(SocketAddrV4::new(local, 0), interface)?;
+    // Sends nothing: it only looks the route up.
+    socket.connect(&SocketAddr::V4(to).into())?;
+    let mtu = nix::sys::socket::getsockopt(&socket, nix::sys::socket::sockopt::IpMtu)?;
+    u32::try_from(mtu).map_err(|_| io::ErrorKind::InvalidData.into())
+}
+
 /// One datagram as header and payload, so that the payload is never copied in user space.
 pub type Segment<'a> = [IoSlice<'a>; 2];
 

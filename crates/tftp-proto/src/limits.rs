@@ -20,6 +20,9 @@ pub const BLKSIZE_MAX: u16 = 65_464;
 /// 1,500 − 20 IP − 8 UDP − 4 TFTP: one Ethernet frame, no fragments (firmware seen to lose them).
 pub const BLKSIZE_ETHERNET_MAX: u16 = 1_468;
 
+/// Windows beyond it make an ACK of the window before look like one of the window under way: numbers have 16 bits. A quarter
+/// of them tells three windows apart.
+pub const WINDOWSIZE_MAX: u16 = 16_384;
 /// Default cap on the window; clients seen ask for 4 to 64.
 pub const WINDOWSIZE_DEFAULT_MAX: u16 = 64;
 /// Default cap on window × blksize of one transfer: what a burst may cost when the client never existed.
@@ -43,11 +46,14 @@ pub const UNANSWERED_HOLD: Duration = Duration::from_secs(5);
 pub const RESENDS_LAST_MAX: u32 = 12;
 /// A repeated request for a transfer under way, after so long without progress, comes from a machine that was reset.
 pub const RESET_AFTER: Duration = Duration::from_millis(500);
+/// IP, UDP and TFTP header of a DATA packet: what a block leaves of an MTU.
+pub const HEADERS_BYTES: u32 = 20 + 8 + 4;
 /// Netascii is converted as a whole, in memory.
 pub const NETASCII_BYTES_MAX: usize = 1 << 20;
 
 const _: () = assert!(BLKSIZE_MIN <= BLKSIZE_DEFAULT && BLKSIZE_DEFAULT <= BLKSIZE_ETHERNET_MAX);
 const _: () = assert!(BLKSIZE_ETHERNET_MAX <= BLKSIZE_MAX);
+const _: () = assert!(WINDOWSIZE_DEFAULT_MAX <= WINDOWSIZE_MAX && WINDOWSIZE_MAX <= 1 << 14);
 const _: () = assert!(NAME_BYTES_MAX < REQUEST_BYTES_MAX);
 const _: () = assert!(RESEND_MIN.as_millis() <= RESEND_FIRST.as_millis());
 const _: () = assert!(RESEND_FIRST.as_millis() <= RESEND_MAX.as_millis());

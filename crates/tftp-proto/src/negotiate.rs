@@ -5,8 +5,8 @@
 //! range makes the option as good as unknown.
 
 use crate::limits::{
-    BLKSIZE_DEFAULT, BLKSIZE_ETHERNET_MAX, BLKSIZE_MAX, BLKSIZE_MIN, IN_FLIGHT_BYTES_DEFAULT_MAX,
-    WINDOWSIZE_DEFAULT_MAX,
+    BLKSIZE_DEFAULT, BLKSIZE_ETHERNET_MAX, BLKSIZE_MAX, BLKSIZE_MIN, HEADERS_BYTES,
+    IN_FLIGHT_BYTES_DEFAULT_MAX, WINDOWSIZE_DEFAULT_MAX, WINDOWSIZE_MAX,
 };
 use crate::wire::{Mode, Request, oack};
 use std::time::Duration;
@@ -16,7 +16,7 @@ use std::time::Duration;
 pub struct Policy {
     /// Largest block, 8..=65464.
     pub blksize_max: u16,
-    /// Largest window in blocks, at least 1.
+    /// Largest window in blocks, at least 1; never more than [`WINDOWSIZE_MAX`] is granted.
     pub windowsize_max: u16,
     /// Cap on window × block in bytes; the window shrinks to fit, down to 1.
     pub in_flight_bytes_max: u32,
@@ -29,6 +29,14 @@ impl Default for Policy {
             windowsize_max: WINDOWSIZE_DEFAULT_MAX,
             in_flight_bytes_max: IN_FLIGHT_BYTES_DEFAULT_MAX,
         }
+    }
+}
+
+impl Policy {
+    /// The same for a path that carries IP packets of at most `mtu` bytes whole: many ROMs cannot put fragments together.
+    pub fn within_mtu(self, mtu: u32) -> Policy {
+        let fitting = u16::try_from(mtu.saturating_sub(HEADERS_BYTES)).unwrap_or(u16::MAX);
+        Policy { blksize_max: self.blksize_max.min(fitting).max(BLKSIZE_MIN), ..self }
     }
 }
 
@@ -68,7 +76,7 @@ pub fn negotiate(request: &Request<'_>, size: u64, policy: &Policy) -> Negotiate
     // RFC 7440 §4: 1..=65535, the answer is not larger than asked.
     let windowsize = asked("windowsize")
         .and_then(|value| in_range(value, 1, u16::MAX))
-        .map(|value| value.min(policy.windowsize_max).min(fitting).max(1));
+        .map(|value| value.min(policy.windowsize_max).min(WINDOWSIZE_MAX).min(fitting).max(1));
     // RFC 2349: 1..=255 seconds, echoed unchanged. DIVERGES RFC 2349 §3: we resend earlier, after the measured round
     // trip; a client that repeats itself only every six seconds is still served quickly over a lossy link.
     let timeout = asked("timeout").and_then(|value| in_range(value, 1, 255));

@@ -43,7 +43,7 @@ pub enum Ending {
     Complete,
     /// Every block was sent, all but the last window acknowledged, and the last ACK never came. A success.
     LastAckLost,
-    /// The client asked the size and left, as UEFI firmware does. A success.
+    /// QUIRK(uefi-size-probe): the client asked the size and left, as UEFI firmware does. A success.
     SizeProbe,
     /// The client sent an ERROR.
     ClientError {
@@ -405,6 +405,19 @@ impl Transfer {
                     Repeat::Ignored
                 }
             }
+        }
+    }
+
+    /// Another request came from the same address and port. Its client gave this transfer up, or somebody forged it: while
+    /// blocks are being acknowledged it is not believed. A client that means it asks again.
+    pub fn handle_other_request(&mut self, now: Instant) -> Repeat {
+        let in_last_window = self.sent == self.blocks;
+        let recent = now.saturating_duration_since(self.progressed) < RESET_AFTER;
+        match self.state {
+            // A size probe, or a reset machine, or the ACK of the OACK was forged: nothing is lost yet.
+            State::Ended(_) | State::Offered => Repeat::Replace,
+            State::Sending if self.acked > 0 && recent && !in_last_window => Repeat::Ignored,
+            State::Sending => Repeat::Replace,
         }
     }
 

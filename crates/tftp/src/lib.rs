@@ -58,7 +58,8 @@ pub struct TftpOptions {
     pub windowsize_max: u16,
     /// Cap on window × block of one transfer, in bytes.
     pub in_flight_bytes_max: u32,
-    /// Answer from the listening port instead of a fresh one per transfer: for firewalls, against RFC 1350 §4.
+    /// Answer from the listening port instead of a fresh one per transfer: for firewalls, against RFC 1350 §4. Nothing then
+    /// tells a forged ACK from a true one, so clients that are neither on-link nor known get windows of one block.
     pub single_port: bool,
     /// Transfers at once, of all machines.
     pub transfers_max: usize,
@@ -66,6 +67,8 @@ pub struct TftpOptions {
     pub per_source_max: usize,
     /// Files being opened at once; further requests wait.
     pub opens_max: usize,
+    /// A request whose file is not open by then is dropped without an answer; the client asks again or is gone.
+    pub open_patience: Duration,
     /// After shutdown began, running transfers have this long.
     pub shutdown_grace: Duration,
 }
@@ -81,6 +84,7 @@ impl Default for TftpOptions {
             transfers_max: 2048,
             per_source_max: 64,
             opens_max: 16,
+            open_patience: Duration::from_secs(10),
             shutdown_grace: Duration::from_secs(3),
         }
     }

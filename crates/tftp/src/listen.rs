@@ -10,12 +10,12 @@ use ipnet::Ipv4Net;
 use net::{BindError, Listener, TransferSocket};
 use plan::Decider;
 use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use tftp_proto::limits::REQUEST_BYTES_MAX;
-use tftp_proto::{ErrorCode, Mode, Packet, Request, Transfer, Trust, negotiate, netascii, wire};
-use tokio::sync::{Semaphore, mpsc, watch};
+use tftp_proto::limits::{NETASCII_BYTES_MAX, REQUEST_BYTES_MAX};
+use tftp_proto::{ErrorCode, Mode, Packet, Policy, Request, Transfer, Trust, negotiate, netascii, wire};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use types::{Arrival, Event, EventName, EventSink, Facts, Stage};
 
 /// Room for a request too long to be one, so that it is refused and not cut.
@@ -24,6 +24,8 @@ const BUFFER_BYTES: usize = REQUEST_BYTES_MAX * 4;
 const NETWORKS_HOLD: Duration = Duration::from_secs(10);
 /// After the kernel reported a fault, before the next try: a dead interface must not make us spin.
 const FAULT_PAUSE: Duration = Duration::from_millis(100);
+/// Converted files that may be in memory at once, all transfers together: a forged request must not cost a megabyte.
+pub(crate) const NETASCII_KIB_MAX: usize = 16 << 10;
 /// Source ports that belong to services which would answer our answer: a loop. 69 is ours.
 const PORTS_NEVER_ANSWERED: [u16; 6] = [0, 7, 19, 53, 67, 69];
 
@@ -34,6 +36,13 @@ pub(crate) fn may_answer(from: SocketAddrV4) -> bool {
         && !address.is_unspecified()
         && !address.is_broadcast()
         && !address.is_multicast()
+}
+
+/// True for an address that means every machine of one of our networks.
+fn is_everybody(address: Ipv4Addr, networks: &[Ipv4Net]) -> bool {
+    networks
+        .iter()
+        .any(|net| net.prefix_len() < 31 && (address == net.broadcast() || address == net.network()))
 }
 
 /// The bound door, not yet serving.
@@ -50,8 +59,12 @@ struct Shared {
     events: Arc<dyn EventSink>,
     counters: Arc<Counters>,
     sessions: Sessions,
-    opens: Semaphore,
-    networks: Mutex<Option<(Instant, Vec<Ipv4Net>)>>,
+    opens: Arc<Semaphore>,
+    /// In KiB.
+    netascii: Arc<Semaphore>,
+    networks: Mutex<Option<(Instant, Arc<[Ipv4Net]>)>>,
+    /// Shutdown began: nothing new is taken on.
+    draining: AtomicBool,
     own_ports: Vec<SocketAddrV4>,
 }
 
@@ -79,8 +92,10 @@ impl TftpDoor {
             events,
             counters: Arc::default(),
             sessions: Sessions::new(options.transfers_max, options.per_source_max),
-            opens: Semaphore::new(options.opens_max.max(1)),
+            opens: Arc::new(Semaphore::new(options.opens_max.max(1))),
+            netascii: Arc::new(Semaphore::new(NETASCII_KIB_MAX)),
             networks: Mutex::default(),
+            draining: AtomicBool::new(false),
             own_ports,
             options,
         };
@@ -109,20 +124,27 @@ impl TftpDoor {
                 place,
                 shared: self.shared.clone(),
                 stopping: stopping.clone(),
-                alive: alive.clone(),
+                alive: alive.downgrade(),
             };
             loops.spawn(door.serve());
         }
-        drop(alive);
         // An error means the sender is gone: nobody can ask us to stop any more, so we stop.
         let _ = shutdown.wait_for(|stop| *stop).await;
-        loops.shutdown().await;
+        self.shared.draining.store(true, Ordering::Release);
+        drop(alive);
+        // In single-port mode the ACKs of running transfers come by the listening port.
+        if !self.shared.options.single_port {
+            loops.shutdown().await;
+        }
         if tokio::time::timeout(self.shared.options.shutdown_grace, all_done.recv()).await.is_err() {
             let _ = stop.send(true);
             let _ = tokio::time::timeout(self.shared.options.shutdown_grace, all_done.recv()).await;
         }
+        loops.shutdown().await;
     }
 }
+
+const _: () = assert!(NETASCII_KIB_MAX > NETASCII_BYTES_MAX * 2 / 1024);
 
 /// One listening port.
 struct Door {
@@ -130,7 +152,8 @@ struct Door {
     place: TftpListen,
     shared: Arc<Shared>,
     stopping: watch::Receiver<bool>,
-    alive: mpsc::Sender<()>,
+    /// Held up by `run` until shutdown, then by the transfers alone.
+    alive: mpsc::WeakSender<()>,
 }
 
 impl Door {
@@ -152,7 +175,11 @@ impl Door {
         let counters = &self.shared.counters;
         // A request to a broadcast address is for nobody (RFC 1123 §4.2.3.5); without an own address there is no answer.
         let to_us = arrival.local == *arrival.sent_to.ip() && !arrival.local.is_unspecified();
-        if !to_us || !may_answer(arrival.remote) || self.shared.is_own_port(arrival.remote) {
+        if !to_us
+            || !may_answer(arrival.remote)
+            || is_everybody(*arrival.remote.ip(), &self.shared.networks())
+            || self.shared.is_own_port(arrival.remote)
+        {
             return count(&counters.ignored);
         }
         let key = Key { remote: arrival.remote, local: arrival.local };
@@ -203,6 +230,8 @@ impl Door {
             return self.refuse(key, arrival, Some(request.name), refusal);
         }
         let counters = &self.shared.counters;
+        let alive = self.alive.upgrade().filter(|_| !self.shared.draining.load(Ordering::Acquire));
+        let Some(alive) = alive else { return count(&counters.ignored) };
         match self.shared.sessions.admit(Instant::now(), key, bytes) {
             Admission::New { session, evicted } => {
                 if evicted {
@@ -215,7 +244,7 @@ impl Door {
                     shared: self.shared.clone(),
                     stopping: self.stopping.clone(),
                     path: self.path(),
-                    _alive: self.alive.clone(),
+                    _alive: alive,
                 };
                 counters.active.fetch_add(1, Ordering::Relaxed);
                 tokio::spawn(reader.run(bytes.to_vec()));
@@ -284,7 +313,7 @@ impl Shared {
         }
     }
 
-    fn networks(&self) -> Vec<Ipv4Net> {
+    fn networks(&self) -> Arc<[Ipv4Net]> {
         let now = Instant::now();
         let mut cached = self.networks.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((since, networks)) = cached.as_ref()
@@ -292,7 +321,7 @@ impl Shared {
         {
             return networks.clone();
         }
-        let networks: Vec<Ipv4Net> = net::interface::list()
+        let networks: Arc<[Ipv4Net]> = net::interface::list()
             .unwrap_or_default()
             .into_iter()
             .flat_map(|interface| interface.ipv4)
@@ -348,11 +377,22 @@ impl Reader {
     async fn run(self, bytes: Vec<u8>) {
         // It decoded a moment ago.
         let Ok(Packet::Rrq(request)) = wire::decode(&bytes) else { return };
-        let opened = match self.open(request.name, request.mode).await {
-            Some(opened) => opened,
-            None => return,
+        let patience = self.shared.options.open_patience;
+        let opened = match tokio::time::timeout(patience, self.open(request.name, request.mode)).await {
+            Ok(Some(opened)) => opened,
+            // No answer: a client that still waits asks again.
+            Ok(None) if self.session.is_cancelled() => return,
+            Ok(None) => return count(&self.shared.counters.busy),
+            Err(_) => {
+                tracing::warn!(file = request.name, remote = %self.key.remote, "a file for TFTP takes too long to open");
+                return count(&self.shared.counters.busy);
+            }
         };
-        let (file, content) = match opened {
+        // Waiting in vain costs no port and leaves no trace but its counter.
+        if self.session.is_cancelled() {
+            return;
+        }
+        let (file, content, _memory) = match opened {
             Ok(found) => found,
             Err(refusal) => {
                 self.shared.refused(self.key, &self.interface, Some(request.name), &refusal);
@@ -371,9 +411,9 @@ impl Reader {
             }
         };
         let bytes = content.len() as u64;
-        let negotiated = negotiate(&request, bytes, &self.shared.options.policy());
-        let began = Instant::now();
         let trust = self.shared.trust(*self.key.remote.ip());
+        let negotiated = negotiate(&request, bytes, &self.policy(trust));
+        let began = Instant::now();
         *self.session.transfer() = Some(Transfer::new(began, bytes, &negotiated, trust));
         count(&self.shared.counters.started);
         let facts = self.shared.facts(Some(&file), *self.key.remote.ip(), &self.interface);
@@ -394,11 +434,26 @@ impl Reader {
         }
     }
 
-    /// `None`: the session was cancelled while it waited.
-    async fn open(&self, name: &str, mode: Mode) -> Option<Result<(File, Bytes), Refusal>> {
-        let _permit = loop {
+    /// What this client may have.
+    fn policy(&self, trust: Trust) -> Policy {
+        let policy = self.shared.options.policy();
+        let interface = match &self.path {
+            PathChoice::Own(interface) => interface.as_deref(),
+            PathChoice::Shared(_) => None,
+        };
+        let policy = match net::route_mtu(self.key.local, interface, self.key.remote) {
+            Ok(mtu) => policy.within_mtu(mtu),
+            // Then nothing can be sent either; whatever was asked is as good.
+            Err(_) => policy,
+        };
+        cautious(policy, self.shared.options.single_port, trust)
+    }
+
+    /// `None`: no answer, for the session was cancelled while it waited or memory is short.
+    async fn open(&self, name: &str, mode: Mode) -> Option<Result<Found, Refusal>> {
+        let permit = loop {
             tokio::select! {
-                permit = self.shared.opens.acquire() => break permit.ok()?,
+                permit = self.shared.opens.clone().acquire_owned() => break permit.ok()?,
                 () = self.session.wake.notified() => if self.session.is_cancelled() { return None },
             }
         };
@@ -407,30 +462,61 @@ impl Reader {
         }
         let (files, name, interface, key) =
             (self.shared.files.clone(), name.to_owned(), self.interface.clone(), self.key);
+        let netascii = self.shared.netascii.clone();
         let opened = tokio::task::spawn_blocking(move || {
-            let file = files.open(&name, *key.remote.ip(), &interface, key.local)?;
-            let content = match mode {
-                Mode::Octet | Mode::Mail => file.content.clone(),
-                Mode::Netascii => {
-                    netascii::encode(&file.content).map(Bytes::from).ok_or_else(|| Refusal {
-                        code: ErrorCode::NotDefined,
-                        text: "too long for netascii, ask in octet mode".to_owned(),
-                        reason: "netascii_too_long",
-                    })?
-                }
+            // Held to the end of the work, whether or not somebody still waits for it.
+            let _permit = permit;
+            let file = match files.open(&name, *key.remote.ip(), &interface, key.local) {
+                Ok(file) => file,
+                Err(refusal) => return Some(Err(refusal)),
             };
-            Ok((file, content))
+            match mode {
+                Mode::Octet | Mode::Mail => {
+                    let content = file.content.clone();
+                    Some(Ok((file, content, None)))
+                }
+                Mode::Netascii => convert(file, &netascii).transpose(),
+            }
         })
         .await;
-        Some(opened.unwrap_or_else(|error| {
+        opened.unwrap_or_else(|error| {
             tracing::error!(%error, "opening a file for TFTP failed");
-            Err(Refusal {
+            Some(Err(Refusal {
                 code: ErrorCode::NotDefined,
                 text: "internal fault".to_owned(),
                 reason: "internal",
-            })
-        }))
+            }))
+        })
     }
+}
+
+/// With one port for all, both ports of a transfer are known to everybody: an ACK can be forged as the request was, and buys
+/// one block, no more.
+fn cautious(policy: Policy, single_port: bool, trust: Trust) -> Policy {
+    match trust {
+        Trust::Stranger if single_port => Policy { windowsize_max: 1, ..policy },
+        Trust::Stranger | Trust::Known => policy,
+    }
+}
+
+/// A file, its content as it travels, and the memory that takes.
+type Found = (File, Bytes, Option<OwnedSemaphorePermit>);
+
+/// `Ok(None)`: too many are in memory already.
+fn convert(file: File, memory: &Arc<Semaphore>) -> Result<Option<Found>, Refusal> {
+    let too_long = || Refusal {
+        code: ErrorCode::NotDefined,
+        text: "too long for netascii, ask in octet mode".to_owned(),
+        reason: "netascii_too_long",
+    };
+    if file.content.len() > NETASCII_BYTES_MAX {
+        return Err(too_long());
+    }
+    // At worst every byte becomes two.
+    let kib = u32::try_from(file.content.len() * 2 / 1024 + 1).map_err(|_| too_long())?;
+    let Ok(permit) = memory.clone().try_acquire_many_owned(kib) else { return Ok(None) };
+    let content = netascii::encode(&file.content).map(Bytes::from).ok_or_else(too_long)?;
+    Ok(Some((file, content, Some(permit))))
 }
 
 #[cfg(test)]

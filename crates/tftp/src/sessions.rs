@@ -106,8 +106,9 @@ impl Sessions {
         let mut table = self.lock();
         if let Some(session) = table.by_key.get(&key).cloned() {
             let repeat = match session.transfer().as_mut() {
-                _ if session.request != request => Repeat::Replace,
+                None if session.request != request => Repeat::Replace,
                 None => Repeat::Ignored,
+                Some(transfer) if session.request != request => transfer.handle_other_request(now),
                 Some(transfer) => transfer.handle_repeated_request(now),
             };
             match repeat {

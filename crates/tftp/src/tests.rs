@@ -18,7 +18,7 @@ use types::{Event, EventName, EventSink, Facts};
 /// Files by name; `slow` ones wait until the gate opens.
 #[derive(Default)]
 struct Shelf {
-    files: HashMap<&'static str, Bytes>,
+    files: Mutex<HashMap<&'static str, Bytes>>,
     gate_closed: Mutex<bool>,
     gate_moved: Condvar,
 }
@@ -31,7 +31,7 @@ impl Files for Shelf {
             let wait = Duration::from_secs(10);
             drop(self.gate_moved.wait_timeout_while(closed, wait, |closed| *closed).unwrap());
         }
-        let content = self.files.get(name).cloned().ok_or_else(|| Refusal {
+        let content = self.files.lock().unwrap().get(name).cloned().ok_or_else(|| Refusal {
             code: ErrorCode::FileNotFound,
             text: "file not found".to_owned(),
             reason: "not_found",
@@ -88,8 +88,9 @@ impl World {
             ("slow", content(10)),
             ("text", Bytes::from_static(b"a\nb\n")),
             ("large", content(3_000_000)),
+            ("book", content(900_000)),
         ];
-        let shelf = Arc::new(Shelf { files: files.into(), ..Shelf::default() });
+        let shelf = Arc::new(Shelf { files: Mutex::new(files.into()), ..Shelf::default() });
         let catalog = Catalog::build(CatalogParts { generation: 1, ..CatalogParts::default() });
         let decider = Arc::new(Arc::new(catalog.unwrap()));
         let events = Arc::new(Record::default());
@@ -120,6 +121,14 @@ impl World {
                 return found;
             }
             assert!(Instant::now() < deadline, "no {name}: {:?}", self.events.0.lock().unwrap());
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+
+    async fn until(&self, condition: impl Fn(CountersSnapshot) -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(12);
+        while !condition(self.counters.snapshot()) {
+            assert!(Instant::now() < deadline, "{:?}", self.counters.snapshot());
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     }
@@ -460,6 +469,94 @@ fn t18_malformed_requests_get_one_error() {
             client.expect_error(code).await;
             client.nothing_within(Duration::from_millis(20)).await;
         }
+    });
+}
+
+#[test]
+fn t17_text_waiting_to_be_fetched_takes_bounded_memory() {
+    run(async {
+        let world = World::start(options());
+        let fits = crate::listen::NETASCII_KIB_MAX / (900_000 * 2 / 1024 + 1);
+        let mut flood = Vec::new();
+        for _ in 0..fits + 3 {
+            let client = world.client().await;
+            client.raw(&read_request("book", "netascii", &[])).await;
+            flood.push(client);
+        }
+        world.until(|counters| counters.busy == 3 && counters.started == fits as u64).await;
+        let mut octet = world.client().await;
+        assert!(octet.fetch("small", &[]).await == content(700));
+        world.until(|counters| counters.active == 0).await;
+        let client = world.client().await;
+        client.raw(&read_request("book", "netascii", &[])).await;
+        world.until(|counters| counters.started == fits as u64 + 2).await;
+    });
+}
+
+#[test]
+fn t21_a_transfer_keeps_the_file_it_opened() {
+    run(async {
+        let world = World::start(options());
+        let mut client = world.client().await;
+        client.ask("boot.efi", &[("blksize", "1000")]).await;
+        client.next().await;
+        client.raw(&ack(0)).await;
+        client.next().await;
+        world.shelf.files.lock().unwrap().insert("boot.efi", Bytes::from_static(b"new"));
+        let mut received = content(1000).to_vec();
+        let mut block = 1u16;
+        while received.len() < 300_000 {
+            client.raw(&ack(block)).await;
+            let packet = client.next().await;
+            if let Ok(Packet::Data { block: next, data }) = decode(&packet)
+                && next == block + 1
+            {
+                received.extend(data);
+                block = next;
+            }
+        }
+        assert!(received == content(300_000));
+        assert_eq!(world.client().await.fetch("boot.efi", &[]).await, b"new");
+    });
+}
+
+#[test]
+fn a_file_that_does_not_open_costs_its_own_client_and_nobody_else() {
+    run(async {
+        let options = TftpOptions { opens_max: 2, open_patience: Duration::from_millis(100), ..options() };
+        let world = World::start(options);
+        *world.shelf.gate_closed.lock().unwrap() = true;
+        let mut client = world.client().await;
+        client.ask("slow", &[]).await;
+        world.until(|counters| counters.busy == 1 && counters.active == 0).await;
+        assert!(world.client().await.fetch("small", &[]).await == content(700));
+        *world.shelf.gate_closed.lock().unwrap() = false;
+        world.shelf.gate_moved.notify_all();
+        assert!(client.fetch("slow", &[]).await == content(10), "it may ask again");
+    });
+}
+
+#[test]
+fn in_single_port_mode_too_shutdown_lets_a_running_transfer_finish() {
+    run(async {
+        let options = TftpOptions { single_port: true, shutdown_grace: Duration::from_secs(8), ..options() };
+        let world = World::start(options);
+        let mut client = world.client().await;
+        client.ask("small", &[]).await;
+        client.next().await;
+        world.stop.send(true).unwrap();
+        client.raw(&ack(1)).await;
+        loop {
+            if let Ok(Packet::Data { block: 2, .. }) = decode(&client.next().await) {
+                break;
+            }
+        }
+        let mut late = world.client().await;
+        late.ask("small", &[]).await;
+        client.raw(&ack(2)).await;
+        world.task.await.unwrap();
+        assert_eq!(world.counters.snapshot().completed, 1);
+        assert_eq!(world.counters.snapshot().started, 1, "nothing new is taken on");
     });
 }
 

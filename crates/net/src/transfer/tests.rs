@@ -1,7 +1,7 @@
 #![expect(clippy::cast_possible_truncation, reason = "test data is cut to bytes on purpose")]
 
 use super::*;
-use crate::testing::run;
+use crate::testing::{inside_namespace, ip, run};
 
 async fn burst_arrives(offload: bool, count: usize, block: usize, last: usize) -> bool {
     let sender = TransferSocket::bind(Ipv4Addr::LOCALHOST, None).unwrap();
@@ -51,4 +51,32 @@ fn blocks_longer_than_half_a_burst_are_sent_one_by_one() {
     run(async {
         burst_arrives(true, 2, 65_464, 10).await;
     });
+}
+
+#[test]
+fn a_transfer_socket_cannot_send_to_a_broadcast_address() {
+    run(async {
+        let sender = TransferSocket::bind(Ipv4Addr::LOCALHOST, None).unwrap();
+        let everybody = SocketAddrV4::new(Ipv4Addr::new(127, 255, 255, 255), 9);
+        let error = sender.send(b"x", everybody).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
+    });
+}
+
+#[test]
+fn p23_the_mtu_of_a_route_is_that_of_its_interface() {
+    if !inside_namespace("transfer::tests::p23_the_mtu_of_a_route_is_that_of_its_interface") {
+        return;
+    }
+    ip("link set lo up");
+    ip("link add small type veth peer name far");
+    ip("link set far up");
+    ip("link set small mtu 1400 up");
+    ip("address add 10.9.0.1/24 dev small");
+    let own = Ipv4Addr::new(10, 9, 0, 1);
+    assert_eq!(route_mtu(own, None, SocketAddrV4::new(Ipv4Addr::new(10, 9, 0, 7), 2000)).unwrap(), 1400);
+    assert!(
+        route_mtu(Ipv4Addr::LOCALHOST, None, SocketAddrV4::new(Ipv4Addr::LOCALHOST, 2000)).unwrap() >= 1500
+    );
+    assert!(route_mtu(own, None, SocketAddrV4::new(Ipv4Addr::new(8, 8, 8, 8), 2000)).is_err());
 }

@@ -124,6 +124,28 @@ fn t13_window_times_block_is_capped_and_never_below_one_block() {
     assert_eq!((negotiated.windowsize, negotiated.blksize), (1, 8));
 }
 
+#[test]
+fn t12_a_window_never_spans_so_many_numbers_that_an_old_ack_looks_new() {
+    let (negotiated, listed) = settle(&[("blksize", "8"), ("windowsize", "65535")], &GENEROUS);
+    assert_eq!(negotiated.windowsize, WINDOWSIZE_MAX);
+    assert_eq!(pairs(&listed), [("blksize", "8"), ("windowsize", "16384")]);
+}
+
+#[test]
+fn p23_a_block_fits_the_mtu_with_its_headers() {
+    for (mtu, asked, answered) in [
+        (1500, "1468", 1468),
+        (1450, "1468", 1418),
+        (1450, "1000", 1000),
+        (576, "65464", 544),
+        (65_536, "1468", 1468),
+        (0, "512", 8),
+    ] {
+        let policy = Policy::default().within_mtu(mtu);
+        assert_eq!(settle(&[("blksize", asked)], &policy).0.blksize, answered, "{mtu}");
+    }
+}
+
 proptest! {
     #[test]
     fn any_values_negotiate_within_bounds(

@@ -396,6 +396,86 @@ fn t15_a_late_copy_of_the_request_is_ignored_and_a_reset_machine_starts_over() {
 }
 
 #[test]
+fn t2_another_request_in_the_clients_name_does_not_end_a_transfer_that_makes_progress() {
+    let mut bench = Bench::known(5000, &negotiated(512, 1));
+    bench.sends();
+    assert_eq!(bench.transfer.handle_other_request(bench.now), Repeat::Replace, "nothing acknowledged yet");
+    bench.wait(MS).ack(1).sends();
+    assert_eq!(bench.transfer.handle_other_request(bench.now + 100 * MS), Repeat::Ignored);
+    assert_eq!(bench.transfer.handle_other_request(bench.now + RESET_AFTER), Repeat::Replace);
+    for block in 2..=9 {
+        assert_eq!(bench.ack(block).blocks(), [block + 1]);
+    }
+    assert_eq!(bench.transfer.handle_other_request(bench.now), Repeat::Replace, "its last ACK may be lost");
+    bench.ack(10);
+    assert_eq!(bench.transfer.handle_other_request(bench.now), Repeat::Replace);
+}
+
+#[test]
+fn t7_a_machine_that_takes_two_seconds_for_every_block_gets_its_file() {
+    for (negotiated, trust) in [
+        (negotiated(512, 1), Trust::Stranger),
+        (with_oack(512, 4, true), Trust::Known),
+        (with_oack(512, 1, false), Trust::Stranger),
+    ] {
+        let mut bench = Bench::new(512 * 60, &negotiated, trust);
+        let (blocks, window) = (61u64, u64::from(negotiated.windowsize));
+        let mut sends = 0;
+        let mut expected = if negotiated.oack.is_some() { vec![0] } else { vec![] };
+        expected.extend((1..=blocks).filter(|block| block.is_multiple_of(window) || *block == blocks));
+        for block in expected {
+            let answer = bench.now + 2000 * MS;
+            sends += bench.sends().len() as u64;
+            while bench.now < answer {
+                let step = bench.until().min(answer - bench.now);
+                bench.wait(step);
+                sends += bench.sends().len() as u64;
+            }
+            bench.ack(block as u16);
+        }
+        assert_eq!(bench.ending(), Some(Ending::Complete));
+        assert!(sends <= blocks * 4 + 4, "{sends} sends");
+    }
+}
+
+#[test]
+fn t8_the_files_of_the_checklist_are_covered_once_from_end_to_end() {
+    // 40 MB at 512, 100 MB at 1,468 and 4.5 GB at 65,464 bytes; in lock-step and by windows, with and without OACK.
+    for (size, blksize) in [(40_000_000u64, 512u16), (100_000_000, 1468), (4_500_000_000, BLKSIZE_MAX)] {
+        for windowsize in [1, 7, 64] {
+            for negotiated in [negotiated(blksize, windowsize), with_oack(blksize, windowsize, true)] {
+                let now = Instant::now();
+                let mut transfer = Transfer::new(now, size, &negotiated, Trust::Known);
+                let (mut covered, mut sent) = (0, 0u64);
+                let ending = loop {
+                    match transfer.poll(now) {
+                        Need::Send(packet) => {
+                            assert!(matches!(decode(&packet), Ok(Packet::Oack(_))));
+                            transfer.handle_packet(now, &ack(0));
+                        }
+                        Need::SendBlocks(blocks) => {
+                            for (header, range) in blocks.iter() {
+                                sent += 1;
+                                assert_eq!(header, wire::data_header((sent % 65_536) as u16));
+                                assert_eq!(range.start, covered);
+                                assert!(range.end - range.start == u64::from(blksize) || range.end == size);
+                                covered = range.end;
+                            }
+                            transfer.handle_packet(now, &ack((sent % 65_536) as u16));
+                        }
+                        Need::Done(ending) => break ending,
+                        Need::Until(_) => panic!("it waits at block {sent}"),
+                    }
+                };
+                assert_eq!((ending, covered), (Ending::Complete, size));
+                assert_eq!(sent, size / u64::from(blksize) + 1);
+                assert_eq!(transfer.stats().bytes_acked, size);
+            }
+        }
+    }
+}
+
+#[test]
 fn t24_a_lost_final_ack_is_resent_a_few_times_and_then_closes_as_success() {
     let mut bench = Bench::known(1000, &negotiated(512, 1));
     bench.sends();

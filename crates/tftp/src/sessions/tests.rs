@@ -45,6 +45,16 @@ fn t15_a_repeated_request_joins_and_another_from_the_same_port_replaces() {
 }
 
 #[test]
+fn t2_a_forged_request_for_another_file_leaves_an_established_transfer_alone() {
+    let sessions = Sessions::new(10, 10);
+    let session = admit(&sessions, key(1, 2000));
+    establish(&session);
+    let forged = sessions.admit(Instant::now(), key(1, 2000), &request("b"));
+    assert!(matches!(forged, Admission::Joined));
+    assert!(!session.is_cancelled());
+}
+
+#[test]
 fn t22_over_the_cap_the_oldest_unanswered_goes_and_established_ones_stay() {
     let sessions = Sessions::new(3, 10);
     let established = admit(&sessions, key(1, 1));
