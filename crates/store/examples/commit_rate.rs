@@ -1,7 +1,8 @@
 //! Prints how many batches a second become durable, with one committer and with many.
 //!
 //! `cargo run --release -p reveille-store --example commit_rate [folder]`; without a folder a temporary one is used. The
-//! number that matters is the disk's: each group costs one `fdatasync`.
+//! number that matters is the disk's: each group costs one `fdatasync`. The first line is what one machine waits for its
+//! lease while nothing else happens.
 
 use reveille_store::{Batch, Store, StoreOptions, Table};
 use std::sync::Arc;
@@ -15,6 +16,7 @@ async fn main() {
     let path = std::env::args_os().nth(1).map_or_else(|| temporary.path().join("store"), Into::into);
     let store = Store::open(StoreOptions::new(path)).expect("a store");
     println!("opened in {:?}: {} records", store.report().took, store.report().records);
+    alone(&store).await;
     for committers in [1u64, 4, 16, 64, 256] {
         let began = Instant::now();
         let tasks: Vec<_> = (0..committers)
@@ -52,4 +54,21 @@ async fn main() {
     let began = Instant::now();
     tokio::task::spawn_blocking(move || store.close()).await.expect("a close");
     println!("closed in {:?}", began.elapsed());
+}
+
+/// One commit now and then.
+async fn alone(store: &Store) {
+    let mut waits = Vec::new();
+    for number in 0..400u64 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        let sent = Instant::now();
+        store
+            .commit(Batch::new().put(Table::Leases, number.to_be_bytes(), &[b'x'; 300][..]))
+            .await
+            .expect("a commit");
+        waits.push(sent.elapsed());
+    }
+    waits.sort_unstable();
+    let at = |rank: usize| waits.get(rank).copied().unwrap_or_default();
+    println!("alone, one every 5 ms: wait p50 {:?} p99 {:?}", at(200), at(396));
 }

@@ -2,15 +2,20 @@
 //!
 //! ```text
 //! queue ──► gather (what is there; up to 2 ms more when the last group had several) ──► check preconditions in order
-//!   ──► one frame, one write, one fdatasync ──► index ──► watchers ──► answers
+//!   ──► one frame, one write, one fdatasync ──► index taken ──► watchers, answers ──► index applied
 //! ```
+//! Answers do not wait for the index: sled's thread pool makes an apply take several times the `fdatasync`, and a machine
+//! waits for its lease meanwhile. Readers do wait: the index is locked before the first answer leaves, so whoever was
+//! answered reads what it wrote.
+//!
 //! A group fails as a whole: when the disk refuses, every batch in it is answered with the error, also those whose
 //! precondition failed, for that may have been the doing of a batch that now does not exist.
 
 use crate::disk::Disk;
 use crate::envelope;
-use crate::error::{CommitError, StoreError};
+use crate::error::CommitError;
 use crate::frame;
+use crate::index::Index;
 use crate::journal::Journal;
 use crate::limits::{CHECKPOINT_RETRY, GATHER_MAX, GROUP_BATCHES_MAX, GROUP_BYTES_MAX};
 use crate::model::{Batch, Change, Expect, Revision, full_key, record_name};
@@ -20,7 +25,7 @@ use crate::truth::Position;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError};
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, PoisonError, RwLockWriteGuard};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
@@ -181,11 +186,17 @@ impl Writer {
             });
             answers.push((reply, answer));
         }
-        let outcome =
-            if accepted.is_empty() { Ok(()) } else { self.make_durable(&accepted, digest, overlay) };
-        let failed = outcome.err();
-        if failed.is_none() {
-            let watchers = self.shared.watchers.read().unwrap_or_else(PoisonError::into_inner);
+        let shared = self.shared.clone();
+        let mut applied = None;
+        let mut failed = None;
+        if !accepted.is_empty() {
+            match self.make_durable(&accepted, digest) {
+                Ok(position) => applied = Some((shared.index_mut(), position)),
+                Err(error) => failed = Some(error),
+            }
+        }
+        if applied.is_some() {
+            let watchers = shared.watchers.read().unwrap_or_else(PoisonError::into_inner);
             let first = self.journal.next() - accepted.len() as u64;
             for (revision, changes) in (first..).zip(&accepted) {
                 watchers.publish(Revision(revision), changes);
@@ -196,6 +207,9 @@ impl Writer {
                 Some(error) => Err(error.clone()),
                 None => answer,
             });
+        }
+        if let Some((index, position)) = applied {
+            apply(&shared, index, overlay, position);
         }
     }
 
@@ -258,12 +272,8 @@ impl Writer {
         Ok(digest)
     }
 
-    fn make_durable(
-        &mut self,
-        accepted: &[Vec<Change>],
-        digest: u64,
-        overlay: Overlay,
-    ) -> Result<(), CommitError> {
+    /// Answers where everything stands once this is applied.
+    fn make_durable(&mut self, accepted: &[Vec<Change>], digest: u64) -> Result<Position, CommitError> {
         let batches = accepted.len() as u64;
         let (bytes, crc) = frame::encode(
             self.journal.chain(),
@@ -275,27 +285,7 @@ impl Writer {
         self.say_whether_read_only(written.as_ref().err());
         written.map_err(|source| CommitError::Journal { source: Arc::new(source) })?;
         self.since += bytes.len() as u64;
-        let position = Position { revision: self.journal.next() - 1, chain: crc, digest };
-        // It is durable: whatever the index does now, it must come to contain it.
-        let (fault, generation) = {
-            let mut index = self.shared.index_mut();
-            match index.apply(overlay.iter().map(|(key, envelope)| (key.clone(), envelope.clone())), position)
-            {
-                Ok(()) => return Ok(()),
-                Err(fault) => (fault, index.generation()),
-            }
-        };
-        let healed = self.shared.heal(&fault, generation).and_then(|()| {
-            self.shared
-                .index_mut()
-                .apply(overlay, position)
-                .map_err(|fault| StoreError::IndexFailed { reason: fault.reason(), source: None })
-        });
-        healed.map_err(|source| {
-            // Reads must not show a past in which this batch was not acknowledged.
-            self.shared.index_mut().close();
-            CommitError::Index { source }
-        })
+        Ok(Position { revision: self.journal.next() - 1, chain: crc, digest })
     }
 
     fn say_whether_read_only(&self, error: Option<&std::io::Error>) {
@@ -363,6 +353,19 @@ impl Writer {
         }
         self.shared.watchers.write().unwrap_or_else(PoisonError::into_inner).close();
         self.shared.index_mut().close();
+    }
+}
+
+/// Brings the index to `position`, which is durable: whatever the index does now, it must come to contain it. Reads never
+/// show a past in which it was not acknowledged: they wait, or meet an index that says it failed.
+fn apply(shared: &Shared, mut index: RwLockWriteGuard<'_, Index>, overlay: Overlay, position: Position) {
+    let Err(fault) = index.apply(overlay, position) else { return };
+    let generation = index.generation();
+    index.fail(&fault, position);
+    drop(index);
+    if let Err(error) = shared.heal(&fault, generation) {
+        shared.found(Finding::IndexLost { reason: error_chain(&error) });
+        shared.index_mut().close();
     }
 }
 

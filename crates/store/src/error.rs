@@ -138,8 +138,8 @@ pub enum CommitError {
         /// Why.
         source: Arc<io::Error>,
     },
-    /// It is durable, but the index failed with it; the store has to be opened anew.
-    #[error("the index failed behind a durable commit")]
+    /// The index cannot tell what is there and cannot be made anew: nothing was written. The store has to be opened anew.
+    #[error("the index failed, nothing can be committed")]
     Index {
         /// Why.
         source: StoreError,

@@ -55,6 +55,8 @@ pub(crate) struct Home(pub(crate) Option<PathBuf>);
 enum Backing {
     Sled(sled::Db),
     Memory(BTreeMap<Vec<u8>, Vec<u8>>),
+    /// Half applied; every read says why until it was made anew.
+    Failed(Fault),
     Closed,
 }
 
@@ -230,6 +232,7 @@ impl Index {
         let envelope = match &self.backing {
             Backing::Sled(db) => sled_call(|| db.get(key))?.map(|bytes| bytes.to_vec()),
             Backing::Memory(records) => records.get(key).cloned(),
+            Backing::Failed(fault) => return Err(fault.clone()),
             Backing::Closed => return Err(Fault::Closed),
         };
         match envelope {
@@ -275,6 +278,7 @@ impl Index {
                     .take(limit)
                     .try_for_each(|(key, envelope)| take(key, envelope))?;
             }
+            Backing::Failed(fault) => return Err(fault.clone()),
             Backing::Closed => return Err(Fault::Closed),
         }
         Ok(found)
@@ -306,6 +310,7 @@ impl Index {
                     };
                 }
             }
+            Backing::Failed(fault) => return Err(fault.clone()),
             Backing::Closed => return Err(Fault::Closed),
         }
         self.position = position;
@@ -321,6 +326,7 @@ impl Index {
                     .collect::<sled::Result<BTreeMap<_, _>>>()
             }),
             Backing::Memory(records) => Ok(records.clone()),
+            Backing::Failed(fault) => Err(fault.clone()),
             Backing::Closed => Err(Fault::Closed),
         }
     }
@@ -344,6 +350,15 @@ impl Index {
         Ok(state)
     }
 
+    /// Applying what stands at `position` failed: nothing is read here any more. Made anew it stands at `position`.
+    pub(crate) fn fail(&mut self, fault: &Fault, position: Position) {
+        self.close();
+        self.position = position;
+        if matches!(fault, Fault::Failed { .. }) {
+            self.backing = Backing::Failed(fault.clone());
+        }
+    }
+
     /// Lets go of the files.
     pub(crate) fn close(&mut self) {
         if let Backing::Sled(db) = std::mem::replace(&mut self.backing, Backing::Closed) {
@@ -361,7 +376,7 @@ impl Index {
     pub(crate) fn flush(&self) -> bool {
         match &self.backing {
             Backing::Sled(db) => sled_call(|| db.flush()).is_ok(),
-            Backing::Memory(_) | Backing::Closed => false,
+            Backing::Memory(_) | Backing::Failed(_) | Backing::Closed => false,
         }
     }
 
@@ -373,7 +388,7 @@ impl Index {
         match &mut self.backing {
             Backing::Sled(db) => drop(db.insert(key, envelope).unwrap()),
             Backing::Memory(records) => drop(records.insert(key.to_vec(), envelope)),
-            Backing::Closed => {}
+            Backing::Failed(_) | Backing::Closed => {}
         }
     }
 }

@@ -74,6 +74,11 @@ pub enum Finding {
         /// Why.
         reason: String,
     },
+    /// The index failed and could not be made anew: nothing can be read or committed until the store is opened again.
+    IndexLost {
+        /// Why.
+        reason: String,
+    },
     /// Checkpoint and journal had lost acknowledged batches; they were taken back from the index.
     RestoredFromIndex {
         /// What checkpoint and journal reached.
@@ -128,6 +133,7 @@ impl fmt::Display for Finding {
                 write!(f, "index made anew: {reason}; the old one is {to}")
             }
             Finding::IndexInMemory { reason } => write!(f, "index kept in memory only: {reason}"),
+            Finding::IndexLost { reason } => write!(f, "index lost, open the store again: {reason}"),
             Finding::RestoredFromIndex { files, index, reason } => write!(
                 f,
                 "checkpoint and journal reach revision {files} only ({reason}); taken back from the index, which has {index}"

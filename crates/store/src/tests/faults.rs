@@ -318,3 +318,24 @@ fn a_record_that_fails_its_checksum_is_repaired_from_the_files_and_reported() {
     store.commit_blocking(put(2, "two")).unwrap();
     assert_eq!(values(&store, Table::Leases).len(), 2);
 }
+
+#[test]
+fn an_index_that_fails_behind_a_commit_is_made_anew_with_that_commit_in_it() {
+    let disk = MemoryDisk::default();
+    let store = open(&disk).unwrap();
+    store.commit_blocking(put(1, "one")).unwrap();
+    let behind = store.inner.shared.index().snapshot().unwrap();
+    store.commit_blocking(put(2, "two")).unwrap();
+    {
+        // As if applying the second batch had failed half way.
+        let mut index = store.inner.shared.index_mut();
+        let position = index.position();
+        *index = crate::index::Index::in_memory(behind, index.generation());
+        index.fail(&crate::index::Fault::failed("broken"), position);
+    }
+    assert_eq!(store.get(Table::Leases, &key(2)).unwrap().unwrap().value, b"two");
+    assert!(matches!(store.status().findings.as_slice(), [Finding::IndexRebuilt { .. }]));
+    assert!(store.verify().unwrap().is_clean());
+    assert_eq!(store.commit_blocking(put(3, "three")).unwrap(), Revision(3));
+    assert_eq!(values(&store, Table::Leases).len(), 3);
+}
