@@ -32,6 +32,9 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Owner and group may connect, nobody else.
 const SOCKET_MODE: u32 = 0o660;
 
+/// Of a folder made for the socket: to pass through. The socket has its own mode.
+const FOLDER_MODE: u32 = 0o755;
+
 /// Where the API listens.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -238,7 +241,12 @@ fn vacant(path: &Path) -> Result<(), BindError> {
 /// without a socket when a stale one is replaced.
 fn place(path: &Path, group: Option<Gid>) -> io::Result<(UnixListener, (u64, u64), Gid)> {
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        let missing = !folder.exists();
         std::fs::create_dir_all(folder)?;
+        if missing {
+            // Whatever the umask: members of the socket's group must get through.
+            std::fs::set_permissions(folder, std::fs::Permissions::from_mode(FOLDER_MODE))?;
+        }
     }
     let mut fresh = path.as_os_str().to_owned();
     fresh.push(format!(".{}", std::process::id()));

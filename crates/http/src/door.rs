@@ -2,7 +2,7 @@
 
 use crate::body::Tracked;
 use crate::counters::{Counters, bump};
-use crate::limits::{HEADER_BYTES_MAX, REFUSED_EVENTS_PER_SECOND, TARGET_BYTES_MAX};
+use crate::limits::{HEADER_BYTES_MAX, REFUSED_EVENTS_PER_SECOND, TARGET_BYTES_MAX, TOKEN_DIGITS_TELLING};
 use crate::pulse::Pulse;
 use crate::refusal::Refusal;
 use crate::seam::Files;
@@ -117,8 +117,7 @@ impl Shared {
         // Loaders try names that need not exist.
         event.level = if refusal.recorded == "not_found" { Level::Debug } else { Level::Warn };
         let name = path.trim_start_matches('/');
-        if !name.starts_with("b/") {
-            // Call-back names hold a secret.
+        if !may_hold_a_token(name) {
             event = event.with("file", name);
         }
         self.record_throttled(event);
@@ -137,6 +136,16 @@ impl Shared {
             self.parts.events.record(event);
         }
     }
+}
+
+/// Call-back names hold a secret, however they were mistyped: `/B/…`, `/%62/…`, `/x/b/…`.
+fn may_hold_a_token(name: &str) -> bool {
+    let mut digits = 0;
+    name.starts_with("b/")
+        || name.bytes().any(|byte| {
+            digits = if byte.is_ascii_hexdigit() { digits + 1 } else { 0 };
+            digits >= TOKEN_DIGITS_TELLING
+        })
 }
 
 /// What must hold before anybody looks at the name.

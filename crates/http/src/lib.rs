@@ -9,7 +9,7 @@
 //! - *busy*: whenever the socket is full, some bytes must leave within `stall_timeout`.
 //! - Past any of these the connection is dropped; its file, if any, is recorded with the bytes that left.
 //!
-//! Every answer has a `Content-Length`, in that spelling (ESXi loaders up to 7.0.3 match it by case), and no answer
+//! Every answer has a `Content-Length`, in that spelling (QUIRK(esxi-length-spelling): ESXi loaders up to 7.0.3 match it by case), and no answer
 //! redirects. Sources: RFC 9110, 9112, 6585.
 //!
 //! Deliberately absent: TLS, HTTP/2, directory listings, compression, multipart ranges, the admin API.

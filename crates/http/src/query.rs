@@ -19,8 +19,9 @@ pub(crate) fn facts(query: Option<&str>, from: IpAddr) -> Result<Option<Facts>, 
     for pair in query.unwrap_or_default().split('&') {
         let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
         let Some(key) = KEYS.into_iter().find(|known| *known == key) else { continue };
+        // A vendor called `A & B` makes parameters of its own (QUIRK(ipxe-2019-ampersand)); ours come first and count.
         if seen.contains(&key) {
-            return Err(Refusal::bad_request("bad_fact", format!("`{key}` is given twice in the query")));
+            continue;
         }
         seen.push(key);
         let Some(value) = decoded(key, value)? else { continue };

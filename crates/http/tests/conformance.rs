@@ -379,6 +379,132 @@ async fn h13_a_body_on_get_is_never_read_as_a_request() {
 }
 
 #[tokio::test]
+async fn h1_connect_and_options_of_the_whole_server_are_405() {
+    let rig = start(|_| {});
+    for (line, status) in
+        [("CONNECT elsewhere:443", 405), ("CONNECT 127.0.0.1:22", 405), ("OPTIONS *", 405), ("GET *", 400)]
+    {
+        let bytes =
+            rig.exchange(&format!("{line} HTTP/1.1\r\nHost: boot\r\nConnection: close\r\n\r\n")).await;
+        let text = String::from_utf8_lossy(&bytes);
+        let own = text.split(' ').nth(1).and_then(|code| code.parse::<u16>().ok());
+        assert!(own == Some(status) || own == Some(400) || own == Some(404), "{line}: {text}");
+    }
+}
+
+/// A sparse file of 5 GiB, mapped as the library maps its blobs.
+fn five_gib() -> (bytes::Bytes, tempfile::TempDir) {
+    use std::os::unix::fs::FileExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let digest: library::Digest = "ab".repeat(32).parse().unwrap();
+    let blobs = library::Blobs::open_at(folder.path()).unwrap();
+    let home = folder.path().join("blobs/sha256/ab");
+    std::fs::create_dir_all(&home).unwrap();
+    let file = std::fs::File::create_new(home.join(digest.to_string())).unwrap();
+    file.set_len(5 << 30).unwrap();
+    file.write_all_at(b"beyond 4 GiB", (4 << 30) + 7).unwrap();
+    (blobs.open(digest, 5 << 30).unwrap(), folder)
+}
+
+#[tokio::test]
+async fn h8_files_above_4_gib_have_their_whole_length_and_ranges() {
+    let (content, _folder) = five_gib();
+    let rig = rig::start_with(|_| {}, [("huge", content)]);
+    let head = rig.ask("HEAD /huge HTTP/1.1\r\nHost: boot\r\nConnection: close\r\n\r\n").await;
+    assert_eq!(head.field("Content-Length"), Some("5368709120"));
+    let reply = rig.get("/huge", "Range: bytes=4294967303-4294967314\r\n").await;
+    assert_eq!((reply.status, reply.text().as_str()), (206, "beyond 4 GiB"));
+    assert_eq!(reply.field("Content-Range"), Some("bytes 4294967303-4294967314/5368709120"));
+    let reply = rig.get("/huge", "Range: bytes=-3\r\n").await;
+    assert_eq!(reply.field("Content-Range"), Some("bytes 5368709117-5368709119/5368709120"));
+    let reply = rig.get("/huge", "Range: bytes=5368709120-\r\n").await;
+    assert_eq!((reply.status, reply.field("Content-Range")), (416, Some("bytes */5368709120")));
+}
+
+#[tokio::test]
+async fn h9_a_body_beyond_the_cap_is_413_and_close() {
+    let rig = start(|_| {});
+    for (length, status) in [("4097", 413), ("99999999999", 413), ("18446744073709551615", 431)] {
+        let reply = rig
+            .ask(&format!("POST /b/{TOKEN}/up HTTP/1.1\r\nHost: boot\r\nContent-Length: {length}\r\n\r\n"))
+            .await;
+        // `ask` returns when the connection is closed.
+        assert_eq!(reply.status, status, "{length}");
+    }
+    assert!(rig.ledger.0.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn h12_chunked_bodies_of_any_shape_are_400_and_close() {
+    let rig = start(|_| {});
+    let endless = format!("4;{}\r\ndone\r\n0\r\n\r\n", "x=y;".repeat(5_000));
+    let trailers = format!("0\r\n{}\r\n", "X: y\r\n".repeat(5_000));
+    for body in [
+        "4\r\ndone\r\n0\r\n\r\n",
+        "00000000000000004\r\ndone\r\n0\r\n\r\n",
+        "ffffffffffffffff\r\ndone\r\n0\r\n\r\n",
+        "10000000000000000\r\ndone\r\n0\r\n\r\n",
+        "-4\r\ndone\r\n0\r\n\r\n",
+        "0x4\r\ndone\r\n0\r\n\r\n",
+        "4\ndone\n0\n\n",
+        "0\r\n\r\nGET /hundred HTTP/1.1\r\nHost: a\r\n\r\n",
+        &endless,
+        &trailers,
+    ] {
+        let request =
+            format!("POST /b/{TOKEN}/up HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n{body}");
+        let bytes = rig.exchange(&request).await;
+        let text = String::from_utf8_lossy(&bytes);
+        // A reset may overtake the answer while we still send: nothing was taken all the same.
+        assert!(text.is_empty() || text.starts_with("HTTP/1.1 400 "), "{body:.40?} {text}");
+        assert!(text.matches("HTTP/1.1").count() <= 1, "{body:.40?} {text}");
+    }
+    assert!(rig.ledger.0.lock().unwrap().is_empty());
+    assert!(rig.tree.asked.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn h14_a_connection_field_strips_nothing_from_its_request() {
+    let rig = start(|_| {});
+    let request = format!(
+        "POST /b/{TOKEN}/up HTTP/1.1\r\nHost: boot\r\nContent-Length: 4\r\n\
+         Connection: close, Host, Content-Length, Authorization\r\n\r\ndone"
+    );
+    assert_eq!(rig.ask(&request).await.status, 204);
+    assert_eq!(*rig.ledger.0.lock().unwrap(), [("up".to_owned(), Some("done".to_owned()))]);
+    let reply = rig.ask("GET /hundred HTTP/1.1\r\nConnection: close, Host\r\n\r\n").await;
+    assert_eq!(reply.status, 400, "naming Host in Connection does not stand for having one");
+}
+
+#[tokio::test]
+async fn h16_http_2_is_not_spoken() {
+    let rig = start(|_| {});
+    let preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+    let bytes = rig.exchange(preface).await;
+    let text = String::from_utf8_lossy(&bytes);
+    assert!(text.is_empty() || text.starts_with("HTTP/1.1 400 "), "{text:?}");
+    let upgrade =
+        "Connection: Upgrade, HTTP2-Settings, close\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n";
+    let reply = rig.ask(&format!("GET /hundred HTTP/1.1\r\nHost: boot\r\n{upgrade}\r\n")).await;
+    assert_eq!((reply.status, reply.field("Upgrade")), (200, None));
+}
+
+#[tokio::test]
+async fn a_mistyped_call_back_shows_its_token_to_nobody() {
+    let rig = start(|_| {});
+    for path in
+        ["//b/T/up", "/B/T/up", "/%62/T/up", "/x/b/T/up", "/b%2fT/up", "/b/T", "/b/T/up/", "/T", "/b/T/UP"]
+    {
+        let path = path.replace('T', EXPIRED);
+        assert!(rig.get(&path, "").await.status >= 400, "{path}");
+    }
+    rig.get("/nothing", "").await;
+    rig.event(|event| event.field("file") == Some(&Value::from("nothing"))).await;
+    let events = format!("{:?}", rig.events.0.lock().unwrap());
+    assert!(!events.contains(EXPIRED), "{events}");
+}
+
+#[tokio::test]
 async fn one_connection_serves_request_after_request() {
     let rig = start(|_| {});
     let mut stream = rig.connect().await;

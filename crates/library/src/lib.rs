@@ -121,7 +121,7 @@ struct Inner {
     loaders: RwLock<Arc<Loaders>>,
     /// Read by imports, written by sweeps: a sweep never sees blobs whose manifest is still to come.
     sweep_gate: RwLock<()>,
-    /// One import of an image at a time.
+    /// One import or removal of an image at a time.
     importing: Mutex<HashSet<String>>,
 }
 
@@ -195,14 +195,15 @@ impl Library {
     /// # Errors
     /// See [`ImportError`]; nothing is visible then.
     pub fn import(&self, request: &ImportRequest, watch: &mut dyn Watch) -> Result<Imported, ImportError> {
-        let inner = &*self.inner;
         let name = request.image.name.to_string();
-        if !lock(&inner.importing).insert(name.clone()) {
-            return Err(ImportError::UnderWay(name));
-        }
-        let imported = self.import_alone(request, watch);
-        lock(&inner.importing).remove(&name);
-        imported
+        let Some(_busy) = self.occupy(&name) else { return Err(ImportError::UnderWay(name)) };
+        self.import_alone(request, watch)
+    }
+
+    /// Makes a name ours alone, or `None` when an import or a removal has it.
+    fn occupy(&self, name: &str) -> Option<Occupied<'_>> {
+        let own = lock(&self.inner.importing).insert(name.to_owned());
+        own.then(|| Occupied { inner: &self.inner, name: name.to_owned() })
     }
 
     fn import_alone(&self, request: &ImportRequest, watch: &mut dyn Watch) -> Result<Imported, ImportError> {
@@ -283,8 +284,9 @@ impl Library {
     /// Forgets an image; its blobs go with the next [`collect`](Self::collect). Says whether it was there.
     ///
     /// # Errors
-    /// When the record cannot be removed; the image stays then.
+    /// [`LibraryError::ImportUnderWay`], or when the record cannot be removed; the image stays then.
     pub fn delete(&self, image: &str) -> Result<bool, LibraryError> {
+        let Some(_busy) = self.occupy(image) else { return Err(LibraryError::ImportUnderWay) };
         if self.manifest(image).is_none() && !lock(&self.inner.unreadable).contains(image) {
             return Ok(false);
         }
@@ -328,6 +330,18 @@ impl Library {
             }
         }
         Some(bad)
+    }
+}
+
+/// A name in use; free again when this goes, also by a panic.
+struct Occupied<'a> {
+    inner: &'a Inner,
+    name: String,
+}
+
+impl Drop for Occupied<'_> {
+    fn drop(&mut self) {
+        lock(&self.inner.importing).remove(&self.name);
     }
 }
 

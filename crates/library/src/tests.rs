@@ -251,6 +251,24 @@ fn collect_waits_for_no_import_and_takes_nothing_from_it() {
 }
 
 #[test]
+fn an_image_is_not_removed_under_its_import_and_a_panic_frees_its_name() {
+    struct Deleting<'a>(&'a Library);
+    impl Watch for Deleting<'_> {
+        fn advanced(&mut self, _: u64, _: u64, _: &str) {
+            assert!(matches!(self.0.delete("debian"), Err(LibraryError::ImportUnderWay)));
+            panic!("the watcher is broken");
+        }
+    }
+    let bench = bench(&[("linux", b"kernel")]);
+    let broken = std::panic::AssertUnwindSafe(|| {
+        bench.library.import(&bench.request("debian"), &mut Deleting(&bench.library)).map(drop)
+    });
+    assert!(std::panic::catch_unwind(broken).is_err());
+    bench.import("debian").unwrap();
+    assert!(bench.library.delete("debian").unwrap());
+}
+
+#[test]
 fn verify_names_damaged_files() {
     let bench = bench(&[("linux", b"kernel"), ("fine", b"fine")]);
     let imported = bench.import("debian").unwrap();

@@ -16,7 +16,7 @@ use admin::view::{
     Setting, Status, VersionInfo, timestamp,
 };
 use admin::{Backend, BackendError, Expect, FieldError, HostRef, ListPage, Page, Written, paginate};
-use library::Library;
+use library::{Library, LibraryError};
 use plan::Decider;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -62,8 +62,7 @@ impl Daemon {
     }
 
     fn owned_host(&self, name: &Name) -> Result<Option<Owned<Host>>, BackendError> {
-        let hosts = self.inventory.hosts().map_err(internal)?;
-        Ok(hosts.into_iter().find(|host| host.resource.name == *name))
+        self.inventory.host(name).map_err(internal)
     }
 
     fn owned_image(&self, name: &Name) -> Result<Option<Owned<Image>>, BackendError> {
@@ -167,6 +166,7 @@ impl Backend for Daemon {
     }
 
     fn put_host(&self, host: Host, expect: Expect, dry_run: bool) -> Result<Written<HostView>, BackendError> {
+        let _changing = self.inventory.change();
         let current = self.owned_host(&host.name)?;
         check_write("host", &host.name, current.as_ref(), expect)?;
         let with_change = self.inventory.catalog_with(|hosts| {
@@ -208,6 +208,7 @@ impl Backend for Daemon {
     }
 
     fn delete_host(&self, name: &Name, expect: Expect, dry_run: bool) -> Result<u64, BackendError> {
+        let _changing = self.inventory.change();
         let current = self.owned_host(name)?;
         check_write("host", name, current.as_ref(), expect)?;
         if dry_run {
@@ -259,6 +260,7 @@ impl Backend for Daemon {
     }
 
     fn delete_image(&self, name: &Name, expect: Expect, dry_run: bool) -> Result<u64, BackendError> {
+        let _changing = self.inventory.change();
         let current = self.owned_image(name)?;
         check_write("image", name, current.as_ref(), expect)?;
         let catalog = self.world.catalog();
@@ -277,7 +279,18 @@ impl Backend for Daemon {
         if dry_run {
             return Ok(self.revision());
         }
-        self.library.delete(name.as_str()).map_err(|error| BackendError::Internal(chain(&error)))?;
+        self.library.delete(name.as_str()).map_err(|error| match error {
+            LibraryError::ImportUnderWay => BackendError::Problem(
+                admin::Problem::new(
+                    409,
+                    "R-IMG-07",
+                    "under-way",
+                    format!("image `{name}` is being imported"),
+                )
+                .with_fix("remove it when the import is done: reveille image list"),
+            ),
+            error => BackendError::Internal(chain(&error)),
+        })?;
         self.replace_catalog()?;
         match self.library.collect() {
             Ok(swept) => self.world.record(
@@ -285,7 +298,7 @@ impl Backend for Daemon {
                     .with("image", name.shared())
                     .with("freed_bytes", swept.bytes),
             ),
-            // The next removal or start sweeps them.
+            // The next removal sweeps them.
             Err(error) => tracing::warn!(cause = chain(&error), "unused image files stay for now"),
         }
         Ok(self.revision())

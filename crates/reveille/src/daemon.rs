@@ -7,7 +7,7 @@ use crate::cli::Global;
 use crate::failure::{Exit, Failure, chain};
 use crate::inventory::{FromFile, Inventory};
 use crate::log;
-use crate::world::World;
+use crate::world::{Hearsay, World};
 use crate::{choose, failure};
 use admin::view::{Listener, Setting};
 use admin::{AdminDoor, EventBus};
@@ -16,6 +16,7 @@ use dhcp_proto::Responder;
 use library::{Library, LibraryError, LibraryOptions, Source};
 use net::interface::Interface;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::stat::{Mode, umask};
 use plan::UnknownPolicy;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -54,6 +55,8 @@ pub(crate) enum Strictness {
 pub(crate) async fn run(global: &Global, loaded: Loaded, strictness: Strictness) -> Result<(), Failure> {
     start_log(global, &loaded.settings);
     raise_file_limit();
+    // What we make (store, library) is for us alone; the admin socket opens itself to its group.
+    umask(Mode::from_bits_truncate(0o077));
     let started = Instant::now();
     let settings = loaded.settings.clone();
     let interfaces = served_interfaces(&settings)?;
@@ -364,7 +367,7 @@ fn bind_http(settings: &Settings, tree: &Tree, world: &Arc<World>) -> Result<htt
     };
     let parts = http_door::Parts {
         files: Arc::new(tree.clone()),
-        decider: world.clone(),
+        decider: Arc::new(Hearsay(world.clone())),
         ledger: world.clone(),
         events: world.clone(),
     };
@@ -437,15 +440,13 @@ fn bind_dhcp(
 
 fn bind_admin(settings: &Settings, api: admin::Api) -> Result<AdminDoor, Failure> {
     let socket = settings.admin.socket.clone();
-    if let Some(folder) = socket.parent()
-        && let Err(error) = std::fs::create_dir_all(folder)
-    {
-        return Err(Failure::new("R-API-01", format!("cannot make the folder {}", folder.display()))
-            .cause(error)
-            .fix("run as root, or set admin.socket"));
-    }
-    AdminDoor::bind(&admin::Options { socket, group: None }, api)
-        .map_err(|error| Failure::new("R-API-01", error.to_string()).cause(chain(&error)).fix(error.hint()))
+    AdminDoor::bind(&admin::Options { socket, group: None }, api).map_err(|error| {
+        let kind = match &error {
+            admin::BindError::Io { source, .. } => source.kind(),
+            _ => std::io::ErrorKind::Other,
+        };
+        bind_failure("R-API-15", &error, kind, Some(error.hint()))
+    })
 }
 
 fn bind_failure(
@@ -493,6 +494,7 @@ async fn import_configured(inventory: &Arc<Inventory>, importer: &Arc<Importer>)
                 tracing::error!(cause = chain(&error), image = %image.name, "an image was not brought up to date");
             }
         }
+        importer.sweep();
     });
 }
 
@@ -506,15 +508,20 @@ async fn look_for_trouble(world: &World, mut shutdown: watch::Receiver<bool>) {
     }
 }
 
+/// SIGHUP does not end us: it is what a closing terminal sends.
 async fn wait_for_signal() -> Result<&'static str, Failure> {
     let listen = |kind| {
         signal(kind).map_err(|error| Failure::new("R-SYS-02", "cannot listen for signals").cause(error))
     };
     let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
-    Ok(tokio::select! {
-        _ = terminate.recv() => "terminated",
-        _ = interrupt.recv() => "interrupted",
-    })
+    let mut hangup = listen(SignalKind::hangup())?;
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => return Ok("terminated"),
+            _ = interrupt.recv() => return Ok("interrupted"),
+            _ = hangup.recv() => tracing::warn!("SIGHUP changes nothing: the configuration is read at start; restart to take it over"),
+        }
+    }
 }
 
 fn ended(door: &'static str, outcome: std::io::Result<()>) {

@@ -18,6 +18,8 @@ pub(crate) enum Exit {
     NotFound = 5,
     /// Stale revision, or owned elsewhere.
     Conflict = 6,
+    /// It took too long.
+    TimedOut = 7,
     /// The appliance does not answer.
     Unreachable = 8,
 }

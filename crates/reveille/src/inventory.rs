@@ -6,8 +6,8 @@ use library::Library;
 use plan::{Catalog, CatalogParts, UnknownPolicy};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
-use store::records::{decode_host, decode_image};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use store::records::{decode_host, decode_image, name_key};
 use store::{Revision, Store, Stored, Table};
 use types::resource::{Host, Image, Name};
 use types::subnet::LoaderChoice;
@@ -42,14 +42,27 @@ pub(crate) struct Inventory {
     store: Store,
     library: Library,
     file: FromFile,
+    /// Places of the file's hosts.
+    file_hosts: HashMap<Name, usize>,
     generation: AtomicU64,
+    /// Held by every change from its checks until the catalog with it stands.
+    changing: Mutex<()>,
     /// Images of the file as their import completed them: a source may know its kernel better than the file.
     completed: Mutex<HashMap<Name, Image>>,
 }
 
 impl Inventory {
     pub(crate) fn new(store: Store, library: Library, file: FromFile) -> Inventory {
-        Inventory { store, library, file, generation: AtomicU64::new(0), completed: Mutex::default() }
+        let places = file.hosts.iter().enumerate().map(|(at, (host, _))| (host.name.clone(), at));
+        Inventory {
+            store,
+            library,
+            file_hosts: places.collect(),
+            file,
+            generation: AtomicU64::new(0),
+            changing: Mutex::default(),
+            completed: Mutex::default(),
+        }
     }
 
     /// Every host, the file's first.
@@ -57,6 +70,23 @@ impl Inventory {
         let mut hosts = from_file(&self.file.hosts);
         hosts.extend(self.scan(Table::Hosts, decode_host)?);
         Ok(hosts)
+    }
+
+    /// One host by its name.
+    pub(crate) fn host(&self, name: &Name) -> Result<Option<Owned<Host>>, Failure> {
+        if let Some((host, owner)) = self.file_hosts.get(name).and_then(|&at| self.file.hosts.get(at)) {
+            return Ok(Some(Owned { resource: host.clone(), owner: owner.clone(), revision: Revision(0) }));
+        }
+        let stored = self
+            .store
+            .get(Table::Hosts, &name_key(name))
+            .map_err(|error| unreadable(Table::Hosts, &error))?;
+        let decoded = stored.map(|stored| {
+            let resource = decode_host(&stored.value)
+                .map_err(|error| undecodable(Table::Hosts, name.as_str(), &error))?;
+            Ok(Owned { resource, owner: API_OWNER.to_owned(), revision: stored.revision })
+        });
+        decoded.transpose()
     }
 
     /// Every image, the file's first, whether its files are there or not.
@@ -87,16 +117,26 @@ impl Inventory {
         self.library.manifest(image.as_str()).is_some()
     }
 
+    /// Makes others who change hosts or images wait: two hosts checked against each other's absence could both claim
+    /// one identity, and an older catalog could be put in the place of a newer one.
+    pub(crate) fn change(&self) -> MutexGuard<'_, ()> {
+        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The catalog of this moment, with the next generation.
     ///
     /// # Errors
     /// When file and store claim the same name or identity, with every such claim.
     pub(crate) fn catalog(&self) -> Result<Catalog, Failure> {
-        self.catalog_with(|_| {})
+        self.build(self.generation.fetch_add(1, Ordering::Relaxed) + 1, |_| {})
     }
 
     /// The catalog as it would be after a change of the hosts; nothing is changed.
     pub(crate) fn catalog_with(&self, change: impl FnOnce(&mut Vec<Host>)) -> Result<Catalog, Failure> {
+        self.build(0, change)
+    }
+
+    fn build(&self, generation: u64, change: impl FnOnce(&mut Vec<Host>)) -> Result<Catalog, Failure> {
         let hosts = self.hosts()?;
         let images = self.images()?;
         refuse_two_owners("host", hosts.iter().map(|host| (&host.resource.name, host.owner.as_str())))?;
@@ -105,7 +145,7 @@ impl Inventory {
         change(&mut hosts);
         let complete = |image: &Owned<Image>| self.has_files(&image.resource.name);
         let parts = CatalogParts {
-            generation: self.generation.fetch_add(1, Ordering::Relaxed) + 1,
+            generation,
             hosts,
             images: images.into_iter().filter(complete).map(|image| image.resource).collect(),
             default_image: self.file.default_image.clone(),
@@ -115,7 +155,7 @@ impl Inventory {
         };
         Catalog::build(parts).map_err(|faults| {
             let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
-            Failure::new("R-RES-01", "the recorded hosts contradict each other")
+            Failure::new("R-RES-07", "the recorded hosts contradict each other")
                 .cause(faults.join("; "))
                 .fix("correct one of the records named")
                 .exit(Exit::Conflict)
@@ -130,25 +170,15 @@ impl Inventory {
         let mut found = Vec::new();
         let mut after: Option<Vec<u8>> = None;
         loop {
-            let step: Vec<(Vec<u8>, Stored)> =
-                self.store.scan(table, after.as_deref(), SCAN_STEP).map_err(|error| {
-                    Failure::new("R-STO-01", format!("cannot read {} from the store", table.as_str()))
-                        .cause(chain(&error))
-                })?;
+            let step: Vec<(Vec<u8>, Stored)> = self
+                .store
+                .scan(table, after.as_deref(), SCAN_STEP)
+                .map_err(|error| unreadable(table, &error))?;
             let last = step.len() < SCAN_STEP;
             after = step.last().map(|(key, _)| key.clone());
             for (key, stored) in step {
-                let resource = decode(&stored.value).map_err(|error| {
-                    Failure::new(
-                        "R-STO-02",
-                        format!(
-                            "cannot read record `{}` of {}",
-                            String::from_utf8_lossy(&key),
-                            table.as_str()
-                        ),
-                    )
-                    .cause(chain(&error))
-                })?;
+                let resource = decode(&stored.value)
+                    .map_err(|error| undecodable(table, &String::from_utf8_lossy(&key), &error))?;
                 found.push(Owned { resource, owner: API_OWNER.to_owned(), revision: stored.revision });
             }
             if last {
@@ -156,6 +186,14 @@ impl Inventory {
             }
         }
     }
+}
+
+fn unreadable(table: Table, error: &store::StoreError) -> Failure {
+    Failure::new("R-STO-01", format!("cannot read {} from the store", table.as_str())).cause(chain(error))
+}
+
+fn undecodable(table: Table, key: &str, error: &store::RecordError) -> Failure {
+    Failure::new("R-STO-02", format!("cannot read record `{key}` of {}", table.as_str())).cause(chain(error))
 }
 
 fn from_file<T: Clone>(list: &[(T, String)]) -> Vec<Owned<T>> {
@@ -177,7 +215,7 @@ fn refuse_two_owners<'a>(
         if let Some(first) = owners.insert(name, owner)
             && twice.insert(name)
         {
-            return Err(Failure::new("R-RES-03", format!("{kind} `{name}` is defined in two places"))
+            return Err(Failure::new("R-RES-08", format!("{kind} `{name}` is defined in two places"))
                 .cause(format!("{first} and {owner}"))
                 .fix(format!("remove it from the file, or: reveille {kind} rm {name}"))
                 .exit(Exit::Conflict));

@@ -10,6 +10,7 @@ mod daemon;
 mod failure;
 mod inventory;
 mod log;
+mod out;
 mod probe;
 mod sources;
 mod world;
@@ -23,6 +24,13 @@ fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
+            if error.use_stderr() && asks_for_json(std::env::args()) {
+                let failure = Failure::new("R-CLI-00", "the command line cannot be read")
+                    .cause(error.to_string().trim_end())
+                    .fix("reveille --help");
+                eprintln!("{}", failure.to_json());
+                return ExitCode::from(Exit::Usage as u8);
+            }
             // `--help` and `--version` arrive here too; clap prints to the right stream itself.
             let _ = error.print();
             return ExitCode::from(if error.use_stderr() { Exit::Usage as u8 } else { 0 });
@@ -70,6 +78,14 @@ async fn dispatch(global: &Global, command: Command) -> Result<ExitCode, Failure
         Command::Version => cmd::status::version(global).await?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Looks for `-o json` in words that cannot be read as a whole: a program reads our errors too.
+fn asks_for_json(words: impl Iterator<Item = String>) -> bool {
+    let words: Vec<String> = words.collect();
+    let pairs = words.iter().zip(words.iter().skip(1));
+    words.iter().any(|word| matches!(word.as_str(), "-ojson" | "-o=json" | "--output=json"))
+        || pairs.into_iter().any(|(key, value)| matches!(key.as_str(), "-o" | "--output") && value == "json")
 }
 
 fn report(global: &Global, failure: &Failure) {

@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 use tickets::Tickets;
 use tree::{BootLedger, BootTicket, CallbackError};
+use types::event::{Level, Value};
 use types::resource::{Host, Image};
 use types::{Event, EventName, EventSink, Facts, MacAddr};
 
@@ -51,7 +52,7 @@ impl World {
 
     /// Puts a machine into memory without an event: leases read at start.
     pub(crate) fn preload(&self, facts: &Facts) {
-        lock(&self.sightings).learn(facts);
+        lock(&self.sightings).see(facts);
     }
 
     /// The newest attempt of every machine.
@@ -87,7 +88,7 @@ impl World {
 
 impl Decider for World {
     fn decide(&self, facts: &Facts) -> Verdict {
-        let known = facts.mac.and_then(|mac| self.remembered(mac));
+        let known = facts.mac.and_then(|mac| lock(&self.sightings).trusted(mac));
         let whole = known.map(|known| facts.clone().or(&known));
         let loader_fetches =
             facts.mac.map_or(0, |mac| lock(&self.tracker).loader_fetches(Instant::now(), mac));
@@ -103,7 +104,8 @@ impl Decider for World {
     }
 
     fn learn(&self, facts: &Facts) {
-        if lock(&self.sightings).learn(facts) {
+        let new = lock(&self.sightings).see(facts);
+        if new {
             self.publish(Event::new(EventName::HostSeen).of(facts));
         }
     }
@@ -113,9 +115,53 @@ impl Decider for World {
     }
 }
 
+/// The world as the HTTP door sees it: what it learns was said by whoever asked, not seen.
+pub(crate) struct Hearsay(pub(crate) Arc<World>);
+
+impl Decider for Hearsay {
+    fn decide(&self, facts: &Facts) -> Verdict {
+        self.0.decide(facts)
+    }
+
+    fn recall(&self, address: IpAddr) -> Option<Facts> {
+        self.0.recall(address)
+    }
+
+    fn learn(&self, facts: &Facts) {
+        let new = lock(&self.0.sightings).hear(facts);
+        if new {
+            self.0.publish(Event::new(EventName::HostSeen).of(facts));
+        }
+    }
+
+    fn catalog(&self) -> Arc<Catalog> {
+        Decider::catalog(&*self.0)
+    }
+}
+
+impl World {
+    /// True when an event was caused by somebody who only says to be the machine it is about. Fetched loaders count
+    /// against their machine (the loop guard), so those must come from an address that DHCP gave it.
+    fn is_an_impostors(&self, event: &Event) -> bool {
+        let from = match event.field("from") {
+            Some(Value::Text(text)) => text.parse::<IpAddr>().ok(),
+            _ => None,
+        };
+        let (Some(mac), Some(from)) = (event.mac, from) else { return false };
+        let sightings = lock(&self.sightings);
+        match event.name {
+            EventName::LoaderFetched => sightings.holder(from) != Some(mac),
+            _ => sightings.denies(mac, from),
+        }
+    }
+}
+
 impl EventSink for World {
     /// Stamps the boot attempt on the event, then puts it on the bus and into the log.
     fn record(&self, mut event: Event) {
+        if self.is_an_impostors(&event) {
+            return self.publish(event);
+        }
         let attempt = lock(&self.tracker).observe(Instant::now(), &event, tickets::new_boot_id);
         event.boot = event.boot.or(attempt);
         self.publish(event);
@@ -124,18 +170,31 @@ impl EventSink for World {
 
 impl BootLedger for World {
     fn begin_boot(&self, facts: &Facts, host: Option<&Host>, image: &Image) -> BootTicket {
-        let started = Event::new(EventName::BootStarted)
+        let denied = match (facts.mac, facts.address) {
+            (Some(mac), Some(address)) => lock(&self.sightings).denies(mac, address),
+            _ => false,
+        };
+        // What somebody else boots in a machine's name is none of that machine's attempts.
+        let facts = if denied { &Facts { mac: None, guid: None, ..facts.clone() } } else { facts };
+        let mut started = Event::new(EventName::BootStarted)
             .of(facts)
             .host(host.map(|host| host.name.shared()))
             .with("image", image.name.shared());
+        if let (true, Some(address)) = (denied, facts.address) {
+            started.level = Level::Warn;
+            started = started.because("foreign_address").with("from", address);
+        }
         let now = Instant::now();
-        if let Some(ticket) = lock(&self.tickets).live(now, facts.mac, &image.name) {
+        // Held over the whole: a HEAD and the GET beside it must see one ticket.
+        let mut tickets = lock(&self.tickets);
+        if let Some(ticket) = tickets.live(now, facts, &image.name) {
             return ticket;
         }
         let boot = lock(&self.tracker)
             .observe(now, &started, tickets::new_boot_id)
             .unwrap_or_else(tickets::new_boot_id);
-        let ticket = lock(&self.tickets).issue(now, facts, host, &image.name, boot.clone());
+        let ticket = tickets.issue(now, facts, host, &image.name, boot.clone());
+        drop(tickets);
         self.publish(started.boot(Some(boot)));
         ticket
     }
@@ -147,7 +206,18 @@ impl BootLedger for World {
         stage: &str,
         detail: Option<&str>,
     ) -> Result<(), CallbackError> {
-        let holder = lock(&self.tickets).redeem(Instant::now(), token, stage)?;
+        let now = Instant::now();
+        let mac = lock(&self.tickets).holder(now, token)?.facts.mac;
+        // The system may have another address than its loader had, but not one that DHCP gave to another machine.
+        let foreign =
+            mac.is_some_and(|mac| lock(&self.sightings).holder(from).is_some_and(|holder| holder != mac));
+        if foreign {
+            return Err(CallbackError::ForeignAddress);
+        }
+        let holder = lock(&self.tickets).redeem(now, token, stage)?;
+        // A token of an earlier boot says nothing of the one under way.
+        let current =
+            mac.is_some_and(|mac| lock(&self.tracker).attempt(mac).is_some_and(|own| own.id == holder.boot));
         let name = match stage {
             "up" => EventName::BootUp,
             "failed" => EventName::BootFailed,
@@ -165,7 +235,11 @@ impl BootLedger for World {
         if let Some(detail) = detail {
             event = event.with("detail", detail);
         }
-        self.record(event);
+        if current {
+            self.record(event);
+        } else {
+            self.publish(event);
+        }
         Ok(())
     }
 }
@@ -174,3 +248,6 @@ impl BootLedger for World {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests;

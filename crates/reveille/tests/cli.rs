@@ -156,6 +156,83 @@ fn unknown_flags_are_usage_with_exit_2() {
     assert_eq!(run(&["host", "list", "--colour-of-magic"]).0, 2);
     assert_eq!(run(&["explain", "--mac", "52:54"]).0, 2);
     assert_eq!(run(&["explain"]).0, 2);
+    let (code, stdout, stderr) = run(&["host", "list", "--colour-of-magic", "-o", "json"]);
+    assert_eq!((code, stdout.as_str()), (2, ""));
+    let error: serde_json::Value = serde_json::from_str(&stderr).unwrap();
+    assert_eq!(error["error"]["code"], "R-CLI-00", "{stderr}");
+}
+
+#[test]
+fn one_identity_is_given_to_one_host_however_many_ask_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = write_config(folder.path(), ANY_PORT);
+    let socket = folder.path().join("admin.sock").display().to_string();
+    let add = |number: usize, mac: String| {
+        run(&["host", "add", &format!("web{number}"), "--mac", &mac, "--socket", &socket]).0
+    };
+    {
+        let _appliance = Appliance::start(&config);
+        let codes: Vec<i32> = std::thread::scope(|scope| {
+            let all: Vec<_> =
+                (0..8).map(|number| scope.spawn(move || add(number, "52:54:00:00:00:02".into()))).collect();
+            all.into_iter().map(|one| one.join().unwrap()).collect()
+        });
+        assert_eq!(codes.iter().filter(|code| **code == 0).count(), 1, "{codes:?}");
+        // Changes that do not touch each other all count, and the catalog is that of the last.
+        let codes: Vec<i32> = std::thread::scope(|scope| {
+            let all: Vec<_> = (20..28)
+                .map(|number| scope.spawn(move || add(number, format!("52:54:00:00:01:{number}"))))
+                .collect();
+            all.into_iter().map(|one| one.join().unwrap()).collect()
+        });
+        assert_eq!(codes, [0; 8]);
+        for number in 20..28 {
+            let mac = format!("52:54:00:00:01:{number}");
+            let (_, stdout, _) = run(&["explain", "--mac", &mac, "--socket", &socket]);
+            assert!(stdout.contains(&format!("host `web{number}`")), "{stdout}");
+        }
+    }
+    let _appliance = Appliance::start(&config);
+}
+
+#[test]
+fn store_and_library_are_the_appliances_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let config = write_config(folder.path(), ANY_PORT).replace("reveille.yaml", "moved.yaml");
+    let text = fs::read_to_string(folder.path().join("reveille.yaml")).unwrap();
+    fs::write(&config, text.replace("admin.sock", "run/admin.sock")).unwrap();
+    let _appliance = Appliance::start(&config);
+    let mode = |name: &str| fs::metadata(folder.path().join(name)).unwrap().permissions().mode() & 0o777;
+    assert_eq!(["store", "library", "run", "run/admin.sock"].map(mode), [0o700, 0o700, 0o755, 0o660]);
+}
+
+#[test]
+fn every_change_answers_in_json_when_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = write_config(folder.path(), ANY_PORT);
+    let socket = folder.path().join("admin.sock").display().to_string();
+    let _appliance = Appliance::start(&config);
+    for args in [
+        &["host", "add", "web01", "--mac", "52:54:00:00:00:01"][..],
+        &["host", "set", "web01", "--mac", "52:54:00:00:00:01"],
+        &["host", "get", "web01"],
+        &["host", "rm", "web01"],
+        &["host", "list"],
+        &["image", "list"],
+        &["lease", "list"],
+        &["boot", "list"],
+        &["explain", "--mac", "52:54:00:00:00:01"],
+        &["status"],
+        &["version"],
+    ] {
+        let (code, stdout, stderr) = run(&[args, &["-o", "json", "--socket", &socket]].concat());
+        assert_eq!(code, 0, "{args:?} {stderr}");
+        assert!(serde_json::from_str::<serde_json::Value>(&stdout).is_ok(), "{args:?} {stdout:?} {stderr}");
+    }
+    let (code, stdout, stderr) = run(&["host", "rm", "web01", "-o", "json", "--socket", &socket]);
+    assert_eq!((code, stdout.as_str()), (5, ""));
+    assert!(serde_json::from_str::<serde_json::Value>(&stderr).is_ok(), "{stderr}");
 }
 
 #[test]

@@ -58,8 +58,14 @@ fn values_that_do_not_parse_are_refused_with_a_text_for_an_admin() {
     assert!(refused("arch=z80").contains("known are i386"));
     assert!(refused("platform=x").contains("pcbios"));
     assert!(refused("serial=%zz").contains("percent"));
-    assert!(refused("mac=52:54:00:12:34:56&mac=52:54:00:12:34:57").contains("twice"));
     assert!(!refused("mac=%1b%5b31mEVIL").contains("EVIL"), "the request is never echoed");
+}
+
+#[test]
+fn of_a_name_given_twice_the_first_value_counts() {
+    let facts = read("mac=52:54:00:12:34:56&vendor=A&serial=S1&model=X&serial=&mac=nonsense&model=Y");
+    assert_eq!(facts.mac, "52:54:00:12:34:56".parse().ok());
+    assert_eq!((facts.serial.as_deref(), facts.model.as_deref()), (Some("S1"), Some("X")));
 }
 
 #[test]

@@ -123,6 +123,11 @@ pub struct Rig {
 
 /// `hundred` has the bytes 0..100, `big` 64 MiB, `empty` none.
 pub fn start(change: impl FnOnce(&mut Options)) -> Rig {
+    start_with(change, [])
+}
+
+/// The same with further files.
+pub fn start_with<const N: usize>(change: impl FnOnce(&mut Options), more: [(&str, Bytes); N]) -> Rig {
     let mut options = Options { listen: vec!["127.0.0.1:0".parse().unwrap()], ..Options::default() };
     change(&mut options);
     let files = [
@@ -132,7 +137,8 @@ pub fn start(change: impl FnOnce(&mut Options)) -> Rig {
         ("empty", Bytes::new(), Role::File),
         ("ipxe.efi", Bytes::from_static(b"MZ"), Role::Loader),
     ];
-    let files = files.into_iter().map(|(name, content, role)| (name.to_owned(), (content, role))).collect();
+    let files = files.into_iter().chain(more.map(|(name, content)| (name, content, Role::File)));
+    let files = files.map(|(name, content, role)| (name.to_owned(), (content, role))).collect();
     let tree = Arc::new(Memory { files, asked: Mutex::default() });
     let (events, mind, ledger) =
         (Arc::<Recorder>::default(), Arc::<Mind>::default(), Arc::<Ledger>::default());

@@ -89,9 +89,12 @@ impl Importer {
         }
         let importer = Arc::clone(self);
         let replace = request.replace;
-        let spawned = std::thread::Builder::new()
-            .name(format!("import-{id}"))
-            .spawn(move || drop(importer.run(id, image, source, replace, true)));
+        let spawned = std::thread::Builder::new().name(format!("import-{id}")).spawn(move || {
+            let done = importer.run(id, image, source, replace, true);
+            if done.is_ok() && replace {
+                importer.sweep();
+            }
+        });
         match spawned {
             Ok(_) => Ok(view),
             Err(error) => {
@@ -105,6 +108,18 @@ impl Importer {
     pub(crate) fn import_from_file(&self, image: &Image, source: Source) -> Result<Imported, ImportError> {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         self.run(id, image.clone(), source, true, false)
+    }
+
+    /// Removes files no image uses: left by a replaced image, or by an end in mid-import.
+    pub(crate) fn sweep(&self) {
+        match self.library.collect() {
+            Ok(swept) if swept.blobs > 0 => {
+                tracing::info!(files = swept.blobs, bytes = swept.bytes, "unused image files removed")
+            }
+            Ok(_) => {}
+            // The next removal or start sweeps them.
+            Err(error) => tracing::info!(cause = chain(&error), "unused image files stay for now"),
+        }
     }
 
     pub(super) fn views(&self) -> Vec<ImportView> {
@@ -136,10 +151,12 @@ impl Importer {
         if let (Ok(imported), false) = (&outcome, record) {
             self.inventory.complete(imported.image.clone());
         }
-        if outcome.is_ok()
-            && let Err(failure) = self.inventory.catalog().map(|catalog| self.world.replace_catalog(catalog))
-        {
-            tracing::error!(%failure, "the catalog could not be made anew after an import");
+        if outcome.is_ok() {
+            let _changing = self.inventory.change();
+            if let Err(failure) = self.inventory.catalog().map(|catalog| self.world.replace_catalog(catalog))
+            {
+                tracing::error!(%failure, "the catalog could not be made anew after an import");
+            }
         }
         match &outcome {
             Ok(imported) => self.world.record(

@@ -66,6 +66,7 @@ fn counters(meters: &Meters) -> BTreeMap<String, BTreeMap<String, u64>> {
             ("commit_failed", counters.commit_failed),
             ("fallbacks", counters.fallbacks),
             ("batches", counters.batches),
+            ("option_faults", counters.option_faults),
         ]
         .map(|(name, count)| (name.to_owned(), count))
         .into();

@@ -1,7 +1,8 @@
 //! The appliance's API, as commands use it: documents, streams, and failures in the form of every command.
 
-use crate::cli::Global;
+use crate::cli::{Global, Output};
 use crate::failure::{Exit, Failure};
+use crate::out::putln;
 use admin::client::{Answer, Condition};
 use admin::{Client, ClientError};
 use serde_json::{Value, json};
@@ -121,6 +122,7 @@ fn failure(error: ClientError) -> Failure {
         4 => Exit::Permission,
         5 => Exit::NotFound,
         6 => Exit::Conflict,
+        7 => Exit::TimedOut,
         8 => Exit::Unreachable,
         _ => Exit::Failed,
     };
@@ -132,7 +134,7 @@ fn failure(error: ClientError) -> Failure {
             failure
         }
         other => {
-            let mut failure = Failure::new("R-API-09", other.to_string());
+            let mut failure = Failure::new("R-API-16", other.to_string());
             failure.cause = std::error::Error::source(other).map(crate::failure::chain);
             failure
         }
@@ -141,7 +143,16 @@ fn failure(error: ClientError) -> Failure {
     failure.exit(exit)
 }
 
+/// What was removed: a line for people, a document for programs.
+pub(crate) fn print_removed(global: &Global, name: &str, answer: &Value) {
+    if global.output == Output::Json {
+        print_json(answer);
+    } else {
+        eprintln!("removed {name}");
+    }
+}
+
 /// A document on standard output, pretty on a terminal and off it.
 pub(crate) fn print_json(document: &Value) {
-    println!("{document:#}");
+    putln!("{document:#}");
 }

@@ -4,6 +4,7 @@ use super::api::{Api, print_json};
 use super::table;
 use crate::cli::{Boot, Global, Output};
 use crate::failure::Failure;
+use crate::out::put;
 use serde_json::Value;
 
 pub(crate) async fn command(global: &Global, command: Boot) -> Result<(), Failure> {
@@ -24,6 +25,6 @@ pub(crate) async fn command(global: &Global, command: Boot) -> Result<(), Failur
                 .to_vec()
         })
         .collect();
-    print!("{}", table::render(&["MAC", "HOST", "IMAGE", "STAGE", "STARTED", "BOOT"], &rows));
+    put!("{}", table::render(&["MAC", "HOST", "IMAGE", "STAGE", "STARTED", "BOOT"], &rows));
     Ok(())
 }

@@ -4,6 +4,7 @@ use super::api::print_json;
 use super::table;
 use crate::cli::{Check, Config, Global, Output};
 use crate::failure::{Exit, Failure};
+use crate::out::{put, putln};
 use crate::sources::{self, Refusal};
 use config::{Report, render};
 use serde_json::json;
@@ -13,7 +14,7 @@ pub(crate) fn command(global: &Global, command: Config) -> Result<ExitCode, Fail
     match command {
         Config::Check(asked) => check(global, &asked),
         Config::Schema => {
-            print!("{}", config::schema());
+            put!("{}", config::schema());
             Ok(ExitCode::SUCCESS)
         }
         Config::Show { config, origin } => {
@@ -35,9 +36,9 @@ pub(crate) fn command(global: &Global, command: Config) -> Result<ExitCode, Fail
                         vec![effective.key.clone(), effective.value.clone(), effective.origin.to_string()]
                     })
                     .collect();
-                print!("{}", table::render(&["KEY", "VALUE", "FROM"], &rows));
+                put!("{}", table::render(&["KEY", "VALUE", "FROM"], &rows));
             } else {
-                print!("{}", loaded.to_yaml());
+                put!("{}", loaded.to_yaml());
             }
             Ok(ExitCode::SUCCESS)
         }
@@ -59,7 +60,7 @@ pub(crate) fn check(global: &Global, asked: &Check) -> Result<ExitCode, Failure>
         );
     } else {
         eprint!("{}", render(&loaded.warnings, global.colour()));
-        println!(
+        putln!(
             "{}: {} ({} hosts, {} images, {} subnets)",
             asked.config.display(),
             if loaded.warnings.is_empty() {

@@ -4,6 +4,7 @@ use super::api::print_json;
 use crate::choose;
 use crate::cli::{Doctor, Global, Output};
 use crate::failure::{Exit, Failure};
+use crate::out::putln;
 use crate::sources::{self, Refusal};
 use library::Loaders;
 use serde_json::json;
@@ -51,9 +52,9 @@ pub(crate) fn command(global: &Global, asked: &Doctor) -> Result<ExitCode, Failu
         print_json(&json!({ "items": items }));
     } else {
         for check in &checks {
-            println!(" {:<5} {} {:<12} {}", check.state.as_str(), check.code, check.name, check.said);
+            putln!(" {:<5} {} {:<12} {}", check.state.as_str(), check.code, check.name, check.said);
             if let Some(fix) = &check.fix {
-                println!("         fix    {fix}");
+                putln!("         fix    {fix}");
             }
         }
     }

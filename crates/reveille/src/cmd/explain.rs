@@ -4,6 +4,7 @@ use super::api::{Api, print_json};
 use super::table;
 use crate::cli::{Explain, Global, Output};
 use crate::failure::{Exit, Failure};
+use crate::out::put;
 use serde_json::Value;
 
 pub(crate) async fn command(global: &Global, asked: Explain) -> Result<(), Failure> {
@@ -36,7 +37,7 @@ fn show(global: &Global, document: &Value) -> Result<(), Failure> {
     if global.output == Output::Json {
         print_json(document);
     } else {
-        print!("{}", text(document));
+        put!("{}", text(document));
     }
     Ok(())
 }
@@ -68,7 +69,8 @@ fn text(document: &Value) -> String {
         let label = if at == 0 { "answers" } else { "" };
         line(label, &format!("{:<8} {}", table::cell(step, "/stage"), table::cell(step, "/answer")));
     }
-    text
+    let shown = |char: char| if char.is_control() && char != '\n' { '\u{fffd}' } else { char };
+    text.chars().map(shown).collect()
 }
 
 #[cfg(test)]

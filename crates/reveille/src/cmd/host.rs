@@ -1,9 +1,10 @@
 //! `reveille host …`
 
-use super::api::{Api, print_json};
+use super::api::{Api, print_json, print_removed};
 use super::table;
 use crate::cli::{Global, Host, HostFields, Output};
 use crate::failure::{Exit, Failure};
+use crate::out::{put, putln};
 use serde_json::{Map, Value, json};
 
 pub(crate) async fn command(global: &Global, command: Host) -> Result<(), Failure> {
@@ -34,7 +35,11 @@ pub(crate) async fn command(global: &Global, command: Host) -> Result<(), Failur
             let current = api.get(&path).await?;
             let document = merged(resource_of(&current.body), &fields);
             if document == resource_of(&current.body) {
-                eprintln!("unchanged");
+                if global.output == Output::Json {
+                    print_json(&current.body);
+                } else {
+                    eprintln!("unchanged");
+                }
                 return Ok(());
             }
             let answer = api.replace(&path, &document, &current.etag, fields.dry_run).await?;
@@ -44,8 +49,8 @@ pub(crate) async fn command(global: &Global, command: Host) -> Result<(), Failur
         Host::Rm { name } => {
             let path = format!("hosts/{name}");
             let current = api.get(&path).await?;
-            api.delete(&path, &current.etag).await?;
-            eprintln!("removed {name}");
+            let answer = api.delete(&path, &current.etag).await?;
+            print_removed(global, name.as_str(), &answer);
             Ok(())
         }
     }
@@ -68,7 +73,7 @@ async fn list(global: &Global, api: &Api) -> Result<(), Failure> {
                 .to_vec()
         })
         .collect();
-    print!("{}", table::render(&["HOST", "MAC", "UUID", "IMAGE", "LOADER", "OWNER"], &rows));
+    put!("{}", table::render(&["HOST", "MAC", "UUID", "IMAGE", "LOADER", "OWNER"], &rows));
     Ok(())
 }
 
@@ -134,7 +139,7 @@ fn show(global: &Global, document: &Value) {
     ] {
         let value = table::cell(document, pointer);
         if value != "-" {
-            println!("{label:<12} {value}");
+            putln!("{label:<12} {value}");
         }
     }
 }

@@ -1,9 +1,10 @@
 //! `reveille image …`
 
-use super::api::{Api, print_json};
+use super::api::{Api, print_json, print_removed};
 use super::table;
 use crate::cli::{Global, Image, Import, Output};
 use crate::failure::{Exit, Failure};
+use crate::out::{put, putln};
 use serde_json::{Value, json};
 use std::io::IsTerminal;
 use std::path::Path;
@@ -27,8 +28,8 @@ pub(crate) async fn command(global: &Global, command: Image) -> Result<(), Failu
         Image::Rm { name } => {
             let path = format!("images/{name}");
             let current = api.get(&path).await?;
-            api.delete(&path, &current.etag).await?;
-            eprintln!("removed {name}");
+            let answer = api.delete(&path, &current.etag).await?;
+            print_removed(global, name.as_str(), &answer);
             Ok(())
         }
     }
@@ -52,7 +53,7 @@ async fn list(global: &Global, api: &Api) -> Result<(), Failure> {
             row
         })
         .collect();
-    print!("{}", table::render(&["IMAGE", "KIND", "SIZE", "FILES", "DESTRUCTIVE", "DESCRIPTION"], &rows));
+    put!("{}", table::render(&["IMAGE", "KIND", "SIZE", "FILES", "DESTRUCTIVE", "DESCRIPTION"], &rows));
     Ok(())
 }
 
@@ -133,7 +134,7 @@ fn report(global: &Global, job: &Value, begun: Instant) {
         print_json(job);
         return;
     }
-    println!(
+    putln!(
         "stored   {}  {} in {} files, {:.1} s",
         table::cell(job, "/name"),
         table::bytes(job, "/bytes_total"),

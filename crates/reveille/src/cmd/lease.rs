@@ -4,6 +4,7 @@ use super::api::{Api, print_json};
 use super::table;
 use crate::cli::{Global, Lease, Output};
 use crate::failure::Failure;
+use crate::out::put;
 use serde_json::Value;
 
 pub(crate) async fn command(global: &Global, command: Lease) -> Result<(), Failure> {
@@ -24,6 +25,6 @@ pub(crate) async fn command(global: &Global, command: Lease) -> Result<(), Failu
                 .to_vec()
         })
         .collect();
-    print!("{}", table::render(&["ADDRESS", "MAC", "HOSTNAME", "STATE", "EXPIRES", "SUBNET"], &rows));
+    put!("{}", table::render(&["ADDRESS", "MAC", "HOSTNAME", "STATE", "EXPIRES", "SUBNET"], &rows));
     Ok(())
 }

@@ -3,6 +3,7 @@
 use super::api::{Api, print_json};
 use crate::cli::{Global, Output};
 use crate::failure::Failure;
+use crate::out::putln;
 use serde_json::{Value, json};
 
 pub(crate) async fn status(global: &Global) -> Result<(), Failure> {
@@ -23,10 +24,10 @@ pub(crate) async fn version(global: &Global) -> Result<(), Failure> {
         print_json(&json!({ "program": own, "appliance": appliance }));
         return Ok(());
     }
-    println!("reveille {own}");
+    putln!("reveille {own}");
     match appliance.as_ref().and_then(|document| document.pointer("/version")).and_then(Value::as_str) {
-        Some(version) => println!("appliance {version}"),
-        None => println!("appliance not running here"),
+        Some(version) => putln!("appliance {version}"),
+        None => putln!("appliance not running here"),
     }
     Ok(())
 }
@@ -39,20 +40,20 @@ fn print_tree(value: &Value, depth: usize) {
         match value {
             Value::Object(inner) if inner.is_empty() => {}
             Value::Object(_) => {
-                println!("{indent}{name}");
+                putln!("{indent}{name}");
                 print_tree(value, depth + 1);
             }
             Value::Number(number) if number.as_u64() == Some(0) && depth > 1 => {}
             Value::Null => {}
-            Value::String(text) => println!("{indent}{name:<26} {text}"),
+            Value::String(text) => putln!("{indent}{name:<26} {text}"),
             Value::Array(list) => {
                 let items: Vec<String> = list
                     .iter()
                     .map(|item| item.as_str().map_or_else(|| item.to_string(), str::to_owned))
                     .collect();
-                println!("{indent}{name:<26} {}", items.join(", "));
+                putln!("{indent}{name:<26} {}", items.join(", "));
             }
-            other => println!("{indent}{name:<26} {other}"),
+            other => putln!("{indent}{name:<26} {other}"),
         }
     }
 }

@@ -3,9 +3,10 @@
 //! A token is 128 random bits, lives [`TICKET_LIFE`] and reports each stage once. It is handed out in boot scripts and
 //! appears in no event and no log.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::fs::File;
 use std::io::Read;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tree::{BootTicket, CallbackError};
@@ -19,6 +20,8 @@ const TICKET_LIFE: Duration = Duration::from_secs(4 * 3600);
 const TICKET_REUSE: Duration = Duration::from_secs(60);
 /// Tickets alive at once; the oldest go first.
 const TICKETS_MAX: usize = 65_536;
+/// Tickets alive of one address; its oldest go first. Whoever asks under a thousand names takes nobody else's.
+const TICKETS_OF_SOURCE_MAX: usize = 64;
 /// Different stages one boot may report.
 const STAGES_MAX: usize = 64;
 
@@ -33,17 +36,23 @@ pub(super) struct Holder {
     reported: HashSet<Box<str>>,
 }
 
+/// A machine at an address: the MAC alone is no key, everybody on the wire knows it.
+type Place = (MacAddr, Option<IpAddr>);
+
 /// Live tickets by token.
 #[derive(Default)]
 pub(super) struct Tickets {
     holders: HashMap<Arc<str>, Holder>,
-    newest: HashMap<MacAddr, Arc<str>>,
+    newest: HashMap<Place, Arc<str>>,
+    by_source: HashMap<IpAddr, VecDeque<Arc<str>>>,
+    /// Tokens as they were issued; some may be gone.
+    order: VecDeque<Arc<str>>,
 }
 
 impl Tickets {
-    /// The ticket this machine was given a moment ago for the same image, still unused.
-    pub(super) fn live(&self, now: Instant, mac: Option<MacAddr>, image: &Name) -> Option<BootTicket> {
-        let token = self.newest.get(&mac?)?;
+    /// The ticket this machine was given a moment ago, at the same address for the same image, still unused.
+    pub(super) fn live(&self, now: Instant, facts: &Facts, image: &Name) -> Option<BootTicket> {
+        let token = self.newest.get(&(facts.mac?, facts.address))?;
         let holder = self.holders.get(token)?;
         let fresh = now.saturating_duration_since(holder.issued) < TICKET_REUSE;
         (fresh && holder.image == *image && holder.reported.is_empty())
@@ -58,18 +67,7 @@ impl Tickets {
         image: &Name,
         boot: Arc<str>,
     ) -> BootTicket {
-        if self.holders.len() >= TICKETS_MAX {
-            self.expire(now);
-            while self.holders.len() >= TICKETS_MAX {
-                let oldest = self
-                    .holders
-                    .iter()
-                    .min_by_key(|(_, holder)| holder.issued)
-                    .map(|(token, _)| token.clone());
-                let Some(oldest) = oldest else { break };
-                self.holders.remove(&oldest);
-            }
-        }
+        self.make_room(facts.address);
         let token: Arc<str> = format!("{:032x}", random_128()).into();
         let holder = Holder {
             facts: facts.clone(),
@@ -80,28 +78,72 @@ impl Tickets {
             reported: HashSet::new(),
         };
         self.holders.insert(token.clone(), holder);
+        self.order.push_back(token.clone());
         if let Some(mac) = facts.mac {
-            self.newest.insert(mac, token.clone());
+            self.newest.insert((mac, facts.address), token.clone());
+        }
+        if let Some(source) = facts.address {
+            self.by_source.entry(source).or_default().push_back(token.clone());
         }
         BootTicket { boot, token }
     }
 
-    /// Whom the token belongs to. Each stage counts once.
-    pub(super) fn redeem(&mut self, now: Instant, token: &str, stage: &str) -> Result<Holder, CallbackError> {
-        let holder = self.holders.get_mut(token).ok_or(CallbackError::Unknown)?;
-        if now.saturating_duration_since(holder.issued) >= TICKET_LIFE {
-            return Err(CallbackError::Expired);
+    /// Whom the token belongs to.
+    pub(super) fn holder(&self, now: Instant, token: &str) -> Result<&Holder, CallbackError> {
+        let holder = self.holders.get(token).ok_or(CallbackError::Unknown)?;
+        match now.saturating_duration_since(holder.issued) < TICKET_LIFE {
+            true => Ok(holder),
+            false => Err(CallbackError::Expired),
         }
+    }
+
+    /// Takes a report. Each stage counts once.
+    pub(super) fn redeem(&mut self, now: Instant, token: &str, stage: &str) -> Result<Holder, CallbackError> {
+        self.holder(now, token)?;
+        let holder = self.holders.get_mut(token).ok_or(CallbackError::Unknown)?;
         if holder.reported.len() >= STAGES_MAX || !holder.reported.insert(stage.into()) {
             return Err(CallbackError::Expired);
         }
-        Ok(holder.clone())
+        Ok(Holder { reported: HashSet::new(), ..holder.clone() })
     }
 
     pub(super) fn expire(&mut self, now: Instant) {
         self.holders.retain(|_, holder| now.saturating_duration_since(holder.issued) < TICKET_LIFE);
         let holders = &self.holders;
         self.newest.retain(|_, token| holders.contains_key(token));
+        self.order.retain(|token| holders.contains_key(token));
+        self.by_source.retain(|_, tokens| {
+            tokens.retain(|token| holders.contains_key(token));
+            !tokens.is_empty()
+        });
+    }
+
+    fn make_room(&mut self, source: Option<IpAddr>) {
+        let own = source.and_then(|source| self.by_source.get_mut(&source));
+        if let Some(own) = own.filter(|own| own.len() >= TICKETS_OF_SOURCE_MAX)
+            && let Some(oldest) = own.pop_front()
+        {
+            self.remove(&oldest);
+        }
+        while self.holders.len() >= TICKETS_MAX
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.remove(&oldest);
+        }
+        if self.order.len() >= 2 * TICKETS_MAX {
+            let holders = &self.holders;
+            self.order.retain(|token| holders.contains_key(token));
+        }
+    }
+
+    fn remove(&mut self, token: &str) {
+        let Some(holder) = self.holders.remove(token) else { return };
+        if let Some(mac) = holder.facts.mac {
+            let place = (mac, holder.facts.address);
+            if self.newest.get(&place).is_some_and(|newest| **newest == *token) {
+                self.newest.remove(&place);
+            }
+        }
     }
 }
 
@@ -158,13 +200,46 @@ mod tests {
         let (mut tickets, now) = (Tickets::default(), Instant::now());
         let ticket = tickets.issue(now, &facts(), None, &image(), "B1".into());
         let live = |tickets: &Tickets, at, name: &str| {
-            tickets.live(at, facts().mac, &name.parse().unwrap()).map(|live| live.token)
+            tickets.live(at, &facts(), &name.parse().unwrap()).map(|live| live.token)
         };
         assert_eq!(live(&tickets, now, "debian"), Some(ticket.token.clone()));
         assert_eq!(live(&tickets, now, "rescue"), None);
         assert_eq!(live(&tickets, now + TICKET_REUSE, "debian"), None);
         tickets.redeem(now, &ticket.token, "up").map(drop).unwrap();
         assert_eq!(live(&tickets, now, "debian"), None);
+    }
+
+    #[test]
+    fn a_neighbour_that_says_our_mac_is_not_given_our_ticket() {
+        let (mut tickets, now) = (Tickets::default(), Instant::now());
+        let own = Facts { address: Some("10.0.0.1".parse().unwrap()), ..facts() };
+        let other = Facts { address: Some("10.0.0.66".parse().unwrap()), ..facts() };
+        let ticket = tickets.issue(now, &own, None, &image(), "B1".into());
+        assert_eq!(tickets.live(now, &other, &image()), None);
+        tickets.issue(now, &other, None, &image(), "B2".into());
+        assert_eq!(tickets.live(now, &own, &image()), Some(ticket));
+    }
+
+    #[test]
+    fn one_address_takes_tickets_from_itself_only() {
+        let (mut tickets, now) = (Tickets::default(), Instant::now());
+        let ours = tickets.issue(now, &facts(), None, &image(), "B1".into());
+        for number in 0..5_000u16 {
+            let [high, low] = number.to_be_bytes();
+            let invented = Facts {
+                mac: Some(MacAddr([6, 0, 0, 0, high, low])),
+                address: Some("10.0.0.66".parse().unwrap()),
+                ..Facts::default()
+            };
+            tickets.issue(now, &invented, None, &image(), "B2".into());
+        }
+        assert_eq!(tickets.holders.len(), TICKETS_OF_SOURCE_MAX + 1);
+        assert_eq!(tickets.newest.len(), TICKETS_OF_SOURCE_MAX + 1);
+        assert!(tickets.redeem(now, &ours.token, "up").is_ok());
+        tickets.expire(now);
+        assert_eq!(tickets.order.len(), TICKETS_OF_SOURCE_MAX + 1);
+        tickets.expire(now + TICKET_LIFE);
+        assert!(tickets.order.is_empty() && tickets.by_source.is_empty() && tickets.newest.is_empty());
     }
 
     #[test]

@@ -1,0 +1,130 @@
+use super::*;
+use plan::CatalogParts;
+use types::Stage;
+use types::resource::ImageKind;
+
+fn mac(last: u8) -> MacAddr {
+    MacAddr([2, 0, 0, 0, 0, last])
+}
+
+fn at(last: u8) -> IpAddr {
+    IpAddr::from([10, 0, 0, last])
+}
+
+fn facts(machine: u8, address: u8) -> Facts {
+    Facts { mac: Some(mac(machine)), address: Some(at(address)), stage: Stage::Ipxe, ..Facts::default() }
+}
+
+fn image() -> Image {
+    Image {
+        name: "debian".parse().unwrap(),
+        kind: ImageKind::Linux,
+        source: None,
+        kernel: Some("linux".to_owned()),
+        initrd: Vec::new(),
+        cmdline: String::new(),
+        script: None,
+        destructive: false,
+        firmware: Vec::new(),
+        description: String::new(),
+    }
+}
+
+/// A world with two recorded hosts; machine 1 is at 10.0.0.1 and machine 2 at 10.0.0.2.
+fn world() -> (Arc<World>, Arc<EventBus>) {
+    let host = |name: &str, identity| Host {
+        name: name.parse().unwrap(),
+        identity,
+        image: None,
+        loader: None,
+        params: std::collections::BTreeMap::new(),
+        kernel_args_append: Vec::new(),
+    };
+    let by_mac =
+        types::resource::HostMatch { mac: types::resource::OneOrMany(vec![mac(1)]), ..Default::default() };
+    let by_serial = types::resource::HostMatch { serial: Some("S2".to_owned()), ..Default::default() };
+    let parts =
+        CatalogParts { hosts: vec![host("one", by_mac), host("two", by_serial)], ..CatalogParts::default() };
+    let bus = Arc::new(EventBus::new(100));
+    let world = Arc::new(World::new(Catalog::build(parts).unwrap(), bus.clone()));
+    world.learn(&facts(1, 1));
+    world.learn(&facts(2, 2));
+    (world, bus)
+}
+
+fn discover(machine: u8) -> Event {
+    Event::new(EventName::DhcpDiscover).of(&Facts {
+        mac: Some(mac(machine)),
+        stage: Stage::Rom,
+        ..Facts::default()
+    })
+}
+
+#[test]
+fn a_neighbour_cannot_give_a_machine_another_ones_serial() {
+    let (world, _) = world();
+    let before = world.decide(&Facts { mac: Some(mac(1)), ..Facts::default() });
+    for from in [2, 66] {
+        Hearsay(world.clone()).learn(&Facts { serial: Some("S2".into()), ..facts(1, from) });
+    }
+    // Nor before it was ever seen.
+    Hearsay(world.clone()).learn(&Facts { serial: Some("S2".into()), ..facts(9, 66) });
+    let after = world.decide(&Facts { mac: Some(mac(1)), ..Facts::default() });
+    assert_eq!(before.host, after.host);
+    assert!(after.host.is_some());
+    assert!(world.decide(&Facts { mac: Some(mac(9)), ..Facts::default() }).host.is_none());
+    assert_eq!(world.recall(at(1)).and_then(|known| known.mac), Some(mac(1)));
+}
+
+#[test]
+fn a_boot_in_anothers_name_is_not_that_machines_attempt() {
+    let (world, bus) = world();
+    world.record(discover(1));
+    let own = world.begin_boot(&facts(1, 1), None, &image());
+    let stolen = world.begin_boot(&facts(1, 66), None, &image());
+    assert_ne!((&own.token, &own.boot), (&stolen.token, &stolen.boot));
+    world.call_back(&stolen.token, at(66), "up", None).unwrap();
+    let stage = |world: &World| world.attempts().into_iter().find(|(own, _)| *own == mac(1)).unwrap().1.stage;
+    assert!(!stage(&world).is_final());
+    assert_eq!(world.begin_boot(&facts(1, 1), None, &image()), own, "the same question has the same answer");
+    world.call_back(&own.token, at(1), "up", None).unwrap();
+    assert!(stage(&world).is_final());
+    let text = format!("{:?}", bus.recent(0));
+    assert!(!text.contains(&*own.token) && !text.contains(&*stolen.token), "tokens are secrets");
+}
+
+#[test]
+fn a_token_in_the_hands_of_another_known_machine_is_worth_nothing() {
+    let (world, _) = world();
+    let own = world.begin_boot(&facts(1, 1), None, &image());
+    assert_eq!(world.call_back(&own.token, at(2), "up", None), Err(CallbackError::ForeignAddress));
+    // An installed system may have another address than its loader had.
+    assert_eq!(world.call_back(&own.token, at(77), "installed", None), Ok(()));
+    assert_eq!(world.call_back(&own.token, at(1), "up", None), Ok(()));
+    assert_eq!(world.call_back(&own.token, at(1), "up", None), Err(CallbackError::Expired), "once only");
+}
+
+#[test]
+fn a_token_of_an_earlier_boot_does_not_end_the_next_one() {
+    let (world, _) = world();
+    world.record(discover(1));
+    let earlier = world.begin_boot(&facts(1, 1), None, &image());
+    world.record(discover(1));
+    world.call_back(&earlier.token, at(1), "failed", None).unwrap();
+    let (_, attempt) = world.attempts().into_iter().find(|(own, _)| *own == mac(1)).unwrap();
+    assert!(attempt.id != earlier.boot && !attempt.stage.is_final());
+}
+
+#[test]
+fn loaders_fetched_from_elsewhere_never_trip_the_loop_guard() {
+    let (world, _) = world();
+    world.record(discover(1));
+    let fetched = |from: IpAddr| {
+        let event = Event::new(EventName::LoaderFetched).of(&facts(1, 1));
+        world.record(event.with("from", from).with("file", "ipxe.efi"));
+    };
+    (0..20).for_each(|_| fetched(at(66)));
+    assert_eq!(lock(&world.tracker).loader_fetches(Instant::now(), mac(1)), 0);
+    (0..3).for_each(|_| fetched(at(1)));
+    assert_eq!(lock(&world.tracker).loader_fetches(Instant::now(), mac(1)), 3);
+}
