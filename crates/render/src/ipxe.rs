@@ -14,7 +14,7 @@ use types::resource::{Image, ImageKind};
 
 /// What iPXE is asked to say of itself. `netX` is the interface opened last: the one it boots from.
 ///
-/// The iPXE of 2019 leaves `&` as it is in `uristring`, so a vendor called `A & B` makes a parameter more. What
+/// QUIRK(ipxe-2019-ampersand): the iPXE of 2019 leaves `&` as it is in `uristring`, so a vendor called `A & B` makes a parameter more. What
 /// decides identity and firmware therefore stands first, and readers take the first of each name.
 pub const FACTS_QUERY: &str = "mac=${netX/mac}&uuid=${uuid}&arch=${buildarch}&platform=${platform}\
 &serial=${serial:uristring}&asset=${asset:uristring}&vendor=${manufacturer:uristring}&model=${product:uristring}";
@@ -223,7 +223,7 @@ const SANBOOT: &str = "sanboot --no-describe --drive 0x80 || exit 1";
 
 /// Back to the firmware. Not 0: a boot option that ends with success stops UEFI's boot order at its menu
 /// (UEFI 2.10 §3.1.1).
-const EXIT: &str = "exit 1";
+const EXIT: &str = "exit 1"; // QUIRK(ovmf-exit-menu)
 
 #[cfg(test)]
 mod tests;

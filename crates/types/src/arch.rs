@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 /// A client architecture code of option 93 (RFC 4578 §2.1, IANA "Processor Architecture Types").
 ///
-/// The RFC printed 7 and 9 the other way round (erratum 4624): 7 is x64 UEFI, 9 is EBC, which x64 firmware also sends.
+/// QUIRK(arch-7-and-9): the RFC printed 7 and 9 the other way round (erratum 4624): 7 is x64 UEFI, 9 is EBC, which x64 firmware also sends.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct ClientArch(pub u16);
 

@@ -23,7 +23,7 @@ impl fmt::Display for GuidParseError {
 
 impl std::error::Error for GuidParseError {}
 
-/// GUIDs seen on many machines at once, as the bytes of their SMBIOS text: firmware left at its factory value.
+/// QUIRK(factory-guids): GUIDs seen on many machines at once, as the bytes of their SMBIOS text: firmware left at its factory value.
 /// Sources: fogproject#198, metal-hammer#52, and boards seen in the field.
 const NOBODYS: [[u8; 16]; 4] = [
     // 03000200-0400-0500-0006-000700080009

@@ -119,7 +119,8 @@ pub struct Subnet {
     pub options: Vec<ConfiguredOption>,
     /// Sends NAK for addresses of this network it does not know. Server mode only.
     pub authoritative: bool,
-    /// Proxy mode, UEFI: send option 43 = 06 01 08 (saves OVMF 2022 one second; EDK2 of 2015 drops the offer).
+    /// QUIRK(edk2-2015-drops-43): proxy mode, UEFI: send option 43 = 06 01 08. Saves OVMF 2022 one second; EDK2 of 2015
+    /// drops the offer.
     pub uefi_discovery_control: bool,
     /// TFTP and HTTP live on another address than the one that answers DHCP.
     pub next_server: Option<Ipv4Addr>,
