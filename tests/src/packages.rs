@@ -51,10 +51,15 @@ pub const CLIENTS: &[Package] = &[
     package("curl", "/usr/bin/curl", "HTTP and TFTP client"),
 ];
 
+/// What building the fuzz targets needs.
+pub const FUZZ: &[Package] = &[package("g++", "/usr/bin/c++", "libFuzzer is C++")];
+
 /// What the comparison with another server needs.
 pub const BENCH: &[Package] = &[
     package("kea-dhcp4-server", "/usr/sbin/kea-dhcp4", "the DHCP server beside us"),
     package("kea-admin", "/usr/sbin/perfdhcp", "the load"),
+    package("nginx-light", "/usr/sbin/nginx", "the HTTP server beside us"),
+    package("tftpd-hpa", "/usr/sbin/in.tftpd", "the TFTP server beside us"),
 ];
 
 /// Of `wanted`, what is missing here.

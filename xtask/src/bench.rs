@@ -1,7 +1,11 @@
-//! Speed beside a peer, in the same run: `cargo xtask bench dhcp`.
+//! Speed beside a peer, in the same run: `cargo xtask bench dhcp | files`.
 //!
-//! reveille and Kea (memfile) answer the same perfdhcp load on the same veth pair, in turns. Kea's memfile never syncs;
-//! every ACK of reveille is on disk before it leaves.
+//! - `dhcp`: reveille and Kea (memfile) answer the same perfdhcp load on the same veth pair, in turns. Kea's memfile never
+//!   syncs; every ACK of reveille is on disk before it leaves.
+//! - `files`: one client fetches one file by HTTP from reveille and nginx (sendfile, one worker) and by TFTP from reveille
+//!   and tftpd-hpa, in turns.
+
+mod files;
 
 use crate::run::{cargo_command, step};
 use anyhow::{Context, Result, bail};
@@ -42,6 +46,8 @@ pub(crate) struct Bench {
 enum Part {
     /// DHCP exchanges beside Kea.
     Dhcp,
+    /// File transfers beside nginx and tftpd-hpa.
+    Files,
 }
 
 /// One measurement.
@@ -52,7 +58,6 @@ struct Sample {
 
 impl Bench {
     pub(crate) fn run(&self) -> Result<()> {
-        let Part::Dhcp = self.part;
         packages::ensure(&[BOOT, CLIENTS, BENCH].concat())?;
         if world::find()? == World::Rootless {
             bail!("perfdhcp needs port 67 of a namespace: run as root");
@@ -62,6 +67,13 @@ impl Bench {
             cargo_command(&["build", "--release", "--package", "reveille"]).env_remove("CARGO_TARGET_DIR"),
         )?;
         let binary = workspace().join("target/release/reveille");
+        match self.part {
+            Part::Dhcp => self.dhcp(&binary),
+            Part::Files => files::run(&binary, self.rounds),
+        }
+    }
+
+    fn dhcp(&self, binary: &Path) -> Result<()> {
         println!(
             "{:<10} {:>8} {:>12} {:>12} {:>12} {:>8}",
             "server", "asked/s", "min", "median", "max", "drops"
@@ -69,7 +81,7 @@ impl Bench {
         for &rate in &self.rates {
             let (mut ours, mut theirs) = (Vec::new(), Vec::new());
             for _ in 0..self.rounds {
-                ours.push(self.measure(rate, |lab, station| reveille(lab, station, &binary))?);
+                ours.push(self.measure(rate, |lab, station| reveille(lab, station, binary))?);
                 theirs.push(self.measure(rate, kea)?);
             }
             print_row("reveille", rate, &ours);
@@ -151,12 +163,18 @@ fn kea(lab: &Lab, station: &Namespace) -> Result<Running> {
 
 /// Waits until somebody holds the UDP port in the namespace.
 fn wait_for_port(station: &Namespace, port: u16) -> Result<()> {
+    wait_for_socket(station, "udp", port)
+}
+
+/// Waits until somebody holds the port in the namespace; `table` is `udp` or `tcp`.
+fn wait_for_socket(station: &Namespace, table: &'static str, port: u16) -> Result<()> {
     let wanted = format!(":{port:04X} ");
     let until = std::time::Instant::now() + READY;
     while std::time::Instant::now() < until {
         let wanted = wanted.clone();
         let bound = station.run(move || {
-            std::fs::read_to_string("/proc/thread-self/net/udp").is_ok_and(|table| table.contains(&wanted))
+            std::fs::read_to_string(format!("/proc/thread-self/net/{table}"))
+                .is_ok_and(|table| table.contains(&wanted))
         })?;
         if bound {
             return Ok(());
