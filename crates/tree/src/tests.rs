@@ -200,6 +200,46 @@ fn image_files_open_whatever_their_case_and_slashes() {
     assert_eq!(&*opened.etag, &*Digest::of(b"efi").etag());
 }
 
+/// Same name, same length, same second: the tag is of the bytes, not of the file.
+#[test]
+fn h5_the_entity_tag_changes_whenever_the_bytes_do() {
+    let source = folder(&[("kernel", b"one")]);
+    let library_folder = tempfile::tempdir().unwrap();
+    let options = library::LibraryOptions {
+        loader_sources: Vec::new(),
+        ..library::LibraryOptions::at(library_folder.path())
+    };
+    let held = library::Library::open(options, library::MemoryRecords::default()).unwrap();
+    let mut tags = std::collections::BTreeSet::new();
+    for bytes in [b"one", b"two", b"six"] {
+        std::fs::write(source.path().join("kernel"), bytes).unwrap();
+        let image = types::resource::Image {
+            name: "tiny".parse().unwrap(),
+            kind: types::resource::ImageKind::Linux,
+            source: None,
+            kernel: Some("kernel".to_owned()),
+            initrd: Vec::new(),
+            cmdline: String::new(),
+            script: None,
+            destructive: false,
+            firmware: Vec::new(),
+            description: String::new(),
+        };
+        let request = library::ImportRequest {
+            image,
+            source: library::Source::Dir(source.path().to_owned()),
+            replace: true,
+            record_image: false,
+            now: types::UnixTime(1),
+        };
+        held.import(&request, &mut library::Unwatched).unwrap();
+        let file = held.open_file("tiny", "kernel").unwrap().unwrap();
+        assert_eq!(&file.bytes[..], bytes);
+        tags.insert(file.digest.etag());
+    }
+    assert_eq!(tags.len(), 3);
+}
+
 #[test]
 fn an_open_file_outlives_its_image() {
     let bench = bench(parts());
