@@ -110,15 +110,25 @@ impl Drive {
     /// A client that asks again from the same port may have ended its first request with an ERROR that still waits at
     /// the old socket (firmware's size probe): then that was the ending.
     async fn last_word(&self, buffer: &mut [u8]) -> Option<Ending> {
+        // Or it was read just before the new request was.
+        if let Some(ending) = self.ended() {
+            return Some(ending);
+        }
         if !self.session.is_replaced() || !self.session.is_unanswered() {
             return None;
         }
         let received = tokio::time::timeout(LAST_WORD_WAIT, self.path.recv(buffer)).await.ok()?;
         let (bytes, _) = received.ok().filter(|(_, from)| *from == self.key.remote)?;
-        let mut transfer = self.session.transfer();
-        let transfer = transfer.as_mut()?;
-        transfer.handle_packet(Instant::now(), buffer.get(..bytes).unwrap_or_default());
-        match transfer.poll(Instant::now()) {
+        self.session
+            .transfer()
+            .as_mut()?
+            .handle_packet(Instant::now(), buffer.get(..bytes).unwrap_or_default());
+        self.ended()
+    }
+
+    /// How the transfer ended, if it has.
+    fn ended(&self) -> Option<Ending> {
+        match self.session.transfer().as_mut()?.poll(Instant::now()) {
             Need::Done(ending) => Some(ending),
             Need::Send(_) | Need::SendBlocks(_) | Need::Until(_) => None,
         }
