@@ -1,0 +1,245 @@
+//! What has to be there before a door is opened: interfaces, store, library, loaders, leases, the images of the file.
+
+use super::Strictness;
+use crate::backend::Importer;
+use crate::choose;
+use crate::failure::{Exit, Failure, chain};
+use crate::inventory::{FromFile, Inventory};
+use config::{AssetPath, Assets, Loaded, Settings, UnknownHosts};
+use library::{Library, LibraryError, LibraryOptions, Source};
+use net::interface::Interface;
+use plan::UnknownPolicy;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use store::records::decode_lease;
+use store::{Store, StoreError, StoreOptions, Table};
+use types::lease::LeaseRecord;
+use types::subnet::LoaderChoice;
+
+/// Leases read from the store at once.
+const SCAN_STEP: usize = 1_000;
+
+/// The interfaces of the settings, or every wired one with an address.
+pub(super) fn served_interfaces(settings: &Settings) -> Result<Vec<Interface>, Failure> {
+    let all = net::interface::list()
+        .map_err(|error| Failure::new("R-NET-01", "cannot list the network interfaces").cause(error))?;
+    if settings.interfaces.is_empty() {
+        let found = choose::candidates(&all);
+        if found.is_empty() {
+            return Err(Failure::new("R-NET-02", "there is no wired interface with an IPv4 address")
+                .fix("name one under `interfaces:`, or give it an address"));
+        }
+        return Ok(found.into_iter().cloned().collect());
+    }
+    let find = |wanted: &config::Interface| {
+        let fault =
+            |what: String| Failure::new("R-NET-03", what).fix("`ip -brief address` shows what is there");
+        let own = all.iter().find(|interface| interface.name == wanted.name);
+        let own = own.ok_or_else(|| fault(format!("there is no interface `{}`", wanted.name)))?;
+        if own.ipv4.is_empty() {
+            return Err(fault(format!("interface `{}` has no IPv4 address", wanted.name)));
+        }
+        match wanted.address {
+            Some(address) if !own.ipv4.iter().any(|net| net.addr() == address) => {
+                Err(fault(format!("interface `{}` does not have the address {address}", wanted.name)))
+            }
+            _ => Ok(own.clone()),
+        }
+    };
+    settings.interfaces.iter().map(find).collect()
+}
+
+/// A pool that holds an address of this machine would give it away.
+pub(super) fn refuse_own_addresses_in_pools(settings: &Settings) -> Result<(), Failure> {
+    let all = net::interface::list().unwrap_or_default();
+    let own: Vec<Ipv4Addr> = all.iter().flat_map(|interface| &interface.ipv4).map(|net| net.addr()).collect();
+    let clashes: Vec<String> = settings
+        .dhcp
+        .own_in_pools(&own)
+        .iter()
+        .map(|(subnet, address)| format!("{address} in the pools of subnet `{subnet}`"))
+        .collect();
+    if clashes.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::new("R-DHC-02", "a pool holds an address of this machine")
+        .cause(clashes.join("; "))
+        .fix("exclude it from the pool")
+        .exit(Exit::Usage))
+}
+
+pub(super) async fn open_store(settings: &Settings) -> Result<Store, Failure> {
+    let path = settings.store.path.clone();
+    let opening = tokio::task::spawn_blocking(move || Store::open(StoreOptions::new(path)));
+    let opened =
+        opening.await.map_err(|error| Failure::new("R-STO-03", "cannot open the store").cause(error))?;
+    let store = opened.map_err(|error| {
+        let failure =
+            Failure::new("R-STO-03", format!("cannot open the store {}", settings.store.path.display()))
+                .cause(chain(&error));
+        match &error {
+            StoreError::Locked { .. } => {
+                failure.fix("another reveille uses it; stop it, or set store.path").exit(Exit::Conflict)
+            }
+            StoreError::Io { .. } => {
+                failure.fix("run as root, or set store.path to a folder this user may write")
+            }
+            _ => failure.fix("nothing was changed; keep a copy of the folder before anything else"),
+        }
+    })?;
+    let report = store.report();
+    for finding in &report.findings {
+        tracing::warn!("store: {finding}");
+    }
+    tracing::info!(revision = report.revision.0, records = report.records, frames = report.frames, took = ?report.took, "store opened");
+    Ok(store)
+}
+
+pub(super) async fn open_library(settings: &Settings, store: &Store) -> Result<Library, Failure> {
+    let options = LibraryOptions {
+        loader_sources: loader_sources(&settings.assets),
+        ..LibraryOptions::at(&settings.library.path)
+    };
+    let records = store.clone();
+    let opening = tokio::task::spawn_blocking(move || Library::open(options, records));
+    let fail = |cause: String| {
+        Failure::new("R-LIB-01", format!("cannot open the library {}", settings.library.path.display()))
+            .cause(cause)
+            .fix("run as root, or set library.path to a folder this user may write")
+    };
+    let opened: Result<Library, LibraryError> = opening.await.map_err(|error| fail(error.to_string()))?;
+    opened.map_err(|error| fail(chain(&error)))
+}
+
+/// Where loaders are searched, in the words of the library.
+pub(crate) fn loader_sources(assets: &Assets) -> Vec<String> {
+    let word = |path: &AssetPath| match path {
+        AssetPath::Auto => library::loaders::AUTO.to_owned(),
+        AssetPath::Folder(folder) => folder.display().to_string(),
+    };
+    assets.paths.iter().map(word).collect()
+}
+
+/// The loaders of the settings that are there. A required firmware without one ends a strict start.
+pub(super) fn usable_loaders(
+    settings: &Settings,
+    library: &Library,
+    strictness: Strictness,
+) -> Result<Vec<LoaderChoice>, Failure> {
+    let found = library.loaders();
+    for warning in found.warnings() {
+        tracing::warn!("loaders: {warning}");
+    }
+    let mut usable = Vec::new();
+    for choice in &settings.boot.loaders {
+        let missing = match found.require(&choice.file) {
+            Ok(_) => {
+                usable.push(choice.clone());
+                continue;
+            }
+            Err(missing) => missing,
+        };
+        let failure =
+            Failure::new("R-AST-01", format!("there is no loader for {} machines", choice.firmware))
+                .cause(&missing)
+                .fix(missing.hint().unwrap_or_else(|| "put it into a folder of assets.paths".to_owned()));
+        if strictness == Strictness::Strict && settings.assets.require.contains(&choice.firmware) {
+            return Err(failure);
+        }
+        tracing::warn!("{failure}");
+    }
+    let lacking = settings
+        .assets
+        .require
+        .iter()
+        .find(|firmware| usable.iter().all(|choice| choice.firmware != **firmware));
+    match lacking {
+        Some(firmware) if strictness == Strictness::Strict => {
+            Err(Failure::new("R-AST-01", format!("there is no loader for {firmware} machines"))
+                .cause("assets.require names this firmware, boot.loaders does not")
+                .fix(format!("add it under boot.loaders, or remove {firmware} from assets.require"))
+                .exit(Exit::Usage))
+        }
+        _ => Ok(usable),
+    }
+}
+
+pub(super) fn from_file(loaded: &Loaded, loaders: Vec<LoaderChoice>) -> FromFile {
+    let owner = |origin: &config::Origin| match origin {
+        config::Origin::File { .. } => format!("file:{origin}"),
+        other => other.to_string(),
+    };
+    let settings = &loaded.settings;
+    FromFile {
+        hosts: loaded.hosts.iter().cloned().zip(loaded.host_origins.iter().map(owner)).collect(),
+        images: loaded.images.iter().cloned().zip(loaded.image_origins.iter().map(owner)).collect(),
+        default_image: settings.boot.default_image.clone(),
+        unknown: match settings.dhcp.unknown_hosts {
+            UnknownHosts::Menu => UnknownPolicy::Menu,
+            UnknownHosts::LocalDisk => UnknownPolicy::LocalDisk,
+            UnknownHosts::Ignore => UnknownPolicy::Ignore,
+        },
+        loaders,
+        loop_limit: Some(settings.boot.loop_limit),
+    }
+}
+
+pub(super) fn read_leases(store: &Store) -> Result<Vec<LeaseRecord>, Failure> {
+    let unreadable = |cause: String| {
+        Failure::new("R-STO-02", "cannot read the leases")
+            .cause(cause)
+            .fix("keep a copy of the store folder and report it")
+    };
+    let mut leases = Vec::new();
+    let mut after: Option<Vec<u8>> = None;
+    loop {
+        let step = store
+            .scan(Table::Leases, after.as_deref(), SCAN_STEP)
+            .map_err(|error| unreadable(chain(&error)))?;
+        let last = step.len() < SCAN_STEP;
+        after = step.last().map(|(key, _)| key.clone());
+        for (_, stored) in step {
+            leases.push(decode_lease(&stored.value).map_err(|error| unreadable(chain(&error)))?);
+        }
+        if last {
+            return Ok(leases);
+        }
+    }
+}
+
+/// Images of the file: those whose files are not there yet are imported before anything is answered, the others are
+/// looked at again while we serve. One that fails is an event; the rest goes on.
+pub(super) async fn import_configured(inventory: &Arc<Inventory>, importer: &Arc<Importer>) {
+    let mut later = Vec::new();
+    for image in inventory.images_with_source() {
+        let Some(text) = image.source.as_deref() else { continue };
+        let source = match text.parse::<Source>() {
+            Ok(source) => source,
+            Err(error) => {
+                tracing::error!(image = %image.name, "{error}");
+                continue;
+            }
+        };
+        // Without a kernel or script of its own it cannot be booted before its source was looked at.
+        let whole = image.kernel.is_some() || image.script.is_some();
+        if whole && inventory.has_files(&image.name) {
+            later.push((image.clone(), source));
+            continue;
+        }
+        let (importer, image) = (importer.clone(), image.clone());
+        let importing =
+            tokio::task::spawn_blocking(move || importer.import_from_file(&image, source).map(drop));
+        if let Ok(Err(error)) = importing.await {
+            tracing::error!(cause = chain(&error), "an image of the configuration file was not imported");
+        }
+    }
+    let importer = importer.clone();
+    tokio::task::spawn_blocking(move || {
+        for (image, source) in later {
+            if let Err(error) = importer.import_from_file(&image, source) {
+                tracing::error!(cause = chain(&error), image = %image.name, "an image was not brought up to date");
+            }
+        }
+        importer.sweep();
+    });
+}
