@@ -19,6 +19,7 @@ mod outcome;
 mod proxy;
 mod server;
 mod settings;
+mod told;
 mod watch;
 
 pub use outcome::{Action, IgnoreReason, Outcome, RefuseReason};

@@ -194,7 +194,14 @@ fn plan_step(
         Ok(target) => target,
         Err(reason) => return Decision::LeaveAlone(reason),
     };
-    let target = guard_loops(catalog, state, target, trace);
+    let target = match loops(catalog, state, trace) {
+        // No answer is the fastest way to the disk, and its reason is what an operator has to see.
+        true if matches!(facts.stage, Stage::Rom | Stage::HttpRom) => {
+            return Decision::LeaveAlone(LeaveAloneReason::LoopStopped);
+        }
+        true => Target::LocalDisk,
+        false => target,
+    };
     choose_step(catalog, facts, host, target, trace)
 }
 
@@ -233,14 +240,12 @@ fn choose_target(
     Ok(Target::Image(image.clone()))
 }
 
-fn guard_loops(catalog: &Catalog, state: &BootState, target: Target, trace: &mut Vec<TraceLine>) -> Target {
-    match catalog.loop_limit {
-        Some(limit) if state.loader_fetches > limit => {
-            trace.push(TraceLine::LoopStopped { fetches: state.loader_fetches, limit });
-            Target::LocalDisk
-        }
-        _ => target,
-    }
+/// True when the machine came back for its loader too often (conformance P21).
+fn loops(catalog: &Catalog, state: &BootState, trace: &mut Vec<TraceLine>) -> bool {
+    let fetches = state.loader_fetches;
+    let Some(limit) = catalog.loop_limit.filter(|limit| fetches > *limit) else { return false };
+    trace.push(TraceLine::LoopStopped { fetches, limit });
+    true
 }
 
 fn choose_step(

@@ -45,7 +45,7 @@ impl World {
         self.catalog.store(Arc::new(catalog));
     }
 
-    /// What was seen of a machine, newest first by nothing in particular.
+    /// What is known of a machine.
     pub(crate) fn remembered(&self, mac: MacAddr) -> Option<Facts> {
         lock(&self.sightings).by_mac(mac).cloned()
     }

@@ -5,7 +5,7 @@
 //! answers; so a PXE client's REQUEST and INFORM there is always answered, to the address and port it came from, in server
 //! mode too.
 
-use super::server::with_arch;
+use super::told::{boot_event, host_of, with_arch};
 use super::{Action, Ask, IgnoreReason, Ignored, Responder, Warning, wanted};
 use crate::destination::BOOT_SERVER_PORT;
 use crate::reply::{BootFile, Dress, add_boot, echo_guid};
@@ -174,26 +174,4 @@ fn return_address(ask: &Ask<'_>) -> Option<SocketAddrV4> {
 fn asks_4011(facts: &Facts, dress: Dress) -> bool {
     let uefi = facts.firmware.is_some_and(|firmware| firmware.is_uefi());
     facts.stage == Stage::Rom && uefi && !matches!(dress, Dress::Proxy { uefi_discovery_control: true, .. })
-}
-
-/// The host's name, when the machine is a recorded one.
-pub(super) fn host_of(verdict: &Verdict) -> Option<std::sync::Arc<str>> {
-    verdict.host.as_ref().map(|host| host.name.as_str().into())
-}
-
-/// Says what a machine is told to fetch.
-pub(super) fn boot_event(event: Event, verdict: &Verdict, boot: &BootFile) -> Event {
-    let event = event
-        .host(host_of(verdict))
-        .with("boot_file", boot.text.as_str())
-        .with("next_server", boot.next_server);
-    let event = match &verdict.decision {
-        Decision::Boot(plan) => match (&plan.step, &plan.target) {
-            (plan::Step::Loader(file), _) => event.with("loader", file.clone()),
-            (_, plan::Target::Image(image)) => event.with("image", image.name.as_str()),
-            (_, plan::Target::Menu | plan::Target::LocalDisk) => event,
-        },
-        Decision::LeaveAlone(_) => event,
-    };
-    event.with("generation", verdict.generation)
 }

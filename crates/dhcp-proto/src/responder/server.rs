@@ -11,7 +11,7 @@
 //!
 //! A NAK is sent by authoritative subnets only.
 
-use super::proxy::{boot_event, host_of};
+use super::told::{host_of, told, with_arch};
 use super::{Action, Ask, IgnoreReason, Ignored, Responder, Warning, wanted};
 use crate::lease::{Refusal, Table};
 use crate::reply::{BootFile, Dress, add_boot, add_lease, add_parameters, echo_guid, lease_time};
@@ -22,7 +22,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 use std::sync::Arc;
 use std::time::Duration;
 use types::event::Level;
-use types::{Event, EventName, Facts, Stage};
+use types::{EventName, Facts, Stage};
 
 /// Shortest lease worth promising when nothing new can be written.
 const FALLBACK_LEASE_MIN: Duration = Duration::from_secs(60);
@@ -364,24 +364,4 @@ fn trouble(verdict: &Verdict) -> Option<(Option<EventName>, LeaveAloneReason)> {
         }
     };
     Some((name, reason))
-}
-
-/// What the machine says it is, for events about that.
-pub(super) fn with_arch(ask: &Ask<'_>, event: Event) -> Event {
-    match ask.facts.arch {
-        Some(arch) => event.with("arch", u64::from(arch.0)),
-        None => event,
-    }
-}
-
-/// Says what the machine is told to fetch, or why it is told nothing.
-fn told(event: Event, verdict: &Verdict, boot: Option<&BootFile>) -> Event {
-    match (&verdict.decision, boot) {
-        (_, Some(boot)) => boot_event(event, verdict, boot),
-        (Decision::LeaveAlone(reason), None) => event
-            .host(host_of(verdict))
-            .with("left_alone", reason.as_str())
-            .with("generation", verdict.generation),
-        (Decision::Boot(_), None) => event.host(host_of(verdict)),
-    }
 }

@@ -194,7 +194,12 @@ fn a_machine_that_loops_is_sent_to_its_disk() {
     let rom = facts(Stage::Rom, Firmware::Bios, MAC);
     assert!(matches!(decide(&catalog, &rom, &looping(3)).decision, Decision::Boot(_)));
     let verdict = decide(&catalog, &rom, &looping(4));
-    assert!(matches!(verdict.decision, Decision::LeaveAlone(LeaveAloneReason::LocalDisk)));
+    assert!(matches!(verdict.decision, Decision::LeaveAlone(LeaveAloneReason::LoopStopped)));
+    let at_ipxe = decide(&catalog, &facts(Stage::Ipxe, Firmware::Bios, MAC), &looping(4));
+    assert!(matches!(
+        at_ipxe.decision,
+        Decision::Boot(BootPlan { target: Target::LocalDisk, step: Step::Script })
+    ));
     assert!(verdict.trace.0.contains(&TraceLine::LoopStopped { fetches: 4, limit: 3 }));
 }
 

@@ -128,3 +128,24 @@ fn loaders_fetched_from_elsewhere_never_trip_the_loop_guard() {
     (0..3).for_each(|_| fetched(at(1)));
     assert_eq!(lock(&world.tracker).loader_fetches(Instant::now(), mac(1)), 3);
 }
+
+#[test]
+fn a_rom_that_fetches_its_loader_again_and_again_is_left_to_its_disk() {
+    let (world, _) = world();
+    let rom = Facts { stage: Stage::Rom, firmware: Some(types::Firmware::Bios), ..facts(1, 1) };
+    let reason = |world: &World| match world.decide(&rom).decision {
+        plan::Decision::LeaveAlone(reason) => reason.as_str(),
+        plan::Decision::Boot(_) => "boots",
+    };
+    world.record(discover(1));
+    let fetched =
+        Event::new(EventName::LoaderFetched).of(&rom).with("file", "undionly.kpxe").with("address", at(1));
+    for _ in 0..plan::LOOP_LIMIT_DEFAULT {
+        world.record(fetched.clone());
+        assert_ne!(reason(&world), "loop_stopped");
+    }
+    world.record(fetched);
+    assert_eq!(reason(&world), "loop_stopped");
+    world.record(Event::new(EventName::HttpFile).of(&facts(1, 1)).with("role", "kernel").with("bytes", 1u64));
+    assert_ne!(reason(&world), "loop_stopped", "a kernel ends the count");
+}
