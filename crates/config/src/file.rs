@@ -90,7 +90,7 @@ pub(crate) struct InterfaceFile {
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct BootSectionFile {
-    /// Image of hosts that name none.
+    /// Image of every machine that no host record gives one, recorded or not. With it `dhcp.unknown_hosts` has no effect.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) default_image: Option<Name>,
     /// The first boot program of each firmware, a file name in the boot tree.

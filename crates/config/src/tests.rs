@@ -127,7 +127,7 @@ fn included_files_append_to_lists_and_keep_their_origin() {
     assert_eq!(loaded.hosts.len(), 3);
     assert_eq!(loaded.images.len(), 3);
     assert_eq!(loaded.host_origins[0], Origin::File { path: "resources.d/rack-12.yaml".to_owned(), line: 6 });
-    assert_eq!(loaded.image_origins[1], Origin::File { path: "reveille.yaml".to_owned(), line: 22 });
+    assert_eq!(loaded.image_origins[1], Origin::File { path: "reveille.yaml".to_owned(), line: 21 });
     assert_eq!(loaded.hosts[0].params["vlan"], "1204");
 }
 

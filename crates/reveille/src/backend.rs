@@ -90,7 +90,9 @@ impl Daemon {
             bytes: manifest.as_ref().map_or(0, |manifest| manifest.bytes()),
             files: manifest.as_ref().map_or(0, |manifest| manifest.files.len() as u64),
             imported: manifest.as_ref().map(|manifest| timestamp(manifest.imported.saturating_mul(1000))),
-            fault: manifest.is_none().then(|| "its files are not there; import it".to_owned()),
+            fault: manifest.is_none().then(|| {
+                format!("its files are not there: reveille image import DIR --name {}", image.resource.name)
+            }),
         }
     }
 

@@ -273,3 +273,35 @@ fn hosts_are_added_changed_refused_explained_and_survive_a_restart() {
     assert_eq!(code, 0);
     assert!(stdout.contains("host `web02` by mac 52:54:00:00:00:02"), "{stdout}");
 }
+
+#[test]
+fn the_files_of_an_image_that_the_configuration_describes_are_imported_by_hand() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = write_config(
+        folder.path(),
+        &format!(
+            "{ANY_PORT}\nresources:\n  images: [{{ name: tiny, kind: linux, kernel: k, cmdline: quiet }}]"
+        ),
+    );
+    let socket = folder.path().join("admin.sock").display().to_string();
+    let call = |args: &[&str]| run(&[args, &["--socket", &socket]].concat());
+    let files = folder.path().join("files");
+    fs::create_dir(&files).unwrap();
+    fs::write(files.join("k"), "kernel").unwrap();
+    let tiny = |fault: bool| {
+        let (_, stdout, _) = call(&["image", "get", "tiny"]);
+        let image: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+        assert_eq!(image.get("fault").is_some(), fault, "{image}");
+        assert_eq!(image["cmdline"], "quiet", "the profile stays the file's");
+        assert!(image["managed_by"].as_str().unwrap().starts_with("file:"), "{image}");
+    };
+    {
+        let _appliance = Appliance::start(&config);
+        tiny(true);
+        let (code, _, stderr) = call(&["image", "import", files.to_str().unwrap(), "--name", "tiny"]);
+        assert_eq!(code, 0, "{stderr}");
+        tiny(false);
+    }
+    let _appliance = Appliance::start(&config);
+    tiny(false);
+}

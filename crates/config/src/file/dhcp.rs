@@ -38,12 +38,12 @@ pub(crate) enum SubnetModeFile {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum UnknownHostsFile {
-    /// They get the default image when there is one, else a menu of the images that erase nothing.
+    /// A menu of the images that erase nothing, then their own disk.
     #[default]
     Menu,
     /// They are sent to their own disk.
     LocalDisk,
-    /// They get no boot data.
+    /// They get no boot data. A recorded host is sent to its own disk.
     Ignore,
 }
 
@@ -53,7 +53,7 @@ pub(crate) enum UnknownHostsFile {
 pub(crate) struct DhcpFile {
     /// Mode on networks that no subnet describes, and on subnets that name none (`auto` there means `proxy`).
     pub(crate) mode: ModeFile,
-    /// What machines get that no host record knows.
+    /// What machines get that no host record gives an image, when there is no `boot.default_image`.
     pub(crate) unknown_hosts: UnknownHostsFile,
     /// How long an offered address is kept for the machine that was offered it. 1s to 10m.
     #[schemars(extend("x-minimum" = "1s", "x-maximum" = "10m"))]

@@ -2,7 +2,7 @@
 
 use super::{Elsewhere, View};
 use crate::fault::{Code, Draft};
-use crate::file::File;
+use crate::file::{File, UnknownHostsFile};
 use crate::suggest::{listed, nearest};
 use crate::tree::Step;
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,6 +30,12 @@ pub(super) fn check(file: &File, elsewhere: &Elsewhere<'_>, view: &mut View<'_>)
     if let Some(name) = &file.boot.default_image {
         let steps = [Step::Key("boot"), Step::Key("default_image")];
         refers(name, "boot.default_image", &steps, &known, elsewhere, view);
+        if file.dhcp.unknown_hosts != UnknownHostsFile::Menu {
+            let steps = [Step::Key("dhcp"), Step::Key("unknown_hosts")];
+            let message =
+                format!("`unknown_hosts` has no effect: default image `{name}` is for every machine");
+            view.add(Draft::new(Code::NoEffect, view.spot(&steps), message));
+        }
         if images.iter().any(|image| image.name == *name && image.destructive) {
             let draft = Draft::new(
                 Code::DestructiveDefault,

@@ -39,19 +39,25 @@ impl Importer {
         request: ImportRequest,
         dry_run: bool,
     ) -> Result<ImportView, BackendError> {
-        let (source, image) = read_request(&request)?;
+        let (source, mut image) = read_request(&request)?;
         let name = image.name.clone();
+        let (mut replace, mut record) = (request.replace, true);
         let images =
             self.inventory.images().map_err(|failure| BackendError::Internal(failure.to_string()))?;
         if let Some(present) = images.iter().find(|present| present.resource.name == name) {
-            if present.owner != crate::inventory::API_OWNER {
+            let of_file = present.owner != crate::inventory::API_OWNER;
+            if of_file && present.resource.source.is_none() {
+                // The file says how it boots and leaves its files to us.
+                image = present.resource.clone();
+                (replace, record) = (true, false);
+            } else if of_file {
                 return Err(BackendError::Owned {
                     what: "image",
                     name: name.to_string(),
                     owner: present.owner.clone(),
                 });
             }
-            if !request.replace {
+            if !replace {
                 let problem =
                     Problem::new(409, "R-IMG-04", "exists", format!("image `{name}` exists already"))
                         .with_fix(format!(
@@ -88,9 +94,8 @@ impl Importer {
             jobs.insert(id, view.clone());
         }
         let importer = Arc::clone(self);
-        let replace = request.replace;
         let spawned = std::thread::Builder::new().name(format!("import-{id}")).spawn(move || {
-            let done = importer.run(id, image, source, replace, true);
+            let done = importer.run(id, image, source, replace, record);
             if done.is_ok() && replace {
                 importer.sweep();
             }
