@@ -20,6 +20,8 @@ const POOL: &str = "10.77.0.100-10.77.0.199";
 const SERVER: &str = "10.77.0.1";
 /// Image name of the system that is built here.
 const PAYLOAD: &str = "payload";
+/// A system says more than this on its console; what a loader says after its last file is less.
+const SPEAKS_BYTES: usize = 400;
 /// How often an interrupt is looked for while waiting.
 const LOOK_EVERY: Duration = Duration::from_millis(300);
 
@@ -115,7 +117,10 @@ impl Demo {
             Ok(()) if self.image == PAYLOAD => {
                 println!("\nbooted and called back, {:.1} s after power on", powered.elapsed().as_secs_f64())
             }
-            Ok(()) => println!("\nkernel runs, {:.1} s after power on", powered.elapsed().as_secs_f64()),
+            Ok(()) => println!(
+                "\nthe system runs and speaks on its console, {:.1} s after power on",
+                powered.elapsed().as_secs_f64()
+            ),
             Err(error) => report(error, &appliance, &machine, &running),
         }
         if self.keep && !interrupted.load(Ordering::Relaxed) {
@@ -157,6 +162,8 @@ impl Demo {
         let deadline = Duration::from_secs(self.deadline);
         let mut printed = 0;
         let mut seen = 0;
+        // Length of the console when the last file of a system without a call-back was there.
+        let mut handed_over = None;
         loop {
             // New events, or a look at everything else.
             let grown = appliance.wait_events("more events", LOOK_EVERY, |events| {
@@ -172,7 +179,14 @@ impl Demo {
             let done = if self.image == PAYLOAD {
                 events.iter().any(|event| event.fits("boot.up"))
             } else {
-                running.transcript().text().contains("Linux version")
+                let fetched = |event: &timeline::Event| {
+                    event.fits("http.file:initrd") || event.fits("tftp.done:initrd")
+                };
+                let console = running.transcript().text().len();
+                if handed_over.is_none() && events.iter().any(fetched) {
+                    handed_over = Some(console);
+                }
+                handed_over.is_some_and(|then| console > then + SPEAKS_BYTES)
             };
             if done {
                 return Ok(());
