@@ -112,6 +112,47 @@ fn a_client_behind_a_relay_gets_an_address_of_its_own_network() {
 }
 
 #[test]
+fn each_interface_serves_its_own_network_and_an_unlisted_one_is_silent() {
+    needs_tools!();
+    let lab = harness::Lab::new().unwrap();
+    let networks = [("eth0", "10.77.0"), ("eth1", "10.78.0"), ("eth2", "10.79.0")];
+    let segments: Vec<_> = networks.iter().map(|_| lab.segment().unwrap()).collect();
+    let server = lab.station(&segments[0], "server", Some("10.77.0.1/24")).unwrap();
+    for ((interface, network), segment) in networks.iter().zip(&segments).skip(1) {
+        segment.attach(&server, interface, Some(&format!("{network}.1/24"))).unwrap();
+    }
+    let subnets: Vec<Value> = networks
+        .iter()
+        .map(|(interface, network)| {
+            json!({
+                "name": interface, "network": format!("{network}.0/24"), "router": format!("{network}.1"),
+                "pools": [format!("{network}.100-{network}.110")],
+            })
+        })
+        .collect();
+    let mut config = Config::server(NETWORK, POOL);
+    config.set(&["interfaces"], json!([{ "name": "eth0" }, { "name": "eth1" }]));
+    config.set(&["dhcp", "subnets"], json!(subnets));
+    let daemon = harness::Daemon::start(&lab, &server, config).unwrap();
+    for (at, (interface, network)) in networks.iter().enumerate() {
+        let client = lab.station(&segments[at], &format!("client{at}"), None).unwrap();
+        let lease = clients::udhcpc(&lab, &client, &[]);
+        if *interface == "eth2" {
+            lease.unwrap_err();
+        } else {
+            let lease = lease.unwrap();
+            assert!(lease.address.starts_with(&format!("{network}.1")), "{lease:?}");
+            assert_eq!(
+                lease.server,
+                format!("{network}.1"),
+                "the answer comes from the interface's own address"
+            );
+        }
+    }
+    drop(daemon);
+}
+
+#[test]
 fn a_proxy_leases_nothing() {
     needs_tools!();
     let scene = Scene::new(Config::proxy(NETWORK)).unwrap();
