@@ -4,7 +4,7 @@ use super::api::{Api, print_json, print_removed};
 use super::table;
 use crate::cli::{Global, Host, HostFields, Output};
 use crate::failure::{Exit, Failure};
-use crate::out::{put, putln};
+use crate::out::putln;
 use serde_json::{Map, Value, json};
 
 pub(crate) async fn command(global: &Global, command: Host) -> Result<(), Failure> {
@@ -57,23 +57,19 @@ pub(crate) async fn command(global: &Global, command: Host) -> Result<(), Failur
 }
 
 async fn list(global: &Global, api: &Api) -> Result<(), Failure> {
-    let document = api.list("hosts").await?;
-    if global.output == Output::Json {
-        print_json(&document);
-        return Ok(());
-    }
-    let rows: Vec<Vec<String>> = document
-        .pointer("/items")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-        .map(|host| {
-            ["/name", "/match/mac", "/match/uuid", "/image", "/loader", "/managed_by"]
-                .map(|pointer| table::cell(host, pointer))
-                .to_vec()
-        })
-        .collect();
-    put!("{}", table::render(&["HOST", "MAC", "UUID", "IMAGE", "LOADER", "OWNER"], &rows));
+    let hosts = api.list("hosts").await?;
+    table::print_list(
+        global,
+        &hosts,
+        &[
+            ("HOST", |host| table::cell(host, "/name")),
+            ("MAC", |host| table::cell(host, "/match/mac")),
+            ("UUID", |host| table::cell(host, "/match/uuid")),
+            ("IMAGE", |host| table::cell(host, "/image")),
+            ("LOADER", |host| table::cell(host, "/loader")),
+            ("OWNER", |host| table::cell(host, "/managed_by")),
+        ],
+    );
     Ok(())
 }
 

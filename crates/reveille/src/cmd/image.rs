@@ -4,7 +4,7 @@ use super::api::{Api, print_json, print_removed};
 use super::table;
 use crate::cli::{Global, Image, Import, Output};
 use crate::failure::{Exit, Failure};
-use crate::out::{put, putln};
+use crate::out::putln;
 use serde_json::{Value, json};
 use std::io::IsTerminal;
 use std::path::Path;
@@ -36,24 +36,19 @@ pub(crate) async fn command(global: &Global, command: Image) -> Result<(), Failu
 }
 
 async fn list(global: &Global, api: &Api) -> Result<(), Failure> {
-    let document = api.list("images").await?;
-    if global.output == Output::Json {
-        print_json(&document);
-        return Ok(());
-    }
-    let rows: Vec<Vec<String>> = document
-        .pointer("/items")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-        .map(|image| {
-            let mut row = ["/name", "/kind"].map(|pointer| table::cell(image, pointer)).to_vec();
-            row.push(table::bytes(image, "/bytes"));
-            row.extend(["/files", "/destructive", "/description"].map(|pointer| table::cell(image, pointer)));
-            row
-        })
-        .collect();
-    put!("{}", table::render(&["IMAGE", "KIND", "SIZE", "FILES", "DESTRUCTIVE", "DESCRIPTION"], &rows));
+    let images = api.list("images").await?;
+    table::print_list(
+        global,
+        &images,
+        &[
+            ("IMAGE", |image| table::cell(image, "/name")),
+            ("KIND", |image| table::cell(image, "/kind")),
+            ("SIZE", |image| table::bytes(image, "/bytes")),
+            ("FILES", |image| table::cell(image, "/files")),
+            ("DESTRUCTIVE", |image| table::cell(image, "/destructive")),
+            ("DESCRIPTION", |image| table::cell(image, "/description")),
+        ],
+    );
     Ok(())
 }
 

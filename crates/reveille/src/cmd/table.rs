@@ -1,5 +1,8 @@
 //! Aligned columns for people.
 
+use super::api::print_json;
+use crate::cli::{Global, Output};
+use crate::out::put;
 use serde_json::Value;
 
 /// Prints rows under a heading; every column as wide as its widest cell, the last one as it comes.
@@ -24,6 +27,22 @@ pub(crate) fn render(heading: &[&str], rows: &[Vec<String>]) -> String {
         text.push('\n');
     }
     text
+}
+
+/// A column: its heading and how an item of the list fills it.
+pub(crate) type Column = (&'static str, fn(&Value) -> String);
+
+/// A list of the API on standard output, in the form asked for.
+pub(crate) fn print_list(global: &Global, list: &Value, columns: &[Column]) {
+    if global.output == Output::Json {
+        print_json(list);
+        return;
+    }
+    let items = list.pointer("/items").and_then(Value::as_array).into_iter().flatten();
+    let rows: Vec<Vec<String>> =
+        items.map(|item| columns.iter().map(|(_, fill)| fill(item)).collect()).collect();
+    let heading: Vec<&str> = columns.iter().map(|(heading, _)| *heading).collect();
+    put!("{}", render(&heading, &rows));
 }
 
 /// A value of an API document as a cell: `-` for nothing, lists joined by commas.
