@@ -92,7 +92,7 @@ impl Problem {
             "owned-elsewhere",
             format!("{what} `{name}` is owned by {place}; not changed"),
         )
-        .with_fix(format!("edit {place}, then reload the configuration"));
+        .with_fix(format!("edit {place}, then restart the appliance"));
         problem.owner = Some(owner.to_owned());
         problem
     }

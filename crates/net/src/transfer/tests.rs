@@ -47,6 +47,20 @@ fn without_offload_the_same_blocks_arrive() {
 }
 
 #[test]
+fn a_kernel_that_refuses_offload_is_sent_single_blocks_from_then_on() {
+    if !inside_namespace("transfer::tests::a_kernel_that_refuses_offload_is_sent_single_blocks_from_then_on")
+    {
+        return;
+    }
+    // Segments longer than the MTU are refused; alone, they leave as fragments.
+    ip("link set lo mtu 1300 up");
+    run(async {
+        assert!(!burst_arrives(true, 16, 1468, 100).await, "offload is off after the refusal");
+        assert!(burst_arrives(true, 16, 1024, 100).await, "and stays on where it is taken");
+    });
+}
+
+#[test]
 fn blocks_longer_than_half_a_burst_are_sent_one_by_one() {
     run(async {
         burst_arrives(true, 2, 65_464, 10).await;
