@@ -163,3 +163,73 @@ fn a_proxy_leases_nothing() {
     let leases = leases.get("items").unwrap_or(&leases);
     assert_eq!(leases.as_array().map(Vec::len), Some(0), "{leases}");
 }
+
+/// The event that tells of an address in use, with the fields a test looks at.
+fn in_use(daemon: &harness::Daemon, address: &str) -> timeline::Event {
+    let wanted = |events: &[timeline::Event]| {
+        let told = |event: &&timeline::Event| {
+            event.fits("dhcp.address_in_use") && event.text("address") == Some(address)
+        };
+        events.iter().find(told).cloned()
+    };
+    daemon.wait_events("dhcp.address_in_use", EVENT_DEADLINE, wanted).unwrap()
+}
+
+#[test]
+fn an_address_that_a_machine_uses_without_asking_is_found_and_another_is_given() {
+    needs_tools!();
+    let scene = scene();
+    let _squatter = scene.lab.station(&scene.segment, "squatter", Some("10.77.0.100/24")).unwrap();
+    let client = scene.lab.station(&scene.segment, "client", None).unwrap();
+    let lease = clients::udhcpc(&scene.lab, &client, &[]).unwrap();
+    assert_eq!(lease.address, "10.77.0.101/24");
+    let event = in_use(&scene.daemon, "10.77.0.100");
+    assert_eq!(event.text("reason"), Some("another_machine"));
+    assert!(event.text("used_by").is_some(), "the hardware address is told: {event:?}");
+    let listed = scene.daemon.command(&["lease", "list", "-o", "json"]).unwrap();
+    assert!(listed.contains("quarantined"), "{listed}");
+}
+
+#[test]
+fn a_lease_given_back_in_anothers_name_is_not_given_to_a_second_machine() {
+    needs_tools!();
+    let scene = scene();
+    let victim = scene.lab.station(&scene.segment, "victim", None).unwrap();
+    let udhcpc = clients::udhcpc_stays(&scene.lab, &victim).unwrap();
+    udhcpc.wait_for("LEASE ", CLIENT_DEADLINE).unwrap();
+    // It says goodbye and stays where it is.
+    udhcpc.signal(Signal::SIGTERM).unwrap();
+    let released =
+        |events: &[timeline::Event]| events.iter().any(|event| event.fits("dhcp.released")).then_some(());
+    scene.daemon.wait_events("dhcp.released", EVENT_DEADLINE, released).unwrap();
+    let address = "10.77.0.100";
+    let _ = victim.ip(&["address", "add", "10.77.0.100/24", "dev", "eth0"]);
+    let client = scene.lab.station(&scene.segment, "client", None).unwrap();
+    // It asks for that very address.
+    let lease = clients::udhcpc(&scene.lab, &client, &["-r", address]).unwrap();
+    assert_ne!(lease.address, "10.77.0.100/24");
+    assert_eq!(in_use(&scene.daemon, address).text("reason"), Some("last_owner"));
+}
+
+#[test]
+fn behind_a_relay_an_address_in_use_is_found_by_echo() {
+    needs_tools!();
+    let mut config = Config::server(NETWORK, POOL).subnet(json!({
+        "name": "far", "network": "10.78.0.0/24", "pools": ["10.78.0.100-10.78.0.110"], "router": "10.78.0.1",
+    }));
+    config.set(&["dhcp", "relay"], json!({ "accept_from": ["10.78.0.0/24"] }));
+    config.set(&["dhcp", "probe_wait"], json!("1s"));
+    let scene = Scene::new(config).unwrap();
+    let far = scene.lab.segment().unwrap();
+    let relay = scene.lab.station(&scene.segment, "relay", Some("10.77.0.2/24")).unwrap();
+    far.attach(&relay, "eth1", Some("10.78.0.1/24")).unwrap();
+    relay.sysctl("ipv4/ip_forward", "1").unwrap();
+    scene.server.ip(&["route", "add", "10.78.0.0/24", "via", "10.77.0.2"]).unwrap();
+    let squatter = scene.lab.station(&far, "squatter", Some("10.78.0.100/24")).unwrap();
+    squatter.ip(&["route", "add", "default", "via", "10.78.0.1"]).unwrap();
+    let _dhcrelay = clients::dhcrelay(&scene.lab, &relay, "eth1", "eth0", SERVER).unwrap();
+    let client = scene.lab.station(&far, "client", None).unwrap();
+    let lease = clients::udhcpc(&scene.lab, &client, &[]).unwrap();
+    assert_eq!(lease.address, "10.78.0.101/24");
+    in_use(&scene.daemon, "10.78.0.100");
+}

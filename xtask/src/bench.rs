@@ -127,7 +127,7 @@ fn reveille(lab: &Lab, station: &Namespace, binary: &Path) -> Result<Running> {
     let config = json!({
         "version": 1,
         "interfaces": [{ "name": "eth0" }],
-        "dhcp": { "mode": "server", "subnets": [{ "name": "lab", "network": NETWORK, "pools": [POOL] }] },
+        "dhcp": { "mode": "server", "probe_wait": "0s", "stranger_rate": 0, "subnets": [{ "name": "lab", "network": NETWORK, "pools": [POOL] }] },
         "admin": { "socket": folder.join("admin.sock") },
         "store": { "path": folder.join("store") },
         "library": { "path": folder.join("library") },

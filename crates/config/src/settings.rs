@@ -59,6 +59,12 @@ pub struct Dhcp {
     pub unknown_hosts: UnknownHosts,
     /// How long an offer is kept, 1s..=10m.
     pub offer_hold: Duration,
+    /// How long a probed address may answer, 0..=3s; zero probes none.
+    pub probe_wait: Duration,
+    /// How long an address in use by another is given to nobody, 1m..=1d.
+    pub quarantine: Duration,
+    /// Unknown machines a second from one source, 0..=100000; 0 is any number.
+    pub stranger_rate: u32,
     /// Networks, without overlap, each with its own mode.
     pub subnets: Vec<Subnet>,
     /// Networks whose relays are answered. Never wider than what the file says: without `relay.accept_from` the

@@ -59,6 +59,7 @@ pub fn client(message: &Message, facts: &Facts) -> Option<Client> {
         guid: facts.guid,
         hostname: facts.hostname.clone(),
         relay_info: message.options.get(code::RELAY_INFO).map(Into::into),
+        recorded: false,
     })
 }
 

@@ -61,12 +61,47 @@ pub const QUARANTINE_SHARE: u64 = 5;
 /// Longest quarantine taken over from the store, whatever the clock says.
 pub const QUARANTINE_MAX: Duration = Duration::from_secs(24 * 3600);
 
-/// Of a pool of at least [`HOLD_FLOOR_SIZE`] addresses, one in this many is never held for machines we do not know:
+/// Of a pool of at least [`FLOOR_SIZE`] addresses, one in this many is never held for machines we do not know:
 /// a flood of invented DISCOVERs leaves room for the machines that were here before.
 pub const HOLD_FLOOR_SHARE: u64 = 8;
 
+/// The last free addresses of a larger pool, one in this many of the pool, are given to machines we know only: a flood
+/// that also takes what it is offered leaves room for those with a host record, a reservation or an earlier lease.
+pub const FREE_FLOOR_SHARE: u64 = 16;
+
 /// Smaller pools keep nothing back.
-pub const HOLD_FLOOR_SIZE: u64 = 64;
+pub const FLOOR_SIZE: u64 = 64;
+
+/// Quarantine of an address where a probe was answered, once a fifth of the pool is in quarantine: whoever answers every
+/// probe stops us, but no longer than this after he ends.
+pub const QUARANTINE_CROWDED: Duration = Duration::from_secs(60);
+
+/// The wall clock may run off by this before leases are dated anew: below it, [`LEASE_GRACE`] covers the difference.
+pub const CLOCK_STEP_MIN: Duration = Duration::from_secs(10);
+
+/// Requests of one client at once, and then one a second: three programs of one boot, each with its tries, twice over.
+pub const CLIENT_BURST: u32 = 30;
+
+/// Requests of one client a second, after [`CLIENT_BURST`].
+pub const CLIENT_RATE: u32 = 1;
+
+/// Clients whose requests are counted; the oldest is forgotten first.
+pub const CLIENTS_COUNTED_MAX: usize = 8192;
+
+/// Interfaces, relays and circuits whose unknown machines are counted.
+pub const SOURCES_COUNTED_MAX: usize = 1024;
+
+/// Unknown machines that one source may bring at once: what it may bring in so many seconds. A rack whose power comes
+/// back is no flood.
+pub const STRANGER_BURST_SECS: u32 = 4;
+
+/// All sources together may bring so many times what one may.
+pub const STRANGER_SOURCES: u32 = 4;
+
+/// Unknown machines a second from one source, unless set otherwise.
+pub const STRANGER_RATE_DEFAULT: u32 = 500;
+
+const _: () = assert!(CLOCK_STEP_MIN.as_secs() * 2 < LEASE_GRACE.as_secs());
 
 /// Deadlines worked off per packet; the periodic tick does the rest.
 pub const SWEEP_MAX: usize = 64;

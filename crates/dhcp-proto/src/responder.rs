@@ -12,9 +12,16 @@
 //!
 //! Renewals: every extension is committed. A repeated REQUEST is not one (see [`Table::bind`](crate::lease::Table::bind)).
 //!
-//! Deliberately absent: sockets, the store, logging, probing (an address found in use is reported with
-//! [`Responder::address_in_use`]).
+//! Time: deadlines run on the monotonic clock. Records are dated by the *lease clock*: the wall clock as it was when it was
+//! last taken over, carried on by the monotonic one. When the wall clock is set, [`Responder::tick`] says so, and all
+//! records move to the new one at once ([`Redating`]); a crash in between finds records and clock of one kind.
+//!
+//! Floods: a client that asks faster than machines boot, and unknown machines beyond what one source may bring, are not
+//! answered ([`flood`]); the last addresses of a pool and of the offers are kept for machines we know.
+//!
+//! Deliberately absent: sockets, the store, logging, asking for addresses (see [`Probe`]).
 
+mod flood;
 mod outcome;
 mod proxy;
 mod server;
@@ -22,14 +29,15 @@ mod settings;
 mod told;
 mod watch;
 
-pub use outcome::{Action, IgnoreReason, Outcome, RefuseReason};
+pub use outcome::{Action, Conflict, IgnoreReason, Outcome, Probe, ProbeWay, Redating, RefuseReason, Ticked};
 pub use settings::Settings;
 
 use crate::classify::{classify, client};
 use crate::destination::{BOOT_SERVER_PORT, SERVER_PORT, choose};
-use crate::lease::{Client, Table};
-use crate::limits::{HOPS_MAX, OPTION_BYTES_MAX};
+use crate::lease::{Client, Conflicted, Table};
+use crate::limits::{CLOCK_STEP_MIN, HOPS_MAX, OPTION_BYTES_MAX};
 use crate::wire::{Encoding, Message, MessageType, Op, RelayInfo, code};
+use flood::Flood;
 use plan::Decider;
 use settings::SubnetIndex;
 use std::net::{Ipv4Addr, SocketAddrV4};
@@ -37,7 +45,7 @@ use std::sync::Arc;
 use types::event::Level;
 use types::lease::LeaseRecord;
 use types::subnet::{DhcpMode, Subnet};
-use types::{Arrival, Event, EventName, Facts, Firmware, Now, Stage, Transmit};
+use types::{Arrival, Event, EventName, Facts, Firmware, MacAddr, Now, Stage, Transmit, UnixTime};
 use watch::{Warning, Watch};
 
 /// The DHCP engine: leases, offers and the rules for answering.
@@ -53,6 +61,11 @@ pub struct Responder {
     /// Records whose address is in no subnet now: kept for the configuration that brings it back.
     strays: Vec<LeaseRecord>,
     option_faults: u64,
+    flood: Flood,
+    /// The moment at which the lease clock was the wall clock.
+    clock: Option<Now>,
+    /// False while the store takes no new lease.
+    promising: bool,
 }
 
 /// One request on its way to an answer.
@@ -113,6 +126,9 @@ impl Responder {
             loaded: Vec::new(),
             strays: Vec::new(),
             option_faults: 0,
+            flood: Flood::new(settings.stranger_rate),
+            clock: None,
+            promising: true,
             settings,
         };
         for address in responder.settings.own_addresses.clone() {
@@ -129,10 +145,12 @@ impl Responder {
     /// Changes the settings between two packets. Leases and open offers stay; what the new settings forbid ends at its
     /// next renewal.
     pub fn reconfigure(&mut self, now: Now, settings: Settings) {
+        let now = self.lease_now(now);
         self.anchor(now);
         let old = std::mem::take(&mut self.tables);
         let fresh = Responder::new(settings);
         (self.settings, self.index, self.tables) = (fresh.settings, fresh.index, fresh.tables);
+        self.flood = fresh.flood;
         self.loaded = std::mem::take(&mut self.strays);
         self.anchor(now);
         // Leases before offers, whichever table they were in.
@@ -159,10 +177,54 @@ impl Responder {
 
     /// Another machine answers at this address (ARP, ICMP): it goes into quarantine. The record is to be committed;
     /// `None` when the address is not ours to give.
-    pub fn address_in_use(&mut self, now: Now, address: Ipv4Addr) -> Option<LeaseRecord> {
+    ///
+    /// `by` is its hardware address, when it can be told: the machine that had the address last only keeps it from others.
+    pub fn address_in_use(&mut self, now: Now, address: Ipv4Addr, by: Option<MacAddr>) -> Option<Conflict> {
+        let now = self.lease_now(now);
         self.anchor(now);
         let quarantine = self.settings.quarantine;
-        self.table_of(address)?.quarantine(now, address, quarantine)
+        let table = self.table_of(address)?;
+        let event = Event::new(EventName::DhcpAddressInUse)
+            .with("address", address)
+            .with("subnet", table.subnet().name.clone());
+        let event = match by {
+            Some(mac) => event.with("used_by", mac.to_string()),
+            None => event,
+        };
+        Some(match table.conflict(now, address, by, quarantine)? {
+            Conflicted::Quarantined(record, time) => Conflict {
+                commit: vec![record],
+                event: event.because("another_machine").with("quarantine_secs", time.as_secs()),
+            },
+            Conflicted::LastOwner => Conflict { commit: Vec::new(), event: event.because("last_owner") },
+        })
+    }
+
+    /// Nobody answered at the address of a [`Probe`]. True when the offer still stands and its reply may leave.
+    pub fn probed(&mut self, now: Now, address: Ipv4Addr) -> bool {
+        self.table_of(address).is_some_and(|table| table.probed(now, address))
+    }
+
+    /// Whether the store takes new leases. While it does not, machines without a durable lease are not answered, so that
+    /// another server may; everybody else is.
+    pub fn set_promising(&mut self, promising: bool) {
+        self.promising = promising;
+    }
+
+    /// The lease clock at start, when it is known better than by the wall clock: what the records of
+    /// [`load`](Responder::load) were dated by. Without it the first moment we are told is taken.
+    pub fn set_clock(&mut self, clock: Now) {
+        self.clock = Some(clock);
+    }
+
+    /// What [`Redating`] said is durable: the lease clock is the wall clock of that moment from here on.
+    pub fn redated(&mut self, clock: Now) {
+        let strays = std::mem::take(&mut self.strays);
+        self.strays = strays.into_iter().map(|record| self.redated_stray(record, clock)).collect();
+        self.clock = Some(clock);
+        for table in &mut self.tables {
+            table.redate(clock);
+        }
     }
 
     /// Every lease, remembered lease and quarantine, in no order.
@@ -185,19 +247,57 @@ impl Responder {
         self.option_faults
     }
 
-    /// Ends what is over: leases, offers, quarantine, memories. To be called about once a second. Returns what time alone
-    /// brings about; nothing so far: an ignored offer is noticed at the DISCOVER that repeats it.
-    pub fn tick(&mut self, now: Now) -> Vec<Event> {
+    /// The settings in force.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Ends what is over: leases, offers, quarantine, memories; notices that the wall clock was set. To be called about
+    /// once a second.
+    pub fn tick(&mut self, wall: Now) -> Ticked {
+        let now = self.lease_now(wall);
         self.anchor(now);
         for table in &mut self.tables {
             table.sweep(now, usize::MAX);
         }
         self.watch.purge(now.instant);
-        Vec::new()
+        self.flood.purge(now.instant);
+        let off = wall.unix.0.abs_diff(now.unix.0);
+        if off < CLOCK_STEP_MIN.as_secs() {
+            return Ticked::default();
+        }
+        let mut records: Vec<LeaseRecord> =
+            self.tables.iter().flat_map(|table| table.redated(wall)).collect();
+        records.extend(self.strays.iter().map(|record| self.redated_stray(record.clone(), wall)));
+        let event = Event::new(EventName::ServerClockSet)
+            .because(if wall.unix > now.unix { "forward" } else { "back" })
+            .with("by_secs", off)
+            .with("leases", records.len() as u64);
+        Ticked { events: vec![event], redating: Some(Redating { clock: wall, records }) }
+    }
+
+    /// What the lease clock reads at this moment.
+    pub fn lease_clock(&mut self, now: Now) -> UnixTime {
+        self.lease_now(now).unix
+    }
+
+    /// This moment by the lease clock.
+    fn lease_now(&mut self, now: Now) -> Now {
+        let clock = *self.clock.get_or_insert(now);
+        let since = now.instant.saturating_duration_since(clock.instant);
+        Now { instant: now.instant, unix: clock.unix.saturating_add(since) }
+    }
+
+    fn redated_stray(&self, record: LeaseRecord, clock: Now) -> LeaseRecord {
+        let Some(old) = self.clock.filter(|_| record.expires != UnixTime(u64::MAX)) else { return record };
+        let since = clock.instant.saturating_duration_since(old.instant);
+        let left = record.expires.saturating_since(old.unix.saturating_add(since));
+        LeaseRecord { expires: clock.unix.saturating_add(left), ..record }
     }
 
     /// One datagram, whatever is in it. Never panics.
     pub fn handle(&mut self, now: Now, arrival: &Arrival, bytes: &[u8], decider: &dyn Decider) -> Outcome {
+        let now = self.lease_now(now);
         self.anchor(now);
         let message = match Message::decode(bytes) {
             Ok(message) => message,
@@ -238,6 +338,9 @@ impl Responder {
             return Err(plain(IgnoreReason::TooManyHops));
         }
         let Some(client) = client(message, &facts) else { return Err(plain(IgnoreReason::NoIdentity)) };
+        if !self.flood.admit_client(now.instant, &client.key) {
+            return Err(self.too_many(now, arrival, IgnoreReason::RateLimited));
+        }
         // A DISCOVER only wishes: a wish that cannot be is not followed. Silence would keep a machine that remembers an
         // address which is ours now from ever getting one.
         let asked = wanted(message).filter(|_| kind != MessageType::Discover);
@@ -271,7 +374,7 @@ impl Responder {
                 facts.circuit_id = RelayInfo::new(info).circuit_id().map(Into::into);
             }
         }
-        let ask = Ask { now, arrival, message, kind, facts, client, decider, server_id };
+        let mut ask = Ask { now, arrival, message, kind, facts, client, decider, server_id };
         let configured = at.and_then(|at| self.tables.get(at)).map(|table| table.subnet().mode);
         let mode = match (configured, self.settings.default_mode) {
             (Some(mode), _) => mode,
@@ -284,7 +387,7 @@ impl Responder {
                 self.boot_server(&ask, at)
             }
             DhcpMode::Proxy => self.proxy(&ask, at),
-            DhcpMode::Server => self.server(&ask, at.unwrap_or(usize::MAX)),
+            DhcpMode::Server => self.server(&mut ask, at.unwrap_or(usize::MAX)),
         }
     }
 
@@ -324,6 +427,17 @@ impl Responder {
             }
         }
         ignored
+    }
+
+    /// No answer to a flood, and one event a minute per interface: an event a packet would be a flood of its own.
+    fn too_many(&mut self, now: Now, arrival: &Arrival, reason: IgnoreReason) -> Ignored {
+        let warning = Warning::Flood(reason, arrival.interface.clone());
+        let event = self.watch.warn(now.instant, warning).then(|| {
+            let mut event = Event::new(EventName::DhcpFlood).because(reason.as_str());
+            event.interface = Some(arrival.interface.clone());
+            Box::new(event.with("from", *arrival.remote.ip()))
+        });
+        Ignored { reason, event }
     }
 
     fn no_subnet(&mut self, ask: &Ask<'_>) -> Ignored {

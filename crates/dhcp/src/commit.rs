@@ -1,7 +1,9 @@
 //! One batch: decide each datagram, make all leases durable at once, say what may leave.
 
+use crate::clock;
 use crate::counters::{Tally, count};
-use dhcp_proto::{Action, Outcome, Responder};
+use crate::probing::Probing;
+use dhcp_proto::{Action, Outcome, Redating, Responder};
 use plan::Decider;
 use std::error::Error;
 use std::future::Future;
@@ -9,7 +11,13 @@ use std::sync::Arc;
 use store::records::{encode_lease, lease_key};
 use store::{Batch, CommitError, RecordError, Store, Table};
 use types::lease::LeaseRecord;
-use types::{Arrival, Event, EventName, EventSink, Now, Transmit};
+use types::{Arrival, Event, EventName, EventSink, Now, Transmit, UnixTime};
+
+/// Leases dated anew in one commit: about seven MiB of the store's sixteen.
+const REDATED_AT_ONCE: usize = 20_000;
+
+/// A commit that promises nothing new.
+const KEEPING: LeaseBatch<'static> = LeaseBatch { records: &[], essential: true, clock: None };
 
 /// Leases that did not become durable.
 #[derive(Debug, thiserror::Error)]
@@ -33,13 +41,27 @@ impl LeaseLogError {
     }
 }
 
+/// What becomes durable together.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct LeaseBatch<'a> {
+    /// A later record of the same address wins.
+    pub records: &'a [LeaseRecord],
+    /// It only keeps what was promised before, and may use the last room of the store.
+    pub essential: bool,
+    /// The records are, and all later ones will be, dated by a clock that reads this now.
+    pub clock: Option<UnixTime>,
+}
+
 /// Where leases become durable.
 pub trait LeaseLog: Send + Sync + 'static {
-    /// Makes all records durable, or none is promised. A later record of the same address wins.
+    /// Makes the whole batch durable, or none of it is promised.
     ///
     /// # Errors
     /// When the records may not survive a crash; nothing may be acknowledged then.
-    fn commit(&self, records: &[LeaseRecord]) -> impl Future<Output = Result<(), LeaseLogError>> + Send;
+    fn commit(&self, batch: &LeaseBatch<'_>) -> impl Future<Output = Result<(), LeaseLogError>> + Send;
+
+    /// False while new leases would not be taken.
+    fn takes_new(&self) -> bool;
 }
 
 /// Leases in the store.
@@ -47,13 +69,20 @@ pub trait LeaseLog: Send + Sync + 'static {
 pub struct StoreLog(pub Store);
 
 impl LeaseLog for StoreLog {
-    async fn commit(&self, records: &[LeaseRecord]) -> Result<(), LeaseLogError> {
+    async fn commit(&self, leases: &LeaseBatch<'_>) -> Result<(), LeaseLogError> {
         let mut batch = Batch::new();
-        for record in records {
+        for record in leases.records {
             batch = batch.put(Table::Leases, lease_key(record.address.into()), encode_lease(record)?);
+        }
+        if let Some(unix) = leases.clock {
+            batch = batch.put(Table::Meta, clock::KEY, clock::encode_now(unix)?);
         }
         self.0.commit(batch).await?;
         Ok(())
+    }
+
+    fn takes_new(&self) -> bool {
+        self.0.status().read_only.is_none()
     }
 }
 
@@ -63,6 +92,8 @@ pub(crate) struct Received {
     pub(crate) socket: usize,
     pub(crate) arrival: Arrival,
     pub(crate) bytes: Vec<u8>,
+    /// Addresses it was nearly offered and that were in use.
+    pub(crate) conflicts: u8,
 }
 
 /// What may leave now, and what is to be recorded once it has.
@@ -80,6 +111,9 @@ pub(crate) struct Core<L> {
     pub(crate) decider: Arc<dyn Decider>,
     pub(crate) events: Arc<dyn EventSink>,
     pub(crate) tally: Tally,
+    pub(crate) probing: Probing,
+    /// The lease clock of this run is durable.
+    pub(crate) clock_durable: bool,
 }
 
 impl<L: LeaseLog> Core<L> {
@@ -87,9 +121,7 @@ impl<L: LeaseLog> Core<L> {
     pub(crate) async fn turn(&mut self, now: Now, batch: Vec<Received>) -> Vec<Outgoing> {
         let actions: Vec<(usize, Action)> =
             batch.into_iter().filter_map(|datagram| self.decide(now, datagram)).collect();
-        let records: Vec<LeaseRecord> =
-            actions.iter().flat_map(|(_, action)| action.commit.iter().cloned()).collect();
-        let durable = self.commit(&records).await;
+        let durable = self.commit_actions(&actions).await;
         let option_faults = self.responder.option_faults();
         self.tally.add(|counters| {
             counters.batches += 1;
@@ -99,14 +131,53 @@ impl<L: LeaseLog> Core<L> {
     }
 
     /// Once a second: what time alone brings about.
-    pub(crate) fn tick(&mut self, now: Now) {
-        self.responder.tick(now).into_iter().for_each(|event| self.events.record(event));
+    pub(crate) async fn tick(&mut self, now: Now) {
+        self.responder.set_promising(self.log.takes_new());
+        let ticked = self.responder.tick(now);
+        if let Some(redating) = ticked.redating {
+            if self.redate(&redating).await {
+                ticked.events.into_iter().for_each(|event| self.events.record(event));
+            }
+        } else if !self.clock_durable {
+            let clock = LeaseBatch { clock: Some(self.responder.lease_clock(now)), ..KEEPING };
+            self.clock_durable = self.log.commit(&clock).await.is_ok();
+        }
     }
 
+    /// Dates all leases anew. With more than fit one commit, a crash between two of them leaves some dated by the old clock.
+    async fn redate(&mut self, redating: &Redating) -> bool {
+        let clock = Some(redating.clock.unix);
+        let mut parts = redating.records.chunks(REDATED_AT_ONCE);
+        let mut part = parts.next().unwrap_or_default();
+        loop {
+            if let Err(error) = self.log.commit(&LeaseBatch { records: part, clock, ..KEEPING }).await {
+                tracing::warn!(
+                    error = &error as &dyn Error,
+                    "leases keep their old dates for now: the clock was set and the store refuses"
+                );
+                return false;
+            }
+            match parts.next() {
+                Some(next) => part = next,
+                None => break,
+            }
+        }
+        self.responder.redated(redating.clock);
+        self.clock_durable = true;
+        true
+    }
+
+    /// What this datagram leads to now; an offer whose address has to be asked for waits.
     fn decide(&mut self, now: Now, datagram: Received) -> Option<(usize, Action)> {
-        let Received { socket, arrival, bytes } = datagram;
-        self.tally.add(|counters| counters.received += 1);
+        let Received { socket, arrival, bytes, conflicts } = datagram;
+        if conflicts == 0 {
+            self.tally.add(|counters| counters.received += 1);
+        }
         match self.responder.handle(now, &arrival, &bytes, self.decider.as_ref()) {
+            Outcome::Act(action) if action.probe.is_some() => {
+                let datagram = Received { socket, arrival, bytes, conflicts };
+                self.ask_first(now, datagram, action).map(|action| (socket, action))
+            }
             Outcome::Act(action) => Some((socket, action)),
             Outcome::Ignore(reason, event) => {
                 self.tally.add(|counters| count(&mut counters.ignored, reason.as_str()));
@@ -124,12 +195,23 @@ impl<L: LeaseLog> Core<L> {
         }
     }
 
-    async fn commit(&mut self, records: &[LeaseRecord]) -> Result<(), LeaseLogError> {
+    async fn commit_actions(&mut self, actions: &[(usize, Action)]) -> Result<(), LeaseLogError> {
+        let all = || actions.iter().map(|(_, action)| action).filter(|action| !action.commit.is_empty());
+        let records: Vec<LeaseRecord> = all().flat_map(|action| action.commit.iter().cloned()).collect();
+        let essential = all().all(|action| action.essential);
+        self.commit(&records, essential).await
+    }
+
+    pub(crate) async fn commit(
+        &mut self,
+        records: &[LeaseRecord],
+        essential: bool,
+    ) -> Result<(), LeaseLogError> {
         if records.is_empty() {
             return Ok(());
         }
         let number = records.len() as u64;
-        let done = self.log.commit(records).await;
+        let done = self.log.commit(&LeaseBatch { records, essential, clock: None }).await;
         match &done {
             Ok(()) => {
                 self.responder.committed(records);
@@ -142,13 +224,20 @@ impl<L: LeaseLog> Core<L> {
                     "leases are not durable, not acknowledged"
                 );
                 self.tally.add(|counters| counters.commit_failed += number);
+                // Until the next tick finds that it takes leases again.
+                self.responder.set_promising(self.log.takes_new());
             }
         }
         done
     }
 
     /// What is left of an action now that its commit is known.
-    fn outgoing(&self, socket: usize, action: Action, durable: Result<&(), &LeaseLogError>) -> Outgoing {
+    pub(crate) fn outgoing(
+        &self,
+        socket: usize,
+        action: Action,
+        durable: Result<&(), &LeaseLogError>,
+    ) -> Outgoing {
         if let Some(facts) = &action.learn {
             self.decider.learn(facts);
         }

@@ -24,6 +24,14 @@ pub struct Counters {
     pub commit_failed: u64,
     /// ACKs sent in place of a longer one after a failed commit.
     pub fallbacks: u64,
+    /// Addresses asked for before they were offered.
+    pub probes: u64,
+    /// Of those, the ones where another machine answered.
+    pub probes_answered: u64,
+    /// Addresses offered although they could not be asked for: no right to, too many at once, or the kernel refused.
+    pub unprobed: u64,
+    /// Offers that were not sent: too many addresses in a row were in use.
+    pub probes_given_up: u64,
     /// Batches decided, of at most [`BATCH_MAX`](crate::BATCH_MAX) datagrams each.
     pub batches: u64,
     /// Options of a length they cannot have, in packets that were read all the same.

@@ -8,19 +8,24 @@
 //!   as fallback, else nothing: the client tries again.
 //! - Replies leave by the socket their request came in on: port 4011 answers from port 4011.
 //! - An event that says a reply left is recorded after it has left.
+//! - An offer whose address has to be asked for first waits by itself (`probing`); everybody else goes on.
+//! - What clock the leases are dated by is stored with them (`clock`).
 //! - The queue is bounded; behind it the kernel's socket buffer fills and drops. ROMs try again.
 //!
 //! Deliberately absent: every decision. They are `dhcp_proto`'s.
 
+mod clock;
 mod commit;
 mod counters;
+mod probing;
 mod serve;
 #[cfg(test)]
 mod testing;
 
-pub use commit::{LeaseLog, LeaseLogError, StoreLog};
+pub use clock::lease_clock;
+pub use commit::{LeaseBatch, LeaseLog, LeaseLogError, StoreLog};
 pub use counters::Counters;
-pub use serve::{Door, Handle, Listen, Wiring};
+pub use serve::{Door, Handle, Listen, Wiring, now};
 
 /// Datagrams decided between two commits. A power-on of a whole rack fits; the disk is flushed once for all of them.
 pub const BATCH_MAX: usize = 64;

@@ -2,10 +2,11 @@
 
 use crate::commit::{Core, LeaseLog, Outgoing, Received, StoreLog, says_sent};
 use crate::counters::{Counters, Tally, count};
+use crate::probing::{Ask, Probing};
 use crate::{BATCH_MAX, COMMANDS_MAX, QUEUE_MAX};
 use dhcp_proto::limits::MESSAGE_BYTES_MAX;
 use dhcp_proto::{Responder, Settings};
-use net::{BindError, DhcpSocket};
+use net::{BindError, DhcpSocket, InUse, Prober};
 use plan::Decider;
 use std::error::Error;
 use std::net::Ipv4Addr;
@@ -70,6 +71,7 @@ pub struct Door<L = StoreLog> {
     /// [`Listen::address`] of each socket.
     addresses: Vec<Option<Ipv4Addr>>,
     commands: mpsc::Receiver<Settings>,
+    prober: Option<Arc<Prober>>,
     handle: Handle,
 }
 
@@ -136,8 +138,11 @@ impl<L: LeaseLog> Door<L> {
         };
         let Wiring { decider, log, events } = wiring;
         let addresses = listen.iter().map(|listen| listen.address).collect();
+        let prober = prober(responder.settings());
+        let probing = Probing::new(prober.clone().map(|prober| prober as Arc<dyn Ask>));
         Ok(Door {
-            core: Core { responder, log, decider, events, tally },
+            core: Core { responder, log, decider, events, tally, probing, clock_durable: false },
+            prober,
             sockets,
             addresses,
             commands,
@@ -152,13 +157,17 @@ impl<L: LeaseLog> Door<L> {
 
     /// Answers until `shutdown` says true or its sender is gone. A batch that was begun is finished.
     pub async fn run(self, mut shutdown: watch::Receiver<bool>) {
-        let Door { mut core, sockets, addresses, mut commands, handle: _handle } = self;
+        let Door { mut core, sockets, addresses, mut commands, prober, handle: _handle } = self;
         let (queue, mut arrived) = mpsc::channel(QUEUE_MAX);
         let mut readers = JoinSet::new();
         for (number, (socket, address)) in sockets.iter().zip(addresses).enumerate() {
             readers.spawn(read(number, Arc::clone(socket), address, queue.clone(), core.tally.clone()));
         }
         drop(queue);
+        let (used, mut in_use) = mpsc::channel(QUEUE_MAX);
+        if let Some(prober) = prober {
+            readers.spawn(listen_for_use(prober, used.clone()));
+        }
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut batch = Vec::with_capacity(BATCH_MAX);
@@ -167,7 +176,17 @@ impl<L: LeaseLog> Door<L> {
                 biased;
                 () = told_to_stop(&mut shutdown) => break,
                 Some(settings) = commands.recv() => core.responder.reconfigure(now(), settings),
-                _ = ticks.tick() => core.tick(now()),
+                _ = ticks.tick() => core.tick(now()).await,
+                Some(used) = in_use.recv() => {
+                    for outgoing in core.heard(now(), used).await {
+                        send(&core, &sockets, outgoing).await;
+                    }
+                }
+                () = until(core.probing.next_due()) => {
+                    for outgoing in core.probes_due(now()) {
+                        send(&core, &sockets, outgoing).await;
+                    }
+                }
                 taken = arrived.recv_many(&mut batch, BATCH_MAX) => {
                     if taken == 0 {
                         break;
@@ -179,6 +198,41 @@ impl<L: LeaseLog> Door<L> {
             }
         }
         readers.shutdown().await;
+    }
+}
+
+/// The sockets for asking; `None` when addresses are not asked for, or may not be.
+fn prober(settings: &Settings) -> Option<Arc<Prober>> {
+    if settings.probe_wait.is_zero() {
+        return None;
+    }
+    match Prober::open() {
+        Ok(prober) => Some(Arc::new(prober)),
+        Err(error) => {
+            tracing::warn!(%error, "no CAP_NET_RAW: addresses are offered without asking whether another machine uses them");
+            None
+        }
+    }
+}
+
+async fn listen_for_use(prober: Arc<Prober>, used: mpsc::Sender<InUse>) {
+    loop {
+        match prober.hear().await {
+            // A full queue waits for nobody: the question is asked twice.
+            Ok(heard) => drop(used.try_send(heard)),
+            Err(error) => {
+                tracing::debug!(%error, "cannot hear who uses an address");
+                tokio::time::sleep(RECEIVE_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Sleeps until then; without a time, for ever.
+async fn until(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due.into()).await,
+        None => std::future::pending().await,
     }
 }
 
@@ -201,7 +255,7 @@ async fn read(
             Ok((len, mut arrival)) => {
                 arrival.local = address.unwrap_or(arrival.local);
                 let bytes = buffer.get(..len).unwrap_or_default().to_vec();
-                if queue.send(Received { socket: number, arrival, bytes }).await.is_err() {
+                if queue.send(Received { socket: number, arrival, bytes, conflicts: 0 }).await.is_err() {
                     return;
                 }
             }
@@ -235,7 +289,7 @@ async fn send<L>(core: &Core<L>, sockets: &[Arc<DhcpSocket>], outgoing: Outgoing
 }
 
 /// Both clocks, read together.
-fn now() -> Now {
+pub fn now() -> Now {
     // A wall clock before 1970 is no clock; leases then count from zero until it is set.
     let unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
     Now { instant: Instant::now(), unix: UnixTime(unix) }

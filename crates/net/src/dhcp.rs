@@ -98,7 +98,14 @@ impl DhcpSocket {
                 if let (Some(frames), Some(packet)) =
                     (&self.frames, frame::ipv4_udp(transmit.source, to, &transmit.payload))
                 {
-                    match linux::send_frame(frames.as_raw_fd(), transmit.interface_index, mac, &packet) {
+                    let sent = linux::send_ethernet(
+                        frames.as_raw_fd(),
+                        linux::IPV4_ETHERTYPE,
+                        transmit.interface_index,
+                        mac,
+                        &packet,
+                    );
+                    match sent {
                         Ok(()) => return Ok(()),
                         Err(error) => tracing::debug!(%error, %mac, "frame refused, broadcasting instead"),
                     }

@@ -6,12 +6,13 @@
 //!   hardware address that has no IP address yet.
 //! - [`Listener`]: the TFTP port. Tells which of our addresses was asked, so that the answer comes from it.
 //! - [`TransferSocket`]: one TFTP transfer. A whole window leaves with one system call.
+//! - [`Prober`]: asks whether an address is in use, by ARP and ICMP echo.
 //! - [`interface`]: what is plugged in.
 //!
 //! What is deliberately absent: protocols, retries, decisions. IPv4 only for now; every signature that names an
 //! address takes the `SocketAddrV4` of `types::Arrival`.
 //!
-//! Linux only: `IP_PKTINFO`, `SO_BINDTODEVICE`, `AF_PACKET`, `UDP_SEGMENT`. The one `unsafe` item is in `linux`.
+//! Linux only: `IP_PKTINFO`, `SO_BINDTODEVICE`, `AF_PACKET`, `UDP_SEGMENT`. The `unsafe` items are in `linux`.
 
 mod dhcp;
 mod error;
@@ -19,11 +20,13 @@ mod frame;
 pub mod interface;
 mod linux;
 mod listener;
+mod probe;
 mod transfer;
 
 pub use dhcp::DhcpSocket;
 pub use error::{BindError, SendError};
 pub use listener::Listener;
+pub use probe::{InUse, Prober};
 pub use transfer::{BURST_BYTES_MAX, BURST_SEGMENTS_MAX, Segment, TransferSocket, route_mtu};
 
 #[cfg(test)]

@@ -4,9 +4,11 @@ use nix::libc;
 use nix::sys::socket::{
     ControlMessage, ControlMessageOwned, LinkAddr, MsgFlags, SockaddrIn, SockaddrLike, recvmsg, sendmsg,
 };
+use socket2::Socket;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::os::fd::RawFd;
+use tokio::io::unix::AsyncFd;
 use types::MacAddr;
 
 /// Metadata of one datagram as the kernel tells it.
@@ -88,19 +90,30 @@ pub(crate) fn send(
     Ok(())
 }
 
-/// One IPv4 packet through an `AF_PACKET` `SOCK_DGRAM` socket, framed by the kernel to `mac`.
-pub(crate) fn send_frame(fd: RawFd, interface_index: u32, mac: MacAddr, packet: &[u8]) -> io::Result<()> {
-    let address = link_address(interface_index, mac).ok_or(io::ErrorKind::InvalidInput)?;
+/// Ethernet types (IEEE 802 numbers).
+pub(crate) const IPV4_ETHERTYPE: u16 = 0x0800;
+/// See [`IPV4_ETHERTYPE`].
+pub(crate) const ARP_ETHERTYPE: u16 = 0x0806;
+
+/// One packet of `ethertype` through an `AF_PACKET` `SOCK_DGRAM` socket, framed by the kernel to `mac`.
+pub(crate) fn send_ethernet(
+    fd: RawFd,
+    ethertype: u16,
+    interface_index: u32,
+    mac: MacAddr,
+    packet: &[u8],
+) -> io::Result<()> {
+    let address = link_address(ethertype, interface_index, mac).ok_or(io::ErrorKind::InvalidInput)?;
     sendmsg(fd, &[IoSlice::new(packet)], &[], MsgFlags::MSG_DONTWAIT, Some(&address))?;
     Ok(())
 }
 
 #[expect(unsafe_code, reason = "nix has no safe constructor for a sockaddr_ll")]
-fn link_address(interface_index: u32, mac: MacAddr) -> Option<LinkAddr> {
+fn link_address(ethertype: u16, interface_index: u32, mac: MacAddr) -> Option<LinkAddr> {
     let [a, b, c, d, e, g] = mac.0;
     let raw = libc::sockaddr_ll {
         sll_family: libc::sa_family_t::try_from(libc::AF_PACKET).ok()?,
-        sll_protocol: u16::try_from(libc::ETH_P_IP).ok()?.to_be(),
+        sll_protocol: ethertype.to_be(),
         sll_ifindex: libc::c_int::try_from(interface_index).ok()?,
         sll_hatype: 0,
         sll_pkttype: 0,
@@ -111,4 +124,13 @@ fn link_address(interface_index: u32, mac: MacAddr) -> Option<LinkAddr> {
     // SAFETY: the pointer is to a whole, initialised sockaddr_ll on our stack, `length` is its size, and nix copies
     // it before we return.
     unsafe { LinkAddr::from_raw((&raw const raw).cast(), Some(length)) }
+}
+
+/// A socket of any family that the runtime waits for. Needs a running tokio runtime.
+#[expect(unsafe_code, reason = "tokio has no safe way to wait for a socket that is neither UDP nor TCP")]
+pub(crate) fn watch(socket: Socket) -> io::Result<AsyncFd<Socket>> {
+    // SAFETY: the `Socket` owns its descriptor, gives out that one only, and lives inside the `AsyncFd` until that one is
+    // dropped.
+    let watched = unsafe { AsyncFd::register(socket) };
+    watched.map_err(Into::into)
 }

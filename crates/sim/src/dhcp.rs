@@ -292,7 +292,10 @@ impl World {
             self.server.responder.load(self.server.store.values().cloned());
         }
         let now = self.clock();
-        self.server.responder.tick(now);
+        if let Some(redating) = self.server.responder.tick(now).redating {
+            self.server.store.extend(redating.records.into_iter().map(|record| (record.address, record)));
+            self.server.responder.redated(redating.clock);
+        }
     }
 
     fn deliver(&mut self) {

@@ -79,6 +79,10 @@ event_names! {
     DhcpPoolEmpty = "dhcp.pool_empty",
     /// Few addresses left.
     DhcpPoolLow = "dhcp.pool_low",
+    /// Another machine uses an address that we were about to offer; `reason` says who.
+    DhcpAddressInUse = "dhcp.address_in_use",
+    /// More requests than may be; `reason` says which bound. Once a minute.
+    DhcpFlood = "dhcp.flood",
     /// A commit failed: nothing was sent.
     DhcpCommitFailed = "dhcp.commit_failed",
     /// A TFTP read began.
@@ -137,6 +141,8 @@ event_names! {
     ConfigRejected = "config.rejected",
     /// The appliance serves.
     ServerReady = "server.ready",
+    /// The wall clock was set while we run; leases are dated anew.
+    ServerClockSet = "server.clock_set",
     /// The appliance stops.
     ServerStopping = "server.stopping",
 }
@@ -233,6 +239,9 @@ impl Event {
             | EventName::DhcpOtherServer
             | EventName::DhcpPoolEmpty
             | EventName::DhcpPoolLow
+            | EventName::DhcpAddressInUse
+            | EventName::DhcpFlood
+            | EventName::ServerClockSet
             | EventName::TftpAbort
             | EventName::LoaderLoop
             | EventName::LoaderUnsupportedArch

@@ -4,8 +4,14 @@ use crate::units::{Cidr, Domain, Ipv4, Period, Range};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::time::Duration;
 use types::MacAddr;
 use types::resource::{Name, OneOrMany};
+
+/// Hosts on a link answer within milliseconds; firmware asks again after four seconds.
+const PROBE_WAIT: Duration = Duration::from_millis(500);
+/// A rack whose power comes back is below its burst.
+const STRANGER_RATE: u32 = 500;
 
 /// Mode of DHCP.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -58,6 +64,17 @@ pub(crate) struct DhcpFile {
     /// How long an offered address is kept for the machine that was offered it. 1s to 10m.
     #[schemars(extend("x-minimum" = "1s", "x-maximum" = "10m"))]
     pub(crate) offer_hold: Period,
+    /// How long an answer is waited for when an address is asked for (ARP on the link, ICMP echo behind a relay) before it
+    /// is offered to a machine that did not have it before. 0s to 3s; 0s asks nobody.
+    #[schemars(extend("x-minimum" = "0s", "x-maximum" = "3s"))]
+    pub(crate) probe_wait: Period,
+    /// How long an address is given to nobody that another machine was found to use. 1m to 1d.
+    #[schemars(extend("x-minimum" = "1m", "x-maximum" = "1d"))]
+    pub(crate) quarantine: Period,
+    /// Machines a second without host record, reservation or earlier lease that one interface, relay or circuit may bring;
+    /// four times as many at once. The rest is answered at its next try. 0 to 100000; 0 is any number.
+    #[schemars(range(min = 0, max = 100_000))]
+    pub(crate) stranger_rate: u32,
     /// Networks and how DHCP behaves on each. They must not overlap.
     pub(crate) subnets: Vec<SubnetFile>,
     /// Requests that come through relay agents (ip-helper).
@@ -70,6 +87,9 @@ impl Default for DhcpFile {
             mode: ModeFile::default(),
             unknown_hosts: UnknownHostsFile::default(),
             offer_hold: Period::secs(60),
+            probe_wait: Period(PROBE_WAIT),
+            quarantine: Period::secs(600),
+            stranger_rate: STRANGER_RATE,
             subnets: Vec::new(),
             relay: RelayFile::default(),
         }

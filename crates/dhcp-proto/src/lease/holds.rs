@@ -17,6 +17,8 @@ pub(super) struct Hold {
     pub(super) lease: Duration,
     /// True when we knew nothing of the client.
     pub(super) stranger: bool,
+    /// True when the address was asked for and nobody answered.
+    pub(super) probed: bool,
 }
 
 /// All open offers of a subnet. A client has at most one, and an address at most one.
@@ -62,6 +64,22 @@ impl Holds {
             let same_machine = hold.key == client.key || (client.mac.is_some() && hold.mac == client.mac);
             hold.until > now && !same_machine
         })
+    }
+
+    /// True when this address was probed for this machine's open offer.
+    pub(super) fn is_probed(&self, now: Instant, client: &Client, address: Ipv4Addr) -> bool {
+        self.open(now, client).is_some_and(|(held, hold)| held == address && hold.probed)
+    }
+
+    /// Nobody answered at the address. True when it is held still.
+    pub(super) fn mark_probed(&mut self, now: Instant, address: Ipv4Addr) -> bool {
+        match self.by_address.get_mut(&address).filter(|hold| hold.until > now) {
+            Some(hold) => {
+                hold.probed = true;
+                true
+            }
+            None => false,
+        }
     }
 
     /// The caller has removed what this client and this address had before.

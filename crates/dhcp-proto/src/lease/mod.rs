@@ -19,14 +19,17 @@
 //! as ROM, iPXE and operating system with up to three identifiers and keeps one lease (see [`Client::is_machine_of`]).
 //! DIVERGES RFC 2131 §4.2, which keys by client identifier alone: a /24 would run dry within days of boot cycles.
 //!
-//! Deliberately absent: packets, subnet selection, the store.
+//! Before an address is offered that is not its client's own, somebody may ask whether another machine answers there
+//! ([`Table::needs_probe`]); a hold remembers that nobody did, and [`Table::conflict`] takes what was found in use.
+//!
+//! Deliberately absent: packets, subnet selection, the store, asking.
 
 mod holds;
 pub mod pool;
 pub mod table;
 
 pub use pool::Pool;
-pub use table::{Refusal, Table};
+pub use table::{Conflicted, Refusal, Table};
 
 use std::sync::Arc;
 use types::lease::{ClientKey, LeaseRecord};
@@ -45,6 +48,8 @@ pub struct Client {
     pub hostname: Option<Arc<str>>,
     /// Option 82 as received, kept for renewals that bypass the relay (RFC 3046 §2.2).
     pub relay_info: Option<Arc<[u8]>>,
+    /// The operator has a host record of it: what is kept back for known machines is for this one too.
+    pub recorded: bool,
 }
 
 impl Client {

@@ -6,9 +6,7 @@
 use super::Client;
 use super::holds::{Hold, Holds};
 use super::pool::Pool;
-use crate::limits::{
-    HOLD_FLOOR_SHARE, HOLD_FLOOR_SIZE, LEASE_GRACE, QUARANTINE_SHARE, REPEAT_WINDOW, SWEEP_MAX,
-};
+use crate::limits::{FLOOR_SIZE, FREE_FLOOR_SHARE, HOLD_FLOOR_SHARE, LEASE_GRACE, REPEAT_WINDOW, SWEEP_MAX};
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -20,7 +18,10 @@ use types::{MacAddr, Now, UnixTime};
 /// A lease time without end: option 51 = 0xffff_ffff (RFC 2131 §3.3).
 pub const INFINITE: Duration = Duration::from_secs(u32::MAX as u64);
 
+mod clock;
+mod conflict;
 mod moving;
+pub use conflict::Conflicted;
 pub use moving::Moving;
 
 /// Leases, offers and quarantine of one subnet.
@@ -82,6 +83,8 @@ pub enum Refusal {
     Exhausted,
     /// Too many offers to unknown machines are open; the rest is kept for known ones.
     TooManyOffers,
+    /// Few addresses are free; those are kept for known machines.
+    FloorKept,
     /// The address reserved for this machine is still somebody else's.
     ReservationBusy,
 }
@@ -232,7 +235,7 @@ impl Table {
         hold: Duration,
     ) -> Result<Ipv4Addr, Refusal> {
         self.sweep(now, SWEEP_MAX);
-        let known = self.reservation(client.mac).is_some() || self.candidates(client).next().is_some();
+        let known = self.knows(client);
         let address = if let Some(reservation) = self.reservation(client.mac) {
             let address = reservation.address;
             self.usable(now, client, address).then_some(address).ok_or(Refusal::ReservationBusy)?
@@ -247,11 +250,17 @@ impl Table {
                 .find(|&address| self.usable(now, client, address));
             found.or_else(|| self.any_free()).ok_or(Refusal::Exhausted)?
         };
-        if !known && self.held(now, client).is_none() && self.strangers_full() {
-            return Err(Refusal::TooManyOffers);
+        if !known && self.held(now, client).is_none() {
+            if self.strangers_full() {
+                return Err(Refusal::TooManyOffers);
+            }
+            if self.floor_reached() {
+                return Err(Refusal::FloorKept);
+            }
         }
+        let probed = self.holds.is_probed(now.instant, client, address);
         let until = now.instant + hold;
-        let hold = Hold { key: client.key.clone(), mac: client.mac, until, lease, stranger: !known };
+        let hold = Hold { key: client.key.clone(), mac: client.mac, until, lease, stranger: !known, probed };
         self.place_hold(address, client, hold);
         Ok(address)
     }
@@ -303,9 +312,24 @@ impl Table {
         counts.then_some(&entry.record)
     }
 
-    /// True when we have a lease, a remembered lease or a reservation for this machine.
+    /// True when we have a lease, a remembered lease, a reservation or a host record of this machine.
     pub fn knows(&self, client: &Client) -> bool {
+        client.recorded || self.has_history(client)
+    }
+
+    /// True when we have a lease, a remembered lease or a reservation for this machine.
+    pub fn has_history(&self, client: &Client) -> bool {
         self.reservation(client.mac).is_some() || self.candidates(client).next().is_some()
+    }
+
+    /// True when the address is bound to this machine now.
+    pub fn own_live(&self, now: Now, client: &Client, address: Ipv4Addr) -> bool {
+        self.live(now, address) && self.own_record(client, address).is_some()
+    }
+
+    /// True when this machine has a lease here that the store knows of.
+    pub fn has_durable_lease(&self, now: Now, client: &Client) -> bool {
+        self.candidates(client).any(|address| self.durable_left(now, client, address).is_some())
     }
 
     /// The record of whoever has the address bound now.
@@ -409,8 +433,7 @@ impl Table {
         quarantine: Duration,
     ) -> Option<Declined> {
         self.own_record(client, address).filter(|_| self.live(now, address))?;
-        let room = self.quarantined < (self.size() / QUARANTINE_SHARE).max(1);
-        if room {
+        if self.quarantine_has_room() {
             return self
                 .quarantine(now, address, quarantine)
                 .map(|record| Declined { record, quarantined: true });
@@ -490,7 +513,13 @@ impl Table {
     /// True when unknown machines hold all they may: an eighth of a larger pool stays for machines we know.
     fn strangers_full(&self) -> bool {
         let floor = self.size() / HOLD_FLOOR_SHARE;
-        self.size() >= HOLD_FLOOR_SIZE && self.holds.strangers() >= self.size() - floor
+        self.size() >= FLOOR_SIZE && self.holds.strangers() >= self.size() - floor
+    }
+
+    /// True when the free addresses are so few that unknown machines get none of them (one in
+    /// [`FREE_FLOOR_SHARE`](crate::limits::FREE_FLOOR_SHARE) of a larger pool).
+    pub fn floor_reached(&self) -> bool {
+        self.size() >= FLOOR_SIZE && self.free() <= self.size() / FREE_FLOOR_SHARE
     }
 
     fn place_hold(&mut self, address: Ipv4Addr, client: &Client, hold: Hold) {

@@ -3,8 +3,9 @@
 use crate::lease::Refusal;
 use crate::wire::DecodeError;
 use plan::LeaveAloneReason;
+use std::net::Ipv4Addr;
 use types::lease::LeaseRecord;
-use types::{Event, EventName, Facts, Transmit};
+use types::{Event, EventName, Facts, MacAddr, Now, Transmit};
 
 /// What one datagram leads to.
 #[derive(Clone, PartialEq, Debug)]
@@ -33,6 +34,64 @@ pub struct Action {
     pub events: Vec<Event>,
     /// What the machine said of itself, for [`plan::Decider::learn`].
     pub learn: Option<Facts>,
+    /// The reply waits until this address was asked for: see [`Probe`].
+    pub probe: Option<Probe>,
+    /// True when `commit` holds only what was promised before: renewals, releases, quarantine. It may use the last room
+    /// of the store.
+    pub essential: bool,
+}
+
+/// An address that is asked for before it is offered (RFC 2131 §2.2, §3.1).
+///
+/// When nobody has answered after [`Settings::probe_wait`](super::Settings::probe_wait): tell
+/// [`Responder::probed`](super::Responder::probed), and when that says so, let the reply go. When somebody answers: tell
+/// [`Responder::address_in_use`](super::Responder::address_in_use), commit what it says, and hand in the same datagram again: it gets
+/// another address. A further request of the same client that names the same address takes the place of the one that waits.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Probe {
+    /// The address.
+    pub address: Ipv4Addr,
+    /// How to ask.
+    pub way: ProbeWay,
+    /// Whose offer waits: its own answer is no conflict.
+    pub client: Option<MacAddr>,
+}
+
+/// How an address is asked for.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum ProbeWay {
+    /// By ARP on this interface (kernel index): the address is on the link (RFC 5227 §2.1.1).
+    Arp(u32),
+    /// By ICMP echo from this address of ours: the address is behind a relay.
+    Echo(Ipv4Addr),
+}
+
+/// What a found conflict leads to.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Conflict {
+    /// To be committed; nothing waits for it.
+    pub commit: Vec<LeaseRecord>,
+    /// To be recorded.
+    pub event: Event,
+}
+
+/// What time alone leads to.
+#[derive(Clone, Debug, Default)]
+pub struct Ticked {
+    /// To be recorded.
+    pub events: Vec<Event>,
+    /// The wall clock was set.
+    pub redating: Option<Redating>,
+}
+
+/// The wall clock was set: the leases have to be dated anew. Once the records and the clock are durable together, tell
+/// [`Responder::redated`](super::Responder::redated); until then the old clock goes on.
+#[derive(Clone, Debug)]
+pub struct Redating {
+    /// The moment all of it refers to.
+    pub clock: Now,
+    /// Every record that reads differently by the new clock.
+    pub records: Vec<LeaseRecord>,
 }
 
 /// Why bytes are refused; the stable names of [`DecodeError`].
@@ -102,6 +161,14 @@ reasons! {
     PoolEmpty = "pool_empty",
     /// Too many open offers to unknown machines.
     TooManyOffers = "too_many_offers",
+    /// The last free addresses are kept for known machines.
+    PoolFloor = "pool_floor",
+    /// The client asks faster than any machine boots.
+    RateLimited = "rate_limited",
+    /// Its interface, relay or circuit brings more unknown machines than it may.
+    StrangerFlood = "stranger_flood",
+    /// The store takes no new lease at the moment.
+    StoreRefuses = "store_refuses",
     /// The address reserved for it is still in use by another.
     ReservationBusy = "reservation_busy",
     /// It took another server's offer.
@@ -153,6 +220,7 @@ impl From<Refusal> for IgnoreReason {
         match refusal {
             Refusal::Exhausted => IgnoreReason::PoolEmpty,
             Refusal::TooManyOffers => IgnoreReason::TooManyOffers,
+            Refusal::FloorKept => IgnoreReason::PoolFloor,
             Refusal::ReservationBusy => IgnoreReason::ReservationBusy,
         }
     }

@@ -11,8 +11,9 @@
 //!
 //! A NAK is sent by authoritative subnets only.
 
+use super::flood::Source;
 use super::told::{host_of, told, with_arch};
-use super::{Action, Ask, IgnoreReason, Ignored, Responder, Warning, wanted};
+use super::{Action, Ask, IgnoreReason, Ignored, Probe, ProbeWay, Responder, Warning, wanted};
 use crate::lease::{Refusal, Table};
 use crate::reply::{BootFile, Dress, add_boot, add_lease, add_parameters, echo_guid, lease_time};
 use crate::wire::message::BROADCAST_FLAG;
@@ -40,7 +41,9 @@ enum No {
 
 impl Responder {
     /// A request in server mode. `at`: the subnet.
-    pub(super) fn server(&mut self, ask: &Ask<'_>, at: usize) -> Result<Action, Ignored> {
+    pub(super) fn server(&mut self, ask: &mut Ask<'_>, at: usize) -> Result<Action, Ignored> {
+        ask.client.recorded = ask.decider.decide(&ask.facts).host.is_some();
+        let ask = &*ask;
         match ask.kind {
             MessageType::Discover => self.discover(ask, at),
             MessageType::Request => self.request(ask, at),
@@ -58,8 +61,13 @@ impl Responder {
     }
 
     fn discover(&mut self, ask: &Ask<'_>, at: usize) -> Result<Action, Ignored> {
-        let hold = self.settings.offer_hold;
+        let (hold, promising, probing) =
+            (self.settings.offer_hold, self.promising, !self.settings.probe_wait.is_zero());
+        self.admit(ask, at)?;
         let table = self.table(ask, at)?;
+        if !promising && !table.has_durable_lease(ask.now, &ask.client) {
+            return Err(ask.ignore(IgnoreReason::StoreRefuses));
+        }
         let subnet = table.subnet().clone();
         let lease = lease_time(ask.message.options.u32(code::LEASE_TIME), &subnet.lease_times);
         let address = match table.offer(ask.now, &ask.client, wanted(ask.message), lease, hold) {
@@ -67,6 +75,8 @@ impl Responder {
             Err(refusal) => return Err(self.no_address(ask, at, refusal)),
         };
         let (free, size) = (table.free(), table.size());
+        let probe = (probing && table.needs_probe(ask.now, &ask.client, address))
+            .then(|| self.probe(ask, at, address));
         let verdict = ask.decider.decide(&ask.facts);
         let mut reply = self.begin(ask, MessageType::Offer);
         reply.yiaddr = address;
@@ -95,7 +105,33 @@ impl Responder {
             events.push(low.with("free", free).with("size", size));
         }
         let learn = (ask.facts.stage != Stage::Os).then(|| ask.facts.clone());
-        Ok(Action { transmit: Some(transmit), events, learn, ..Action::default() })
+        Ok(Action { transmit: Some(transmit), events, learn, probe, ..Action::default() })
+    }
+
+    /// A machine we do not know counts against its source.
+    fn admit(&mut self, ask: &Ask<'_>, at: usize) -> Result<(), Ignored> {
+        let table = self.table(ask, at)?;
+        if table.knows(&ask.client) || table.held(ask.now, &ask.client).is_some() {
+            return Ok(());
+        }
+        let source = Source {
+            interface: ask.arrival.interface.clone(),
+            relay: ask.facts.relay,
+            circuit: ask.facts.circuit_id.as_deref().map(Into::into),
+        };
+        if self.flood.admit_stranger(ask.now.instant, &source) {
+            return Ok(());
+        }
+        Err(self.too_many(ask.now, ask.arrival, IgnoreReason::StrangerFlood))
+    }
+
+    /// How this address is asked for: by ARP where it is on the link, else by ICMP through the relay.
+    fn probe(&self, ask: &Ask<'_>, at: usize, address: Ipv4Addr) -> Probe {
+        let local = ask.arrival.local;
+        let on_link = ask.facts.relay.is_none()
+            && self.tables.get(at).is_some_and(|table| table.subnet().network.contains(&local));
+        let way = if on_link { ProbeWay::Arp(ask.arrival.interface_index) } else { ProbeWay::Echo(local) };
+        Probe { address, way, client: ask.client.mac }
     }
 
     /// What keeps this machine from booting, once a minute.
@@ -163,6 +199,9 @@ impl Responder {
         let table = self.tables.get(at).ok_or(No::Silence(IgnoreReason::NoSubnet))?;
         let held = table.held(ask.now, &ask.client);
         let own = table.own_record(&ask.client, address).is_some();
+        if held.is_none() && !table.knows(&ask.client) && table.floor_reached() {
+            return Err(No::Silence(IgnoreReason::PoolFloor));
+        }
         if !table.usable(ask.now, &ask.client, address) {
             return Err(No::Refused("address_not_available"));
         }
@@ -211,8 +250,14 @@ impl Responder {
 
     fn acknowledge(&mut self, ask: &Ask<'_>, at: usize, address: Ipv4Addr) -> Result<Action, Ignored> {
         self.watch.went_on(&ask.client.key);
+        self.admit(ask, at)?;
+        let promising = self.promising;
         let table = self.table(ask, at)?;
         let subnet = table.subnet().clone();
+        let essential = table.own_live(ask.now, &ask.client, address);
+        if !promising && !essential {
+            return Err(ask.ignore(IgnoreReason::StoreRefuses));
+        }
         let asked = ask.message.options.u32(code::LEASE_TIME);
         let offered = table.held_lease(ask.now, &ask.client).filter(|_| asked.is_none());
         let lease = offered.unwrap_or_else(|| lease_time(asked, &subnet.lease_times));
@@ -250,7 +295,15 @@ impl Responder {
             events.iter_mut().for_each(|event| event.fields.push(("repeated", true.into())));
         }
         let learn = (facts.stage != Stage::Os).then_some(facts);
-        Ok(Action { commit: bound.commit, transmit: Some(transmit), fallback, events, learn })
+        Ok(Action {
+            commit: bound.commit,
+            transmit: Some(transmit),
+            fallback,
+            events,
+            learn,
+            essential,
+            probe: None,
+        })
     }
 
     /// NAK: 53, 54, 56, 61 and 82, nothing else (RFC 2131 §4.3.1, table 3).
@@ -285,7 +338,12 @@ impl Responder {
             .with("address", address)
             .with("subnet", declined.record.subnet.clone())
             .with("quarantined", declined.quarantined);
-        Ok(Action { commit: vec![declined.record], events: vec![event], ..Action::default() })
+        Ok(Action {
+            commit: vec![declined.record],
+            events: vec![event],
+            essential: true,
+            ..Action::default()
+        })
     }
 
     fn release(&mut self, ask: &Ask<'_>, at: usize) -> Result<Action, Ignored> {
@@ -297,7 +355,7 @@ impl Responder {
             .event(EventName::DhcpReleased)
             .with("address", address)
             .with("subnet", released.subnet.clone());
-        Ok(Action { commit: vec![released], events: vec![event], ..Action::default() })
+        Ok(Action { commit: vec![released], events: vec![event], essential: true, ..Action::default() })
     }
 
     /// INFORM (RFC 2131 §4.3.5): parameters without a lease, to `ciaddr`, else to where it came from.

@@ -1,5 +1,6 @@
 //! What the responder is told at start and at every change of configuration.
 
+use crate::limits::STRANGER_RATE_DEFAULT;
 use ipnet::Ipv4Net;
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
@@ -26,6 +27,11 @@ pub struct Settings {
     pub quarantine: Duration,
     /// MTU of the links, for the size of replies.
     pub link_mtu: u16,
+    /// How long an answer is waited for when an address is asked for before it is offered. Zero: nobody asks.
+    pub probe_wait: Duration,
+    /// Unknown machines a second that one interface, relay or circuit may bring; the rest waits for its next try. Zero:
+    /// any number.
+    pub stranger_rate: u32,
 }
 
 impl Default for Settings {
@@ -39,6 +45,8 @@ impl Default for Settings {
             offer_hold: Duration::from_secs(60),
             quarantine: Duration::from_secs(600),
             link_mtu: 1500,
+            probe_wait: Duration::ZERO,
+            stranger_rate: STRANGER_RATE_DEFAULT,
         }
     }
 }

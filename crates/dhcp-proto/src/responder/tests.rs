@@ -1,8 +1,11 @@
 //! Conformance by RFC section: one test per line of the check lists, named after it.
 
+mod clock;
 mod events;
+mod flood;
 mod identity;
 mod model;
+mod probe;
 mod proxy;
 mod relay;
 mod server;

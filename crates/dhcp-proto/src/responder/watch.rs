@@ -12,7 +12,7 @@ use types::lease::ClientKey;
 
 /// A map that forgets: the oldest entry when it is full, every entry after its time.
 #[derive(Debug)]
-struct Recent<K, V> {
+pub(super) struct Recent<K, V> {
     max: usize,
     age_max: Duration,
     values: HashMap<K, (Instant, u64, V)>,
@@ -22,11 +22,11 @@ struct Recent<K, V> {
 }
 
 impl<K: Clone + Eq + Hash, V> Recent<K, V> {
-    fn new(max: usize, age_max: Duration) -> Recent<K, V> {
+    pub(super) fn new(max: usize, age_max: Duration) -> Recent<K, V> {
         Recent { max, age_max, values: HashMap::new(), order: BTreeMap::new(), next: 0 }
     }
 
-    fn purge(&mut self, now: Instant) {
+    pub(super) fn purge(&mut self, now: Instant) {
         while let Some((&(since, number), _)) = self.order.first_key_value() {
             let over = now.saturating_duration_since(since) >= self.age_max || self.order.len() > self.max;
             if !over {
@@ -38,17 +38,22 @@ impl<K: Clone + Eq + Hash, V> Recent<K, V> {
         }
     }
 
-    fn get_mut(&mut self, now: Instant, key: &K) -> Option<&mut V> {
+    pub(super) fn get_mut(&mut self, now: Instant, key: &K) -> Option<&mut V> {
         self.purge(now);
         self.values.get_mut(key).map(|(_, _, value)| value)
     }
 
-    fn insert(&mut self, now: Instant, key: K, value: V) {
+    pub(super) fn insert(&mut self, now: Instant, key: K, value: V) {
         self.remove(&key);
         self.next += 1;
         self.order.insert((now, self.next), key.clone());
         self.values.insert(key, (now, self.next, value));
         self.purge(now);
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.values.len()
     }
 
     fn is_full(&self) -> bool {
@@ -72,6 +77,8 @@ pub(super) enum Warning {
     ReservationBusy(Ipv4Addr),
     /// A relay or switch that is not let through, and the interface.
     Relay(IgnoreReason, Arc<str>),
+    /// More than may be, and the interface.
+    Flood(IgnoreReason, Arc<str>),
     /// A machine that cannot boot, and why.
     Machine(ClientKey, LeaveAloneReason),
 }
@@ -85,7 +92,8 @@ impl Warning {
             | Warning::PoolLow(_)
             | Warning::NoSubnet(_)
             | Warning::ReservationBusy(_)
-            | Warning::Relay(..) => false,
+            | Warning::Relay(..)
+            | Warning::Flood(..) => false,
         }
     }
 }

@@ -18,14 +18,18 @@ struct FakeLog {
 }
 
 impl LeaseLog for FakeLog {
-    async fn commit(&self, records: &[LeaseRecord]) -> Result<(), LeaseLogError> {
+    async fn commit(&self, batch: &LeaseBatch<'_>) -> Result<(), LeaseLogError> {
         self.permits.acquire().await.unwrap().forget();
         if *self.full.lock().unwrap() {
             let source = Arc::new(std::io::Error::from(std::io::ErrorKind::StorageFull));
             return Err(CommitError::Journal { source }.into());
         }
-        self.commits.lock().unwrap().push(records.to_vec());
+        self.commits.lock().unwrap().push(batch.records.to_vec());
         Ok(())
+    }
+
+    fn takes_new(&self) -> bool {
+        !*self.full.lock().unwrap()
     }
 }
 
@@ -51,6 +55,8 @@ impl Bench {
             decider: decider(),
             events: Arc::new(recorded.clone()),
             tally: Tally::new(),
+            probing: Probing::default(),
+            clock_durable: false,
         };
         let now = Now { instant: Instant::now(), unix: UnixTime(1_800_000_000) };
         Bench { core, now, recorded, commits, permits, full }
@@ -88,7 +94,7 @@ fn received(message: &Message) -> Received {
         sent_to: SocketAddrV4::new(Ipv4Addr::BROADCAST, 67),
         remote: SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 68),
     };
-    Received { socket: 0, arrival, bytes: bytes(message) }
+    Received { socket: 0, arrival, bytes: bytes(message), conflicts: 0 }
 }
 
 fn reply(outgoing: &Outgoing) -> Message {

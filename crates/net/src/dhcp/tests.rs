@@ -27,7 +27,14 @@ impl Card {
     fn broadcast(&self, payload: &[u8]) {
         let from = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 68);
         let packet = frame::ipv4_udp(from, SocketAddrV4::new(Ipv4Addr::BROADCAST, 67), payload).unwrap();
-        linux::send_frame(self.socket.as_raw_fd(), self.index, MacAddr::BROADCAST, &packet).unwrap();
+        linux::send_ethernet(
+            self.socket.as_raw_fd(),
+            linux::IPV4_ETHERTYPE,
+            self.index,
+            MacAddr::BROADCAST,
+            &packet,
+        )
+        .unwrap();
     }
 
     /// The next packet from `source` with this payload: its destination address and port.

@@ -65,6 +65,10 @@ fn counters(meters: &Meters) -> BTreeMap<String, BTreeMap<String, u64>> {
             ("committed", counters.committed),
             ("commit_failed", counters.commit_failed),
             ("fallbacks", counters.fallbacks),
+            ("probes", counters.probes),
+            ("probes_answered", counters.probes_answered),
+            ("probes_given_up", counters.probes_given_up),
+            ("unprobed", counters.unprobed),
             ("batches", counters.batches),
             ("option_faults", counters.option_faults),
         ]

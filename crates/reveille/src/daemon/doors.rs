@@ -93,8 +93,12 @@ pub(super) fn bind_dhcp(
         own_addresses: all.iter().flat_map(|interface| &interface.ipv4).map(|net| net.addr()).collect(),
         http_port: settings.http.listen.port,
         offer_hold: settings.dhcp.offer_hold,
+        probe_wait: settings.dhcp.probe_wait,
+        quarantine: settings.dhcp.quarantine,
+        stranger_rate: settings.dhcp.stranger_rate,
         ..dhcp_proto::Settings::default()
     });
+    responder.set_clock(dhcp::lease_clock(store, &leases, dhcp::now()));
     responder.load(leases);
     let configured =
         |name: &str| settings.interfaces.iter().find(|own| *own.name == *name).and_then(|own| own.address);

@@ -65,6 +65,7 @@ impl Table {
                     guid: None,
                     hostname: None,
                     relay_info: None,
+                    recorded: false,
                 };
                 if hold.until > now.instant && self.usable(now, &client, moving.address) {
                     self.place_hold(moving.address, &client, hold);

@@ -11,6 +11,7 @@ fn client(n: u32) -> Client {
         guid: None,
         hostname: None,
         relay_info: None,
+        recorded: false,
     }
 }
 

@@ -187,7 +187,7 @@ fn invented_servers_and_machines_fill_no_log_and_hide_no_other_warning() {
     let mut told = 0;
     for n in 0..500u32 {
         let other = Ipv4Addr::from(u32::from(Ipv4Addr::new(10, 99, 0, 1)) + n);
-        match server.handle(&arrival(), &selecting(1, ip(100), other)) {
+        match server.handle(&arrival(), &selecting(1 + n, ip(100), other)) {
             Outcome::Ignore(_, Some(event)) => told += usize::from(event.level == Level::Warn),
             other => panic!("{other:?}"),
         }

@@ -151,11 +151,11 @@ fn a_burst_of_discovers_never_offers_one_address_twice() {
 fn a_probe_that_finds_an_address_in_use_quarantines_it() {
     let mut lab = Lab::new(vec![lab()]);
     let offer = lab.ask(&discover(1));
-    let record = lab.responder.address_in_use(lab.now, offer.yiaddr).unwrap();
-    assert_eq!(record.state, LeaseState::Quarantined);
+    let conflict = lab.responder.address_in_use(lab.now, offer.yiaddr, None).unwrap();
+    assert_eq!(conflict.commit[0].state, LeaseState::Quarantined);
     assert_eq!(kind(&lab.ask(&take(&discover(1), &offer))), MessageType::Nak);
     assert_ne!(lab.ask(&discover(1)).yiaddr, offer.yiaddr);
-    assert_eq!(lab.responder.address_in_use(lab.now, Ipv4Addr::new(192, 0, 2, 1)), None);
+    assert_eq!(lab.responder.address_in_use(lab.now, Ipv4Addr::new(192, 0, 2, 1), None), None);
 }
 
 #[test]

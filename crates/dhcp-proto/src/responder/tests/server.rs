@@ -418,6 +418,7 @@ fn d36_a_changed_reservation_is_refused_at_renewal_and_the_new_one_given() {
 fn d37_addresses_no_client_can_have_are_dropped() {
     let mut lab = server_lab();
     for text in ["224.0.0.1", "127.0.0.1", "0.1.2.3", "255.255.255.255", "240.0.0.1", "10.77.0.1"] {
+        lab.wait(5);
         let address: Ipv4Addr = text.parse().unwrap();
         let mut wanting = discover(1);
         wanting.options.set_ip(code::REQUESTED_ADDRESS, address);
