@@ -103,6 +103,3 @@ impl DiskFile for RealFile {
         self.0.sync_data()
     }
 }
-
-#[cfg(test)]
-pub(crate) mod memory;

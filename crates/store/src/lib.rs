@@ -52,6 +52,7 @@
 mod checkpoint;
 mod commit;
 mod disk;
+mod engine;
 mod envelope;
 mod error;
 mod frame;
@@ -63,6 +64,8 @@ mod open;
 pub mod records;
 mod report;
 mod shared;
+#[cfg(any(test, feature = "sim"))]
+pub mod sim;
 mod truth;
 mod verify;
 mod watch;
@@ -82,11 +85,10 @@ use model::full_key;
 use shared::Shared;
 use std::fs::File;
 use std::path::PathBuf;
-use std::sync::atomic::Ordering;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 /// How a store is opened.
@@ -189,16 +191,18 @@ impl Store {
         options: &StoreOptions,
         lock: Option<File>,
     ) -> Result<Store, StoreError> {
-        let opened = open::open(&disk, &home, options.segment_bytes, options.accept_loss)
+        let began = Instant::now();
+        let mut opened = open::open(&disk, &home, options.segment_bytes, options.accept_loss)
             .map_err(|error| error.under(&options.path))?;
+        opened.report.took = began.elapsed();
         for finding in &opened.report.findings {
             tracing::warn!(finding = %finding, "store: something was not as it should be at start");
         }
-        let shared = Arc::new(Shared::new(disk, home, opened.index, opened.checkpointed));
-        *shared.read_only.lock().unwrap_or_else(PoisonError::into_inner) = opened.read_only;
+        let (engine, report) = opened.start(disk, home);
+        let shared = engine.shared().clone();
         let (queue, requests) = sync_channel(QUEUE_BATCHES_MAX);
         let schedule = Schedule { bytes: options.checkpoint_bytes, age: options.checkpoint_age };
-        let writer = Writer::new(shared.clone(), opened.journal, requests, schedule);
+        let writer = Writer::new(engine, requests, schedule);
         let run = move || {
             writer.run();
             // Held to the very end.
@@ -208,7 +212,7 @@ impl Store {
             .name("store-writer".to_owned())
             .spawn(run)
             .map_err(|source| StoreError::io("start the writer of", &options.path, source))?;
-        let inner = Inner { shared, queue, writer: Mutex::new(Some(writer)), report: opened.report };
+        let inner = Inner { shared, queue, writer: Mutex::new(Some(writer)), report };
         Ok(Store { inner: Arc::new(inner) })
     }
 
@@ -219,16 +223,7 @@ impl Store {
 
     /// How it is doing now.
     pub fn status(&self) -> Status {
-        let shared = &self.inner.shared;
-        let checkpoint = shared.checkpointed.load(Ordering::Acquire);
-        let index = shared.index();
-        Status {
-            revision: Revision(index.position().revision),
-            checkpoint: (checkpoint > 0).then_some(Revision(checkpoint)),
-            read_only: shared.read_only.lock().unwrap_or_else(PoisonError::into_inner).clone(),
-            index_on_disk: index.is_on_disk(),
-            findings: shared.findings(),
-        }
+        self.inner.shared.status()
     }
 
     /// A record, as the last acknowledged batch left it. Reads memory and seldom the disk.

@@ -1,21 +1,21 @@
 //! Start: lock, read what is true, bring the index up to it, go on writing.
 
 use crate::checkpoint;
-use crate::commit;
 use crate::disk::Disk;
+use crate::engine::Engine;
 use crate::error::StoreError;
 use crate::index::{Fault, Home, Index};
 use crate::journal::{self, Journal};
 use crate::model::Revision;
 use crate::report::{Finding, IndexStart, OpenReport};
-use crate::shared::rebuild;
+use crate::shared::{Shared, rebuild};
 use crate::truth::{self, History, Position, State};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::sync::Arc;
-use std::time::Instant;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 /// Takes the store for this process. Nothing is written before it is held.
 pub(crate) fn lock(root: &Path) -> Result<File, StoreError> {
@@ -40,21 +40,29 @@ pub(crate) fn lock(root: &Path) -> Result<File, StoreError> {
 
 /// Everything a store needs to run.
 pub(crate) struct Opened {
-    pub(crate) index: Index,
-    pub(crate) journal: Journal,
-    pub(crate) checkpointed: u64,
-    pub(crate) read_only: Option<String>,
+    index: Index,
+    journal: Journal,
+    checkpointed: u64,
+    read_only: Option<String>,
     pub(crate) report: OpenReport,
 }
 
-/// Reads the store and repairs what can be repaired.
+impl Opened {
+    /// The writing end over it, and what opening found.
+    pub(crate) fn start(self, disk: Arc<dyn Disk>, home: Home) -> (Engine, OpenReport) {
+        let shared = Shared::new(disk, home, self.index, self.checkpointed);
+        *shared.read_only.lock().unwrap_or_else(PoisonError::into_inner) = self.read_only;
+        (Engine::new(Arc::new(shared), self.journal), self.report)
+    }
+}
+
+/// Reads the store and repairs what can be repaired. How long that took is for the caller to say.
 pub(crate) fn open(
     disk: &Arc<dyn Disk>,
     home: &Home,
     segment_bytes: u64,
     accept_loss: bool,
 ) -> Result<Opened, StoreError> {
-    let began = Instant::now();
     for dir in [journal::DIR, checkpoint::DIR] {
         disk.create_dir(dir).map_err(|source| StoreError::io("make folder", dir, source))?;
     }
@@ -109,11 +117,11 @@ pub(crate) fn open(
     let (frames, segments) = (history.frames, history.journal.segments);
     let tail = history.journal.tail.take();
     let (index, start) = bring_up(home, history, found, was_empty, &mut findings);
-    let (journal, refused) = commit::resume(disk, tail, position, segment_bytes);
-    let read_only = refused.map(|finding| {
-        let reason = finding.to_string();
-        findings.push(finding);
-        reason
+    let end = (position.revision, position.chain);
+    let (journal, refused) = Journal::resume(disk.clone(), tail, end, segment_bytes);
+    let read_only = refused.map(|error| {
+        findings.push(Finding::JournalReadOnly { reason: error.to_string() });
+        error.to_string()
     });
     let report = OpenReport {
         revision: Revision(position.revision),
@@ -123,7 +131,7 @@ pub(crate) fn open(
         segments,
         index: start,
         findings,
-        took: began.elapsed(),
+        took: Duration::ZERO,
     };
     Ok(Opened { index, journal, checkpointed, read_only, report })
 }

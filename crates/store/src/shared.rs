@@ -2,11 +2,13 @@
 //!
 //! Lock order: `maintenance`, then `index`. The writer holds `index` only while it applies.
 
+use crate::Status;
 use crate::checkpoint;
 use crate::disk::Disk;
 use crate::error::StoreError;
 use crate::index::{Fault, Home, Index};
 use crate::limits::FINDINGS_MAX;
+use crate::model::Revision;
 use crate::report::Finding;
 use crate::truth::{self, State};
 use crate::watch::Watchers;
@@ -67,6 +69,19 @@ impl Shared {
 
     pub(crate) fn findings(&self) -> Vec<Finding> {
         self.findings.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+
+    /// How the store is doing now.
+    pub(crate) fn status(&self) -> Status {
+        let checkpoint = self.checkpointed.load(Ordering::Acquire);
+        let index = self.index();
+        Status {
+            revision: Revision(index.position().revision),
+            checkpoint: (checkpoint > 0).then_some(Revision(checkpoint)),
+            read_only: self.read_only.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            index_on_disk: index.is_on_disk(),
+            findings: self.findings(),
+        }
     }
 
     /// Asks the index; when it fails, makes it anew and asks again.

@@ -2,7 +2,7 @@
 
 use crate::limits::WATCH_EVENTS_MAX;
 use crate::model::{Change, Revision, Table};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 
@@ -52,20 +52,25 @@ impl Watch {
     }
 }
 
-/// The sending ends, one for each table; emptied when the store closes, which ends every watch.
-pub(crate) struct Watchers(Vec<broadcast::Sender<(Revision, Arc<[Change]>)>>);
+type Sender = broadcast::Sender<(Revision, Arc<[Change]>)>;
+
+/// The sending ends, one for each table, made when somebody first follows it; emptied when the store closes, which ends
+/// every watch.
+pub(crate) struct Watchers(Vec<OnceLock<Sender>>);
 
 impl Watchers {
     pub(crate) fn new() -> Watchers {
-        Watchers(Table::ALL.iter().map(|_| broadcast::Sender::new(WATCH_EVENTS_MAX)).collect())
+        Watchers(Table::ALL.iter().map(|_| OnceLock::new()).collect())
     }
 
     pub(crate) fn watch(&self, table: Table) -> Option<Watch> {
-        self.0.get(table.slot()).map(|sender| Watch { receiver: sender.subscribe() })
+        let sender = self.0.get(table.slot())?.get_or_init(|| Sender::new(WATCH_EVENTS_MAX));
+        Some(Watch { receiver: sender.subscribe() })
     }
 
     pub(crate) fn publish(&self, revision: Revision, changes: &[Change]) {
         for (table, sender) in Table::ALL.into_iter().zip(&self.0) {
+            let Some(sender) = sender.get() else { continue };
             if sender.receiver_count() > 0 && changes.iter().any(|change| change.table == table) {
                 let own = changes.iter().filter(|change| change.table == table).cloned().collect();
                 // Nobody listening any more is no fault.

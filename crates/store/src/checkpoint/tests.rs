@@ -1,6 +1,6 @@
 use super::*;
-use crate::disk::memory::MemoryDisk;
 use crate::envelope::seal;
+use crate::sim::SimDisk;
 
 fn state(revision: u64) -> State {
     let mut state = State::default();
@@ -16,7 +16,7 @@ fn state(revision: u64) -> State {
 
 #[test]
 fn a_checkpoint_reads_back() {
-    let disk = MemoryDisk::default();
+    let disk = SimDisk::default();
     let written = state(1000);
     write(&disk, &written).unwrap();
     let [(1000, name)] = &list(&disk).unwrap()[..] else { panic!() };
@@ -26,7 +26,7 @@ fn a_checkpoint_reads_back() {
 
 #[test]
 fn every_flipped_bit_and_every_cut_is_seen() {
-    let disk = MemoryDisk::default();
+    let disk = SimDisk::default();
     write(&disk, &state(3)).unwrap();
     let name = super::name(3);
     let len = disk.read(&name).unwrap().len();
@@ -44,7 +44,7 @@ fn every_flipped_bit_and_every_cut_is_seen() {
 
 #[test]
 fn a_disk_without_room_leaves_no_half_checkpoint() {
-    let disk = MemoryDisk::default();
+    let disk = SimDisk::default();
     write(&disk, &state(3)).unwrap();
     disk.set_full(true);
     write(&disk, &state(5)).unwrap_err();

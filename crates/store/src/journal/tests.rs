@@ -1,7 +1,7 @@
 use super::*;
-use crate::disk::memory::{Fault, MemoryDisk, Rng};
 use crate::frame::encode;
 use crate::model::{Change, Table};
+use crate::sim::{Fault, Rng, SimDisk};
 
 fn change(value: &[u8]) -> Vec<Change> {
     vec![Change { table: Table::Meta, key: b"key".to_vec(), value: Some(value.to_vec()) }]
@@ -13,7 +13,7 @@ fn append(journal: &mut Journal, value: &[u8]) -> io::Result<()> {
     journal.append(&bytes, crc, 1)
 }
 
-fn resume(disk: &MemoryDisk) -> (Journal, Contents) {
+fn resume(disk: &SimDisk) -> (Journal, Contents) {
     let mut contents = read(disk, None).unwrap();
     let end = contents.frames.last().map_or((0, 0), |frame| (frame.last(), frame.crc));
     let (journal, refused) = Journal::resume(Arc::new(disk.clone()), contents.tail.take(), end, 1 << 20);
@@ -28,8 +28,8 @@ fn revisions(contents: &Contents) -> Vec<u64> {
 const SEGMENT: &str = "journal/00000000000000000001.log";
 
 /// A journal of three frames, and where each begins; the last offset is the end.
-fn three_frames() -> (MemoryDisk, Vec<usize>) {
-    let disk = MemoryDisk::default();
+fn three_frames() -> (SimDisk, Vec<usize>) {
+    let disk = SimDisk::default();
     let (mut journal, _) = resume(&disk);
     let mut offsets = vec![HEADER_BYTES];
     for value in [&b"one"[..], b"two", b"three"] {
@@ -124,7 +124,7 @@ fn after_a_failed_write_or_sync_the_frame_is_not_there_and_the_next_ones_are_dur
         append(&mut journal, b"four").unwrap();
         append(&mut journal, b"five").unwrap();
         for seed in 1..50 {
-            let contents = read(&disk.crash(&mut Rng(seed)), None).unwrap();
+            let contents = read(&disk.crash(&mut Rng::new(seed)), None).unwrap();
             assert_eq!(revisions(&contents), [1, 2, 3, 4, 5]);
             assert_eq!(contents.frames[3].batches[0][0].value.as_deref(), Some(&b"four"[..]));
             assert!(contents.damages.is_empty());
@@ -145,7 +145,7 @@ fn a_frame_read_back_after_a_sync_that_failed_is_written_again_at_start() {
     assert_eq!(revisions(&contents), [1, 2, 3, 4], "the process died before it could cut the frame");
     append(&mut journal, b"five").unwrap();
     for seed in 1..50 {
-        assert_eq!(revisions(&read(&restarted.crash(&mut Rng(seed)), None).unwrap()), [1, 2, 3, 4, 5]);
+        assert_eq!(revisions(&read(&restarted.crash(&mut Rng::new(seed)), None).unwrap()), [1, 2, 3, 4, 5]);
     }
 }
 
@@ -169,7 +169,7 @@ fn frames_a_newer_segment_has_again_do_not_count() {
 
 #[test]
 fn segments_end_at_their_size_and_go_when_nothing_in_them_is_needed() {
-    let disk = MemoryDisk::default();
+    let disk = SimDisk::default();
     let (mut journal, _) = Journal::resume(Arc::new(disk.clone()), None, (0, 0), 100);
     for value in 0..10u8 {
         append(&mut journal, &[value; 40]).unwrap();

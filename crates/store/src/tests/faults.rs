@@ -1,10 +1,10 @@
 //! Power cuts and disk errors at every single operation.
 
 use super::*;
-use crate::disk::memory::{Fault, MemoryDisk, Rng};
+use crate::sim::{Fault, Rng, SimDisk};
 use std::io;
 
-fn open(disk: &MemoryDisk) -> Result<Store, StoreError> {
+fn open(disk: &SimDisk) -> Result<Store, StoreError> {
     let options = StoreOptions { segment_bytes: 600, ..StoreOptions::new("memory") };
     Store::open_on(Arc::new(disk.clone()), Home(None), &options, None)
 }
@@ -17,7 +17,7 @@ struct Run {
 }
 
 /// Twelve batches with two checkpoints and a restart between them; goes on after errors like the daemon does.
-fn run(disk: &MemoryDisk) -> Run {
+fn run(disk: &SimDisk) -> Run {
     let mut run = Run::default();
     for half in [0..6u64, 6..12] {
         // Like the service manager does.
@@ -49,7 +49,7 @@ fn number_of(key: &[u8]) -> u64 {
     u64::from_be_bytes(key.try_into().unwrap())
 }
 
-fn check(disk: &MemoryDisk, run: &Run, context: &str) {
+fn check(disk: &SimDisk, run: &Run, context: &str) {
     let store = open(disk).unwrap_or_else(|error| panic!("{context}: {error}"));
     let report = store.report().clone();
     for finding in &report.findings {
@@ -80,7 +80,7 @@ fn check(disk: &MemoryDisk, run: &Run, context: &str) {
 }
 
 fn operations_of_a_run() -> u64 {
-    let disk = MemoryDisk::default();
+    let disk = SimDisk::default();
     let run = run(&disk);
     assert_eq!(run.acknowledged.len(), 12);
     disk.operations()
@@ -89,12 +89,12 @@ fn operations_of_a_run() -> u64 {
 #[test]
 fn a_power_cut_at_any_operation_loses_nothing_acknowledged() {
     for number in 1..=operations_of_a_run() {
-        let disk = MemoryDisk::default();
+        let disk = SimDisk::default();
         disk.fail(number, Fault::PowerOff);
         let run = run(&disk);
         for seed in 1..8 {
             let context = format!("power off at operation {number}, seed {seed}");
-            check(&disk.crash(&mut Rng(seed * 7919 + number)), &run, &context);
+            check(&disk.crash(&mut Rng::new(seed * 7919 + number)), &run, &context);
         }
     }
 }
@@ -103,13 +103,13 @@ fn a_power_cut_at_any_operation_loses_nothing_acknowledged() {
 fn one_error_at_any_operation_costs_at_most_that_batch_also_when_power_fails_later() {
     for kind in [io::ErrorKind::Other, io::ErrorKind::StorageFull] {
         for number in 1..=operations_of_a_run() {
-            let disk = MemoryDisk::default();
+            let disk = SimDisk::default();
             disk.fail(number, Fault::Once(kind));
             let run = run(&disk);
             assert!(run.acknowledged.len() >= 6, "one error at {number} costs {:?}", run.acknowledged);
             check(&disk.fork(), &run, &format!("{kind:?} at operation {number}"));
             check(
-                &disk.crash(&mut Rng(number)),
+                &disk.crash(&mut Rng::new(number)),
                 &run,
                 &format!("{kind:?} at operation {number}, then a power cut"),
             );
@@ -122,19 +122,19 @@ fn two_errors_in_a_row_lose_nothing_acknowledged() {
     let last = operations_of_a_run();
     for number in 1..=last {
         for gap in 1..4 {
-            let disk = MemoryDisk::default();
+            let disk = SimDisk::default();
             disk.fail(number, Fault::Once(io::ErrorKind::Other));
             disk.fail(number + gap, Fault::Once(io::ErrorKind::Other));
             let run = run(&disk);
             let context = format!("errors at operations {number} and {}", number + gap);
-            check(&disk.crash(&mut Rng(number)), &run, &context);
+            check(&disk.crash(&mut Rng::new(number)), &run, &context);
         }
     }
 }
 
 #[test]
 fn a_full_disk_refuses_commits_serves_reads_restarts_and_recovers() {
-    let disk = MemoryDisk::default();
+    let disk = SimDisk::default();
     let store = open(&disk).unwrap();
     store.commit_blocking(put(1, "one")).unwrap();
     disk.set_full(true);
@@ -151,13 +151,13 @@ fn a_full_disk_refuses_commits_serves_reads_restarts_and_recovers() {
     store.commit_blocking(put(3, "three")).unwrap();
     assert_eq!(store.status().read_only, None);
     assert_eq!(values(&store, Table::Leases), [(key(1), "one".to_owned()), (key(3), "three".to_owned())]);
-    let crashed = open(&disk.crash(&mut Rng(1))).unwrap();
+    let crashed = open(&disk.crash(&mut Rng::new(1))).unwrap();
     assert_eq!(values(&crashed, Table::Leases), [(key(1), "one".to_owned()), (key(3), "three".to_owned())]);
 }
 
 #[test]
 fn a_disk_that_hangs_makes_the_store_busy_and_no_caller_wait_in_line() {
-    let disk = MemoryDisk::default();
+    let disk = SimDisk::default();
     let store = open(&disk).unwrap();
     let hanging = disk.hang();
     let mut waiting = Vec::new();
@@ -177,8 +177,8 @@ fn a_disk_that_hangs_makes_the_store_busy_and_no_caller_wait_in_line() {
 }
 
 /// A store that died with ten batches in its journal, five of them in a checkpoint too.
-fn died() -> MemoryDisk {
-    let disk = MemoryDisk::default();
+fn died() -> SimDisk {
+    let disk = SimDisk::default();
     let store = open(&disk).unwrap();
     for number in 1..=10 {
         store.commit_blocking(put(number, &format!("value {number} {}", "x".repeat(100)))).unwrap();
@@ -264,7 +264,7 @@ fn an_operator_may_accept_the_loss_and_gets_all_that_is_readable() {
 fn no_flipped_bit_anywhere_is_silent() {
     let disk = died();
     let expected = values(&open(&disk.fork()).unwrap(), Table::Leases);
-    let mut rng = Rng(42);
+    let mut rng = Rng::new(42);
     for name in disk.names() {
         let bits = disk.read(&name).unwrap().len() * 8;
         for _ in 0..60 {
@@ -298,7 +298,7 @@ fn an_interrupted_checkpoint_leaves_the_one_before() {
             let _ = store.checkpoint();
         }
         for seed in 1..20 {
-            let after = disk.crash(&mut Rng(seed));
+            let after = disk.crash(&mut Rng::new(seed));
             let store = open(&after).unwrap_or_else(|error| panic!("step {step}, seed {seed}: {error}"));
             assert_eq!(values(&store, Table::Leases).len(), 10, "step {step}, seed {seed}");
         }
@@ -307,7 +307,7 @@ fn an_interrupted_checkpoint_leaves_the_one_before() {
 
 #[test]
 fn a_record_that_fails_its_checksum_is_repaired_from_the_files_and_reported() {
-    let disk = MemoryDisk::default();
+    let disk = SimDisk::default();
     let store = open(&disk).unwrap();
     store.commit_blocking(put(1, "one")).unwrap();
     store.inner.shared.index_mut().damage(&full_key(Table::Leases, &key(1)));
@@ -321,7 +321,7 @@ fn a_record_that_fails_its_checksum_is_repaired_from_the_files_and_reported() {
 
 #[test]
 fn an_index_that_fails_behind_a_commit_is_made_anew_with_that_commit_in_it() {
-    let disk = MemoryDisk::default();
+    let disk = SimDisk::default();
     let store = open(&disk).unwrap();
     store.commit_blocking(put(1, "one")).unwrap();
     let behind = store.inner.shared.index().snapshot().unwrap();
