@@ -10,7 +10,7 @@
 
 use crate::engine::{Answer, Engine};
 use crate::error::error_chain;
-use crate::limits::{CHECKPOINT_RETRY, GATHER_MAX, GROUP_BATCHES_MAX, GROUP_BYTES_MAX};
+use crate::limits::{CHECKPOINT_RETRY, GATHER_MAX, GROUP_BATCHES_MAX, GROUP_BYTES_MAX, ROOM_CHECK};
 use crate::model::{Batch, Revision};
 use crate::report::Finding;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError};
@@ -64,12 +64,23 @@ pub(crate) struct Writer {
     /// The last one failed.
     retry: bool,
     last_group: usize,
+    /// When room was last looked after.
+    looked: Instant,
 }
 
 impl Writer {
     pub(crate) fn new(engine: Engine, requests: Receiver<Request>, schedule: Schedule) -> Writer {
         let since_when = Instant::now();
-        Writer { engine, requests, schedule, since_when, checkpoint: None, retry: false, last_group: 0 }
+        Writer {
+            engine,
+            requests,
+            schedule,
+            since_when,
+            checkpoint: None,
+            retry: false,
+            last_group: 0,
+            looked: since_when,
+        }
     }
 
     /// Runs until closed, then leaves everything as a clean end does: checkpoint written, index flushed.
@@ -78,9 +89,10 @@ impl Writer {
         loop {
             let request = match carried.take() {
                 Some(request) => request,
-                None => match self.requests.recv_timeout(self.schedule.age.min(CHECKPOINT_RETRY)) {
+                None => match self.requests.recv_timeout(self.patience()) {
                     Ok(request) => request,
                     Err(RecvTimeoutError::Timeout) => {
+                        self.look();
                         self.checkpoint_when_due();
                         continue;
                     }
@@ -95,6 +107,7 @@ impl Writer {
                     self.engine.commit(batches, |answers| {
                         replies.into_iter().zip(answers).for_each(|(reply, answer)| reply.send(answer));
                     });
+                    self.look();
                     self.checkpoint_when_due();
                 }
                 Request::Roll(reply) => {
@@ -108,6 +121,23 @@ impl Writer {
             let _ = running.join();
         }
         self.engine.close();
+    }
+
+    /// How long nothing may be asked before something is due.
+    fn patience(&self) -> Duration {
+        let checkpoint = self.schedule.age.min(CHECKPOINT_RETRY);
+        if self.engine.wants_look() {
+            checkpoint.min(ROOM_CHECK.saturating_sub(self.looked.elapsed()))
+        } else {
+            checkpoint
+        }
+    }
+
+    fn look(&mut self) {
+        if self.engine.wants_look() && self.looked.elapsed() >= ROOM_CHECK {
+            self.engine.look();
+            self.looked = Instant::now();
+        }
     }
 
     /// Adds what waits. When the group before had several batches, their senders are likely to come again: waits for as
@@ -148,7 +178,7 @@ impl Writer {
         let due = since >= self.schedule.bytes
             || (since > 0 && waited >= self.schedule.age)
             || (self.retry && waited >= CHECKPOINT_RETRY);
-        if !due || self.checkpoint.is_some() {
+        if !due || self.checkpoint.is_some() || !self.engine.checkpoint_fits() {
             return;
         }
         self.since_when = Instant::now();

@@ -11,12 +11,15 @@ use crate::index::Index;
 use crate::journal::Journal;
 use crate::model::{Batch, Change, Expect, Revision, full_key, record_name};
 use crate::report::Finding;
+use crate::room::Allowance;
 use crate::shared::Shared;
 use crate::truth::Position;
+use room::Keeper;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::io;
 use std::sync::{Arc, PoisonError, RwLockWriteGuard};
+
+mod room;
 
 /// What becomes of one batch.
 pub(crate) type Answer = Result<Revision, CommitError>;
@@ -30,12 +33,13 @@ pub(crate) struct Engine {
     journal: Journal,
     /// Journal bytes written since the last checkpoint was begun.
     since: u64,
+    keeper: Keeper,
 }
 
 impl Engine {
     /// Goes on behind what was read at start.
-    pub(crate) fn new(shared: Arc<Shared>, journal: Journal) -> Engine {
-        Engine { shared, journal, since: 0 }
+    pub(crate) fn new(shared: Arc<Shared>, journal: Journal, allowance: Allowance) -> Engine {
+        Engine { shared, journal, since: 0, keeper: Keeper::new(allowance) }
     }
 
     /// What it shares with readers.
@@ -60,7 +64,14 @@ impl Engine {
         let mut overlay = Overlay::new();
         let mut accepted: Vec<Vec<Change>> = Vec::new();
         let mut answers: Vec<Answer> = Vec::with_capacity(group.len());
-        for batch in group {
+        let waiting = self.refused_for_room(&group);
+        for (number, batch) in group.into_iter().enumerate() {
+            if let Some((reason, goes_on)) = &waiting
+                && !goes_on.get(number).is_some_and(|goes_on| *goes_on)
+            {
+                answers.push(Err(CommitError::Reserved { reason: reason.clone() }));
+                continue;
+            }
             let before = Revision(self.revision() + accepted.len() as u64);
             answers.push(self.check(&batch, &overlay).and_then(|()| {
                 if batch.changes.is_empty() {
@@ -88,7 +99,16 @@ impl Engine {
                 answer(answers);
                 apply(&shared, index, overlay, position);
             }
-            Err(error) => answer(answers.iter().map(|_| Err(error.clone())).collect()),
+            // What had to wait for room was not in the group.
+            Err(error) => answer(
+                answers
+                    .into_iter()
+                    .map(|answer| match answer {
+                        Err(CommitError::Reserved { .. }) => answer,
+                        _ => Err(error.clone()),
+                    })
+                    .collect(),
+            ),
         }
     }
 
@@ -160,28 +180,10 @@ impl Engine {
             digest,
             accepted.iter().map(Vec::as_slice),
         );
-        let written = self.journal.append(&bytes, crc, batches);
-        self.say_whether_read_only(written.as_ref().err());
-        written.map_err(|source| CommitError::Journal { source: Arc::new(source) })?;
+        self.append(&bytes, crc, batches)
+            .map_err(|source| CommitError::Journal { source: Arc::new(source) })?;
         self.since += bytes.len() as u64;
         Ok(Position { revision: self.revision(), chain: crc, digest })
-    }
-
-    fn say_whether_read_only(&self, error: Option<&io::Error>) {
-        let mut read_only = self.shared.read_only.lock().unwrap_or_else(PoisonError::into_inner);
-        match (error, read_only.is_some()) {
-            (Some(error), false) => {
-                *read_only = Some(error.to_string());
-                drop(read_only);
-                self.shared.found(Finding::JournalReadOnly { reason: error.to_string() });
-            }
-            (Some(error), true) => *read_only = Some(error.to_string()),
-            (None, true) => {
-                *read_only = None;
-                tracing::info!("store: the journal can be written again");
-            }
-            (None, false) => {}
-        }
     }
 
     /// Ends the segment; the next frame begins a new one.

@@ -1,6 +1,7 @@
 //! What can go wrong, by concern: opening and reading, committing, decoding a record.
 
 use crate::model::{Expect, Revision, Table};
+use crate::room;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -138,6 +139,13 @@ pub enum CommitError {
         /// Why.
         source: Arc<io::Error>,
     },
+    /// The disk has no room but a reserve, which is kept for what was promised before ([`crate::Batch::essential`]). Nothing
+    /// changed.
+    #[error("the disk is full, what is left is kept for machines that have a lease: {reason}")]
+    Reserved {
+        /// Why.
+        reason: String,
+    },
     /// The index cannot tell what is there and cannot be made anew: nothing was written. The store has to be opened anew.
     #[error("the index failed, nothing can be committed")]
     Index {
@@ -152,7 +160,11 @@ pub enum CommitError {
 impl CommitError {
     /// True when the disk has no room: the caller should promise nothing new.
     pub fn is_disk_full(&self) -> bool {
-        matches!(self, CommitError::Journal { source } if matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded))
+        match self {
+            CommitError::Journal { source } => room::is_full(source),
+            CommitError::Reserved { .. } => true,
+            _ => false,
+        }
     }
 }
 

@@ -376,6 +376,16 @@ impl Journal {
         Ok(())
     }
 
+    /// Finds out whether the disk takes a write: cuts back what a failed one left and begins the next segment, which is
+    /// wanted anyway.
+    pub(crate) fn probe(&mut self) -> io::Result<()> {
+        self.recover()?;
+        if self.segment.is_none() {
+            self.segment = Some(self.begin_segment()?);
+        }
+        Ok(())
+    }
+
     /// Ends the segment; the next frame begins a new one.
     pub(crate) fn roll(&mut self) {
         if self.segment.as_ref().is_some_and(|segment| segment.frames > 0) {

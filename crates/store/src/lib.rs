@@ -63,6 +63,7 @@ mod model;
 mod open;
 pub mod records;
 mod report;
+mod room;
 mod shared;
 #[cfg(any(test, feature = "sim"))]
 pub mod sim;
@@ -74,14 +75,16 @@ mod wire;
 pub use error::{CommitError, RecordError, StoreError};
 pub use model::{Batch, Change, Expect, Precondition, Revision, Stored, Table};
 pub use report::{Finding, IndexStart, OpenReport};
+pub use room::{Room, Space};
 pub use verify::{Dump, VerifyReport};
 pub use watch::{Watch, Watched};
 
 use commit::{Reply, Request, Schedule, Writer};
 use disk::{Disk, RealDisk};
 use index::Home;
-use limits::QUEUE_BATCHES_MAX;
+use limits::{BALLAST_BYTES, QUEUE_BATCHES_MAX, QUOTA_BYTES, ROOM_MARGIN_BYTES};
 use model::full_key;
+use room::Allowance;
 use shared::Shared;
 use std::fs::File;
 use std::path::PathBuf;
@@ -89,7 +92,7 @@ use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch as latest};
 
 /// How a store is opened.
 #[derive(Clone, Debug)]
@@ -105,10 +108,14 @@ pub struct StoreOptions {
     /// Opens with what can be read when acknowledged batches are lost for good. Only ever set because an operator said so,
     /// for one start.
     pub accept_loss: bool,
+    /// Room set aside for a full disk; 0 for none.
+    pub ballast_bytes: u64,
+    /// The most everything in the folder may take.
+    pub quota_bytes: u64,
 }
 
 impl StoreOptions {
-    /// Usual settings: segments of 64 MiB, a checkpoint every 32 MiB or hour.
+    /// Usual settings: segments of 64 MiB, a checkpoint every 32 MiB or hour, a ballast of 8 MiB, a quota of 1 GiB.
     pub fn new(path: impl Into<PathBuf>) -> StoreOptions {
         StoreOptions {
             path: path.into(),
@@ -116,6 +123,8 @@ impl StoreOptions {
             checkpoint_bytes: 32 << 20,
             checkpoint_age: Duration::from_secs(3600),
             accept_loss: false,
+            ballast_bytes: BALLAST_BYTES,
+            quota_bytes: QUOTA_BYTES,
         }
     }
 }
@@ -127,8 +136,12 @@ pub struct Status {
     pub revision: Revision,
     /// Newest checkpoint.
     pub checkpoint: Option<Revision>,
+    /// What can be committed.
+    pub room: Room,
     /// Why nothing can be committed at the moment, when that is so.
     pub read_only: Option<String>,
+    /// The room it takes and has.
+    pub space: Space,
     /// False while records are served from memory because no index can be kept on disk.
     pub index_on_disk: bool,
     /// What was found since the start.
@@ -195,10 +208,12 @@ impl Store {
         let mut opened = open::open(&disk, &home, options.segment_bytes, options.accept_loss)
             .map_err(|error| error.under(&options.path))?;
         opened.report.took = began.elapsed();
-        for finding in &opened.report.findings {
+        let (ballast, quota) = (options.ballast_bytes, options.quota_bytes);
+        let allowance = Allowance { ballast, quota, margin: ROOM_MARGIN_BYTES };
+        let (engine, report) = opened.start(disk, home, allowance);
+        for finding in &report.findings {
             tracing::warn!(finding = %finding, "store: something was not as it should be at start");
         }
-        let (engine, report) = opened.start(disk, home);
         let shared = engine.shared().clone();
         let (queue, requests) = sync_channel(QUEUE_BATCHES_MAX);
         let schedule = Schedule { bytes: options.checkpoint_bytes, age: options.checkpoint_age };
@@ -282,6 +297,11 @@ impl Store {
     /// Follows a table from now on. `None` after the store was closed.
     pub fn watch(&self, table: Table) -> Option<Watch> {
         self.inner.shared.watchers.read().unwrap_or_else(PoisonError::into_inner).watch(table)
+    }
+
+    /// What can be committed, now and whenever that changes.
+    pub fn room(&self) -> latest::Receiver<Room> {
+        self.inner.shared.watch_room()
     }
 
     /// Writes a checkpoint now; answers its revision. Blocks.

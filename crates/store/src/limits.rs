@@ -35,5 +35,26 @@ pub(crate) const INDEX_LOCK_WAIT: Duration = Duration::from_secs(2);
 /// How long a failed checkpoint waits before it is tried again.
 pub(crate) const CHECKPOINT_RETRY: Duration = Duration::from_secs(60);
 
+/// Room set aside for promises when the disk is full: some 16,000 renewals.
+pub(crate) const BALLAST_BYTES: u64 = 8 << 20;
+/// What the store's folder may take: a hundred times what 100,000 leases need.
+pub(crate) const QUOTA_BYTES: u64 = 1 << 30;
+/// Free bytes beyond a ballast before one is made again, so that the state does not flutter.
+pub(crate) const ROOM_MARGIN_BYTES: u64 = 8 << 20;
+/// How often room is looked after.
+pub(crate) const ROOM_CHECK: Duration = Duration::from_secs(1);
+
+/// A number of bytes for people: `8 MiB`, `1.5 GiB`, `700 bytes`.
+pub(crate) fn in_words(bytes: u64) -> String {
+    let units = [(1u64 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+    match units.into_iter().find(|(unit, _)| bytes >= *unit) {
+        Some((unit, name)) => match (bytes / unit, bytes % unit * 10 / unit) {
+            (whole, 0) => format!("{whole} {name}"),
+            (whole, tenth) => format!("{whole}.{tenth} {name}"),
+        },
+        None => format!("{bytes} bytes"),
+    }
+}
+
 const _: () = assert!(FRAME_BYTES_MAX < u32::MAX as usize);
 const _: () = assert!(KEY_BYTES_MAX <= u16::MAX as usize);

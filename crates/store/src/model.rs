@@ -133,6 +133,8 @@ pub struct Batch {
     pub preconditions: Vec<Precondition>,
     /// Changes in order; a later one of the same key wins.
     pub changes: Vec<Change>,
+    /// It keeps what was promised before, and is committed from the reserve when the disk is full.
+    pub essential: bool,
 }
 
 impl Batch {
@@ -159,6 +161,14 @@ impl Batch {
     #[must_use]
     pub fn delete(mut self, table: Table, key: impl Into<Vec<u8>>) -> Batch {
         self.changes.push(Change { table, key: key.into(), value: None });
+        self
+    }
+
+    /// Marks it as keeping what was promised: a lease renewed, released or quarantined. Never set on new promises: the reserve
+    /// is small.
+    #[must_use]
+    pub fn essential(mut self) -> Batch {
+        self.essential = true;
         self
     }
 

@@ -8,13 +8,14 @@ use crate::index::{Fault, Home, Index};
 use crate::journal::{self, Journal};
 use crate::model::Revision;
 use crate::report::{Finding, IndexStart, OpenReport};
+use crate::room::{self, Allowance};
 use crate::shared::{Shared, rebuild};
 use crate::truth::{self, History, Position, State};
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Takes the store for this process. Nothing is written before it is held.
@@ -43,21 +44,43 @@ pub(crate) struct Opened {
     index: Index,
     journal: Journal,
     checkpointed: u64,
-    read_only: Option<String>,
+    refused: Option<Arc<io::Error>>,
     pub(crate) report: OpenReport,
 }
 
 impl Opened {
     /// The writing end over it, and what opening found.
-    pub(crate) fn start(self, disk: Arc<dyn Disk>, home: Home) -> (Engine, OpenReport) {
+    pub(crate) fn start(self, disk: Arc<dyn Disk>, home: Home, allowance: Allowance) -> (Engine, OpenReport) {
         let shared = Shared::new(disk, home, self.index, self.checkpointed);
-        *shared.read_only.lock().unwrap_or_else(PoisonError::into_inner) = self.read_only;
-        (Engine::new(Arc::new(shared), self.journal), self.report)
+        let mut engine = Engine::new(Arc::new(shared), self.journal, allowance);
+        let mut report = self.report;
+        report.findings.extend(engine.begin_room(self.refused.as_deref()));
+        (engine, report)
     }
 }
 
-/// Reads the store and repairs what can be repaired. How long that took is for the caller to say.
+/// Reads the store and repairs what can be repaired, with the room of the ballast when there is no other. How long that
+/// took is for the caller to say.
 pub(crate) fn open(
+    disk: &Arc<dyn Disk>,
+    home: &Home,
+    segment_bytes: u64,
+    accept_loss: bool,
+) -> Result<Opened, StoreError> {
+    let opened = read(disk, home, segment_bytes, accept_loss);
+    match &opened {
+        Err(StoreError::Io { source, .. })
+            if room::is_full(source)
+                && room::held(disk.as_ref()) > 0
+                && room::release(disk.as_ref()).is_ok() =>
+        {
+            read(disk, home, segment_bytes, accept_loss)
+        }
+        _ => opened,
+    }
+}
+
+fn read(
     disk: &Arc<dyn Disk>,
     home: &Home,
     segment_bytes: u64,
@@ -119,10 +142,6 @@ pub(crate) fn open(
     let (index, start) = bring_up(home, history, found, was_empty, &mut findings);
     let end = (position.revision, position.chain);
     let (journal, refused) = Journal::resume(disk.clone(), tail, end, segment_bytes);
-    let read_only = refused.map(|error| {
-        findings.push(Finding::JournalReadOnly { reason: error.to_string() });
-        error.to_string()
-    });
     let report = OpenReport {
         revision: Revision(position.revision),
         records,
@@ -133,7 +152,7 @@ pub(crate) fn open(
         findings,
         took: Duration::ZERO,
     };
-    Ok(Opened { index, journal, checkpointed, read_only, report })
+    Ok(Opened { index, journal, checkpointed, refused, report })
 }
 
 /// An index that was on disk.
@@ -207,7 +226,7 @@ fn lose(history: &mut History, index: Option<State>, error: &StoreError, finding
 
 /// Writes a checkpoint of what was saved, and only then moves damaged files away. With `all`, the whole journal goes: the
 /// checkpoint contains it and its parts no longer fit together.
-fn renew(disk: &dyn Disk, history: &mut History, all: bool) -> std::io::Result<Vec<Finding>> {
+fn renew(disk: &dyn Disk, history: &mut History, all: bool) -> io::Result<Vec<Finding>> {
     let (checkpoints, mut segments): (Vec<_>, Vec<_>) =
         history.damaged_files.iter().cloned().partition(|file| file.starts_with(checkpoint::DIR));
     if all {

@@ -93,6 +93,23 @@ pub enum Finding {
         /// What is lost.
         reason: String,
     },
+    /// The disk is full: the ballast was released, and only what keeps a promise is committed.
+    RoomLow {
+        /// Why.
+        reason: String,
+    },
+    /// There is room again and the ballast is whole: everything is committed.
+    RoomBack,
+    /// No ballast can be kept: on a full disk nothing at all can be committed.
+    NoBallast {
+        /// Why.
+        reason: String,
+    },
+    /// Something kept for study was removed, because the store used up its quota.
+    Removed {
+        /// The file or folder.
+        name: String,
+    },
     /// The journal cannot be written; nothing is acknowledged until it can.
     JournalReadOnly {
         /// Why.
@@ -141,6 +158,12 @@ impl fmt::Display for Finding {
             Finding::LossAccepted { reason } => {
                 write!(f, "opened with acknowledged batches missing: {reason}")
             }
+            Finding::RoomLow { reason } => {
+                write!(f, "the disk is full, only what was promised is committed, from the reserve: {reason}")
+            }
+            Finding::RoomBack => f.write_str("there is room again, everything is committed"),
+            Finding::NoBallast { reason } => write!(f, "no ballast is kept for a full disk: {reason}"),
+            Finding::Removed { name } => write!(f, "{name} was removed to stay below the quota"),
             Finding::JournalReadOnly { reason } => write!(f, "journal cannot be written: {reason}"),
             Finding::CheckpointFailed { reason } => write!(f, "checkpoint not written: {reason}"),
             Finding::RecordDiffers { record, reason } => write!(f, "{record}: {reason}"),

@@ -10,11 +10,13 @@ use crate::index::{Fault, Home, Index};
 use crate::limits::FINDINGS_MAX;
 use crate::model::Revision;
 use crate::report::Finding;
+use crate::room::{Room, Space};
 use crate::truth::{self, State};
 use crate::watch::Watchers;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use tokio::sync::watch;
 
 pub(crate) struct Shared {
     pub(crate) disk: Arc<dyn Disk>,
@@ -26,8 +28,8 @@ pub(crate) struct Shared {
     /// Newest checkpoint, 0 for none.
     pub(crate) checkpointed: AtomicU64,
     findings: Mutex<VecDeque<Finding>>,
-    /// Why the journal refuses, while it does.
-    pub(crate) read_only: Mutex<Option<String>>,
+    room: watch::Sender<Room>,
+    space: Mutex<Space>,
 }
 
 impl Shared {
@@ -40,7 +42,8 @@ impl Shared {
             maintenance: Mutex::new(()),
             checkpointed: AtomicU64::new(checkpointed),
             findings: Mutex::new(VecDeque::new()),
-            read_only: Mutex::new(None),
+            room: watch::Sender::new(Room::Plenty),
+            space: Mutex::new(Space::default()),
         }
     }
 
@@ -67,6 +70,33 @@ impl Shared {
         findings.push_back(finding);
     }
 
+    pub(crate) fn room(&self) -> Room {
+        self.room.borrow().clone()
+    }
+
+    pub(crate) fn watch_room(&self) -> watch::Receiver<Room> {
+        self.room.subscribe()
+    }
+
+    pub(crate) fn set_space(&self, space: Space) {
+        *self.space.lock().unwrap_or_else(PoisonError::into_inner) = space;
+    }
+
+    /// Says what can be committed from now on, with a finding when it is something else than before.
+    pub(crate) fn set_room(&self, room: Room) {
+        let before = self.room.send_replace(room.clone());
+        if before.as_str() != room.as_str() {
+            self.found(about(&room));
+        }
+    }
+
+    /// The state at start, when it is not plenty.
+    pub(crate) fn begin_room(&self, room: Room) -> Finding {
+        let finding = about(&room);
+        self.room.send_replace(room);
+        finding
+    }
+
     pub(crate) fn findings(&self) -> Vec<Finding> {
         self.findings.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }
@@ -74,11 +104,16 @@ impl Shared {
     /// How the store is doing now.
     pub(crate) fn status(&self) -> Status {
         let checkpoint = self.checkpointed.load(Ordering::Acquire);
-        let index = self.index();
+        let (index, room) = (self.index(), self.room());
         Status {
             revision: Revision(index.position().revision),
             checkpoint: (checkpoint > 0).then_some(Revision(checkpoint)),
-            read_only: self.read_only.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            read_only: match &room {
+                Room::Nothing { reason } => Some(reason.clone()),
+                Room::Plenty | Room::Reserve { .. } => None,
+            },
+            room,
+            space: *self.space.lock().unwrap_or_else(PoisonError::into_inner),
             index_on_disk: index.is_on_disk(),
             findings: self.findings(),
         }
@@ -148,6 +183,14 @@ impl Shared {
         self.checkpointed.store(state.position.revision, Ordering::Release);
         checkpoint::clean(disk).map_err(failed)?;
         Ok(state.position.revision)
+    }
+}
+
+fn about(room: &Room) -> Finding {
+    match room.clone() {
+        Room::Plenty => Finding::RoomBack,
+        Room::Reserve { reason } => Finding::RoomLow { reason },
+        Room::Nothing { reason } => Finding::JournalReadOnly { reason },
     }
 }
 

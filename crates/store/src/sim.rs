@@ -26,6 +26,7 @@ use crate::index::Home;
 use crate::model::{Batch, Revision, Stored, Table, full_key};
 use crate::open;
 use crate::report::{Finding, OpenReport};
+use crate::room::Allowance;
 use crate::{Status, shared};
 use std::fmt;
 use std::sync::Arc;
@@ -39,11 +40,24 @@ pub struct SimOptions {
     pub checkpoint_bytes: u64,
     /// Opens with what can be read when acknowledged batches are lost for good.
     pub accept_loss: bool,
+    /// Room set aside for a full disk.
+    pub ballast_bytes: u64,
+    /// The most all files may take.
+    pub quota_bytes: u64,
+    /// What has to be free beyond a ballast before one is made again.
+    pub margin_bytes: u64,
 }
 
 impl Default for SimOptions {
     fn default() -> SimOptions {
-        SimOptions { segment_bytes: 4 << 10, checkpoint_bytes: 16 << 10, accept_loss: false }
+        SimOptions {
+            segment_bytes: 4 << 10,
+            checkpoint_bytes: 16 << 10,
+            accept_loss: false,
+            ballast_bytes: 2 << 10,
+            quota_bytes: 1 << 20,
+            margin_bytes: 2 << 10,
+        }
     }
 }
 
@@ -74,11 +88,19 @@ impl SimStore {
     /// # Errors
     /// As [`crate::Store::open`].
     pub fn open_with(disk: &SimDisk, options: SimOptions) -> Result<SimStore, StoreError> {
-        let SimOptions { segment_bytes, checkpoint_bytes, accept_loss } = options;
+        let SimOptions {
+            segment_bytes,
+            checkpoint_bytes,
+            accept_loss,
+            ballast_bytes,
+            quota_bytes,
+            margin_bytes,
+        } = options;
+        let allowance = Allowance { ballast: ballast_bytes, quota: quota_bytes, margin: margin_bytes };
         let disk: Arc<dyn crate::disk::Disk> = Arc::new(disk.clone());
         let home = Home(None);
         let opened = open::open(&disk, &home, segment_bytes, accept_loss)?;
-        let (engine, report) = opened.start(disk, home);
+        let (engine, report) = opened.start(disk, home, allowance);
         Ok(SimStore { engine, checkpoint_bytes, report })
     }
 
@@ -109,7 +131,7 @@ impl SimStore {
             let next = |within| if within { committed.next() } else { refused.next() };
             answers = within.into_iter().filter_map(next).collect();
         });
-        if self.engine.since_checkpoint() >= self.checkpoint_bytes {
+        if self.engine.since_checkpoint() >= self.checkpoint_bytes && self.engine.checkpoint_fits() {
             // What failed is a finding.
             let _ = self.checkpoint();
         }
@@ -152,6 +174,12 @@ impl SimStore {
         limit: usize,
     ) -> Result<Vec<(Vec<u8>, Stored)>, StoreError> {
         self.shared().read(|index| index.scan(table, after, limit))
+    }
+
+    /// Looks after room, as the daemon does about each second: notices that the quota is used up, that there is room again,
+    /// or that a disk which failed takes writes again.
+    pub fn look(&mut self) {
+        self.engine.look();
     }
 
     /// How it is doing now.

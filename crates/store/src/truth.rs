@@ -7,6 +7,7 @@ use crate::error::StoreError;
 use crate::frame::Frame;
 use crate::journal::{self, Contents};
 use crate::report::{Damage, Finding};
+use crate::room;
 use std::collections::BTreeMap;
 use std::io;
 
@@ -248,7 +249,7 @@ pub(crate) fn at(disk: &dyn Disk, revision: u64) -> Result<State, StoreError> {
 
 /// Moves damaged files out of the way, for study; they are never removed.
 pub(crate) fn set_aside(disk: &dyn Disk, files: &[String]) -> io::Result<Vec<Finding>> {
-    const DIR: &str = "damaged";
+    const DIR: &str = room::DAMAGED;
     let mut moved = Vec::new();
     for file in files {
         disk.create_dir(DIR)?;

@@ -1,6 +1,6 @@
 //! A disk in memory that tells written from durable and fails where it is told to.
 
-use crate::disk::{Disk, DiskFile};
+use crate::disk::{Disk, DiskFile, Usage};
 use std::fmt;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -41,8 +41,8 @@ impl Rng {
 
 /// The disk; clones are the same one.
 ///
-/// Operations that change something are counted from 1: opening a file for writing, writing, cutting, syncing, renaming,
-/// removing, syncing a folder. Reads and listings never fail and are not counted.
+/// Operations that change something are counted from 1: opening a file for writing, writing, cutting, allocating, syncing,
+/// renaming, removing, syncing a folder. Reads and listings never fail and are not counted.
 #[derive(Clone, Default)]
 pub struct SimDisk(Arc<Mutex<World>>);
 
@@ -78,16 +78,21 @@ impl SimDisk {
         self.world().full = full;
     }
 
+    /// Bounds the bytes of all files together; what would go over fails for want of room, a write half way.
+    pub fn set_capacity(&self, bytes: u64) {
+        self.world().capacity = Some(bytes);
+    }
+
     /// The disk after a power cut: what was synced, and of everything since any part a disk may have written: whole writes,
     /// none, or some 512-byte sectors of one, torn or not; changes of names in order, up to any point. This disk stays as it
-    /// is. The new one counts its operations from 1 and has no faults.
+    /// is. The new one counts its operations from 1 and has no faults; its room is the same.
     #[must_use]
     pub fn crash(&self, rng: &mut Rng) -> SimDisk {
         SimDisk(Arc::new(Mutex::new(self.world().after_power_cut(rng))))
     }
 
     /// The disk as the next process finds it when this one dies: every byte written is there, none more durable than it was.
-    /// The new one counts its operations from 1 and has no faults.
+    /// The new one counts its operations from 1 and has no faults; its room is the same.
     #[must_use]
     pub fn fork(&self) -> SimDisk {
         SimDisk(Arc::new(Mutex::new(self.world().after_death())))
@@ -162,6 +167,27 @@ impl Disk for SimDisk {
         world.sync_names();
         Ok(())
     }
+
+    fn len(&self, name: &str) -> io::Result<Option<u64>> {
+        Ok(self.world().read(name).ok().map(|bytes| bytes.len() as u64))
+    }
+
+    fn list_dirs(&self, _: &str) -> io::Result<Vec<String>> {
+        // The only ones below the root that matter are those of the index, and that is elsewhere.
+        Ok(Vec::new())
+    }
+
+    fn remove_dir(&self, _: &str) -> io::Result<()> {
+        Err(io::ErrorKind::NotFound.into())
+    }
+
+    fn usage(&self) -> io::Result<Usage> {
+        let world = self.world();
+        let used = world.used();
+        let total = world.capacity.unwrap_or(u64::MAX);
+        let free = if world.full { 0 } else { total.saturating_sub(used) };
+        Ok(Usage { used, free, total })
+    }
 }
 
 struct SimFile {
@@ -172,14 +198,9 @@ struct SimFile {
 impl DiskFile for SimFile {
     fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
         let mut world = self.disk.world();
-        let outcome = world.step();
-        let full = world.full;
-        let Some(file) = world.file_mut(self.id) else { return outcome };
         let end = offset.saturating_add(bytes.len() as u64);
-        let outcome = match outcome {
-            Ok(()) if full && end > file.now.len() as u64 => Err(io::ErrorKind::StorageFull.into()),
-            outcome => outcome,
-        };
+        let outcome = world.step().and_then(|()| world.room_for(self.id, end));
+        let Some(file) = world.file_mut(self.id) else { return outcome };
         let done = if outcome.is_ok() { bytes.len() } else { bytes.len() / 2 };
         file.change(Dirty::Write(offset, bytes.get(..done).unwrap_or_default().to_vec()));
         outcome
@@ -188,6 +209,14 @@ impl DiskFile for SimFile {
     fn set_len(&mut self, len: u64) -> io::Result<()> {
         let mut world = self.disk.world();
         world.step()?;
+        world.file_mut(self.id).into_iter().for_each(|file| file.change(Dirty::Len(len)));
+        Ok(())
+    }
+
+    fn allocate(&mut self, len: u64) -> io::Result<()> {
+        let mut world = self.disk.world();
+        world.step()?;
+        world.room_for(self.id, len)?;
         world.file_mut(self.id).into_iter().for_each(|file| file.change(Dirty::Len(len)));
         Ok(())
     }

@@ -5,7 +5,7 @@ use crate::sim::{Fault, Rng, SimDisk};
 use std::io;
 
 fn open(disk: &SimDisk) -> Result<Store, StoreError> {
-    let options = StoreOptions { segment_bytes: 600, ..StoreOptions::new("memory") };
+    let options = StoreOptions { segment_bytes: 600, ballast_bytes: 512, ..StoreOptions::new("memory") };
     Store::open_on(Arc::new(disk.clone()), Home(None), &options, None)
 }
 
@@ -30,6 +30,7 @@ fn run(disk: &SimDisk) -> Run {
                     run.unknown.truncate(before);
                 }
                 Err(CommitError::Journal { .. }) => run.unknown.push(number),
+                Err(CommitError::Reserved { .. }) => {}
                 Err(other) => panic!("{other}"),
             }
             if number % 6 == 3 {
@@ -148,6 +149,7 @@ fn a_full_disk_refuses_commits_serves_reads_restarts_and_recovers() {
     assert_eq!(values(&store, Table::Leases), [(key(1), "one".to_owned())], "a restart on a full disk works");
     assert!(store.commit_blocking(put(2, "two")).unwrap_err().is_disk_full());
     disk.set_full(false);
+    until_plenty(&store);
     store.commit_blocking(put(3, "three")).unwrap();
     assert_eq!(store.status().read_only, None);
     assert_eq!(values(&store, Table::Leases), [(key(1), "one".to_owned()), (key(3), "three".to_owned())]);

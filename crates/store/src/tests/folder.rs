@@ -321,7 +321,7 @@ fn a_dump_has_a_line_for_the_whole_and_one_for_each_record() {
     let changes: Vec<_> = lines.iter().filter_map(|line| Change::from_dump(line).unwrap()).collect();
     let other = tempfile::tempdir().unwrap();
     let restored = open(other.path());
-    restored.commit_blocking(Batch { preconditions: vec![], changes }).unwrap();
+    restored.commit_blocking(Batch { changes, ..Batch::new() }).unwrap();
     assert_eq!(restored.dump().unwrap().collect::<Vec<_>>(), lines);
     for bad in ["", "{}", r#"{"table":"hosts","key":"0"}"#, r#"{"table":"beds","key":"00","hex":""}"#] {
         assert!(Change::from_dump(bad).is_err(), "{bad}");
@@ -394,15 +394,61 @@ fn child_that_fills_its_disk() {
     }
 }
 
+/// Not a test of its own: what [`a_ballast_keeps_promises_on_a_disk_that_is_really_full`] runs on one of 80 MiB.
+#[test]
+fn child_that_lives_off_its_ballast() {
+    let Some(disk) = std::env::var_os(SMALL_DISK).map(std::path::PathBuf::from) else { return };
+    let path = disk.join("store");
+    let store = open(&path);
+    assert_eq!(store.status().space.ballast, 8 << 20);
+    store.commit_blocking(put(0, "before")).unwrap();
+    let others = disk.join("others");
+    let mut file = std::fs::File::create(&others).unwrap();
+    while std::io::Write::write_all(&mut file, &[7; 512]).is_ok() {}
+    let mut next = 1;
+    while store.commit_blocking(put(next, &"x".repeat(1000))).is_ok() {
+        next += 1;
+        assert!(next < 100_000, "the disk never gets full");
+    }
+    assert!(matches!(store.status().room, Room::Reserve { .. }), "{:?}", store.status());
+    for restart in 0..3 {
+        let store = if restart == 0 { store.clone() } else { open(&path) };
+        assert!(store.commit_blocking(put(next, "new")).unwrap_err().is_disk_full(), "restart {restart}");
+        for _ in 0..100 {
+            store.commit_blocking(put(0, &"x".repeat(1000)).essential()).unwrap();
+        }
+        assert_eq!(values(&store, Table::Leases).len() as u64, next);
+        store.close();
+    }
+    let store = open(&path);
+    drop(file);
+    std::fs::remove_file(&others).unwrap();
+    until_plenty(&store);
+    assert_eq!(store.status().space.ballast, 8 << 20);
+    store.commit_blocking(put(next, "after")).unwrap();
+    assert!(store.verify().unwrap().is_clean());
+}
+
 #[test]
 fn a_disk_that_is_really_full_is_survived() {
+    on_a_disk_of("24m", "tests::folder::child_that_fills_its_disk");
+}
+
+#[test]
+fn a_ballast_keeps_promises_on_a_disk_that_is_really_full() {
+    on_a_disk_of("80m", "tests::folder::child_that_lives_off_its_ballast");
+}
+
+/// Runs a test of this binary where a file system of that size is mounted.
+fn on_a_disk_of(size: &str, child: &str) {
     let folder = tempfile::tempdir().unwrap();
-    let mount = r#"mount -t tmpfs -o size=24m none "$1" || exit 77
-        exec "$2" --exact tests::folder::child_that_fills_its_disk --nocapture"#;
+    let mount = r#"mount -t tmpfs -o "size=$3" none "$1" || exit 77
+        exec "$2" --exact "$4" --nocapture"#;
     let output = Command::new("unshare")
         .args(["-rm", "sh", "-c", mount, "sh"])
         .arg(folder.path())
         .arg(std::env::current_exe().unwrap())
+        .args([size, child])
         .env(SMALL_DISK, folder.path())
         .output();
     let skipped = match &output {
@@ -419,7 +465,7 @@ fn a_disk_that_is_really_full_is_survived() {
         Err(error) => error.to_string(),
     };
     assert!(std::env::var_os("REVEILLE_REQUIRE_TOOLS").is_none(), "no private file system: {skipped}");
-    eprintln!("SKIPPED a_disk_that_is_really_full_is_survived: no private file system: {skipped}");
+    eprintln!("SKIPPED {child}: no private file system: {skipped}");
 }
 
 const CHILD: &str = "REVEILLE_STORE_TEST_CHILD";

@@ -39,6 +39,8 @@ pub(super) struct World {
     pub(super) off: bool,
     /// Files cannot grow.
     pub(super) full: bool,
+    /// Bytes of all files together.
+    pub(super) capacity: Option<u64>,
 }
 
 fn usize_of(number: u64) -> usize {
@@ -146,6 +148,26 @@ impl World {
         Ok(self.files.get(&id).map_or(&[], |file| &file.now))
     }
 
+    /// Bytes of all files that have a name.
+    pub(super) fn used(&self) -> u64 {
+        self.names.values().filter_map(|id| self.files.get(id)).map(|file| file.now.len() as u64).sum()
+    }
+
+    /// Whether a file may become `end` bytes long.
+    pub(super) fn room_for(&self, id: u64, end: u64) -> io::Result<()> {
+        if !self.full && self.capacity.is_none() {
+            return Ok(());
+        }
+        let len = self.files.get(&id).map_or(0, |file| file.now.len() as u64);
+        let more = end.saturating_sub(len);
+        let fits = |capacity: u64| self.used().saturating_add(more) <= capacity;
+        if more == 0 || (!self.full && self.capacity.is_none_or(fits)) {
+            Ok(())
+        } else {
+            Err(io::ErrorKind::StorageFull.into())
+        }
+    }
+
     pub(super) fn make(&mut self, name: &str) -> u64 {
         self.next_file += 1;
         self.files.insert(self.next_file, File::default());
@@ -189,11 +211,13 @@ impl World {
             durable_names: names.clone(),
             names,
             next_file: self.next_file,
+            capacity: self.capacity,
+            full: self.full,
             ..World::default()
         }
     }
 
     pub(super) fn after_death(&self) -> World {
-        World { operations: 0, faults: BTreeMap::new(), off: false, full: false, ..self.clone() }
+        World { operations: 0, faults: BTreeMap::new(), off: false, ..self.clone() }
     }
 }
