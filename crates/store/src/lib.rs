@@ -21,13 +21,21 @@
 //! | hosts | 1 | name | `Host`, version 1 |
 //! | images | 2 | name | `Image`, version 1 |
 //! | manifests | 3 | image name | of the library |
-//! | leases | 4 | family byte (4 or 6) + address, big-endian | `LeaseRecord`, version 1 |
+//! | leases | 4 | family byte (4 or 6) + address, big-endian | `LeaseRecord`, version 2 |
 //! | facts | 5 | of the daemon | of the daemon |
 //! | boots | 6 | of the daemon | of the daemon |
 //! | meta | 7 | of the daemon | of the daemon |
 //!
 //! Versions: segment 1, checkpoint 1, envelope 1 (version, revision, CRC-32). A record's own version is in its JSON
 //! ([`records`]).
+//!
+//! How a newer program reads what an older one wrote, and the other way round:
+//!
+//! | | older than known | newer than known |
+//! |---|---|---|
+//! | segment, checkpoint | read by the reader of its version, which stays; new ones are written in the new format | opening is refused with the file and its format ([`StoreError::NewerFormat`]), nothing is changed |
+//! | envelope | comes with a checkpoint format, whose reader makes it anew | fails its check: the index is made anew, a checkpoint says so first by its own version |
+//! | record | through one step for each version ([`records::Kind`]) | its reader refuses with both versions ([`RecordError::Newer`]); the store itself does not look inside |
 //!
 //! # What a crash leaves behind
 //!

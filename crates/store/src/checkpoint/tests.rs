@@ -43,6 +43,22 @@ fn every_flipped_bit_and_every_cut_is_seen() {
 }
 
 #[test]
+fn a_checkpoint_of_a_newer_format_is_named() {
+    let disk = SimDisk::default();
+    write(&disk, &state(3)).unwrap();
+    let name = super::name(3);
+    disk.edit(&name, |bytes| {
+        bytes[11] = 2;
+        let end = bytes.len() - 4;
+        let crc = crc32(&[&bytes[..end]]);
+        bytes[end..].copy_from_slice(&crc.to_be_bytes());
+    });
+    assert!(matches!(read(&disk, &name).unwrap(), Err(Unusable::Newer(2))));
+    let error = crate::truth::read(&disk, None).err().unwrap();
+    assert!(error.to_string().contains("has format 2, written by a newer reveille"), "{error}");
+}
+
+#[test]
 fn a_disk_without_room_leaves_no_half_checkpoint() {
     let disk = SimDisk::default();
     write(&disk, &state(3)).unwrap();

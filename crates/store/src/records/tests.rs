@@ -1,5 +1,8 @@
 use super::*;
 use proptest::prelude::*;
+use std::sync::Arc;
+use types::lease::{ClientKey, LeaseRecord, LeaseState};
+use types::{MacAddr, MachineGuid, UnixTime};
 
 fn bytes(range: std::ops::Range<usize>) -> impl Strategy<Value = Arc<[u8]>> {
     proptest::collection::vec(any::<u8>(), range).prop_map(Arc::from)
@@ -71,15 +74,79 @@ fn the_stored_form_of_a_lease_is_this() {
     let text = String::from_utf8(encode_lease(&lease).unwrap()).unwrap();
     assert_eq!(
         text,
-        r#"{"v":1,"record":{"address":"192.0.2.7","subnet":"lab","key":{"hardware":{"htype":1,"address":"525400123456"}},"mac":"52:54:00:12:34:56","guid":"11111111111111111111111111111111","hostname":"esx-1","state":"bound","granted":1795219199}}"#
+        r#"{"v":2,"record":{"address":"192.0.2.7","subnet":"lab","key":{"hardware":{"htype":1,"address":"525400123456"}},"mac":"52:54:00:12:34:56","guid":"11111111111111111111111111111111","hostname":"esx-1","state":"bound","granted":1795219199}}"#
     );
     assert_eq!(decode_lease(text.as_bytes()).unwrap(), lease);
 }
 
 #[test]
 fn a_newer_version_is_refused_by_name() {
-    let error = decode_lease(br#"{"v":2,"record":{"whatever":true}}"#).unwrap_err();
-    assert_eq!(error.to_string(), "lease record has version 2, this program reads up to 1");
+    let error = decode_lease(br#"{"v":3,"record":{"whatever":true}}"#).unwrap_err();
+    assert_eq!(error.to_string(), "lease record has version 3, this program reads up to 2");
+    let error = decode_host(br#"{"v":2,"record":{"whatever":true}}"#).unwrap_err();
+    assert_eq!(error.to_string(), "host record has version 2, this program reads up to 1");
+}
+
+/// A lease as version 1 wrote it, with these times.
+fn version_1(times: &str) -> Vec<u8> {
+    format!(
+        r#"{{"v":1,"record":{{"address":"192.0.2.7","subnet":"lab","key":{{"client_id":"01ff"}},"state":"bound",{times}}}}}"#
+    )
+    .into_bytes()
+}
+
+#[test]
+fn a_lease_of_version_1_is_read_and_written_as_version_2_with_its_length() {
+    let lease = decode_lease(&version_1(r#""granted":1000,"expires":4600"#)).unwrap();
+    assert_eq!((lease.granted, lease.expires), (UnixTime(1000), UnixTime(4600)));
+    let text = String::from_utf8(encode_lease(&lease).unwrap()).unwrap();
+    assert!(text.starts_with(r#"{"v":2,"#) && text.contains(r#""lease_secs":3600"#), "{text}");
+    assert_eq!(decode_lease(text.as_bytes()).unwrap(), lease);
+    let infinite = decode_lease(&version_1(r#""granted":1000"#)).unwrap();
+    assert_eq!(infinite.expires, UnixTime(u64::MAX));
+    assert!(!String::from_utf8(encode_lease(&infinite).unwrap()).unwrap().contains("lease_secs"));
+}
+
+#[test]
+fn a_lease_whose_length_contradicts_its_times_is_refused() {
+    let text = String::from_utf8(version_1(r#""granted":1000,"expires":4600,"lease_secs":3601"#)).unwrap();
+    let error = decode_lease(text.replace(r#""v":1"#, r#""v":2"#).as_bytes()).unwrap_err();
+    assert_eq!(error.to_string(), "lease record has a bad lease_secs");
+    let missing = text.replace(r#""v":1"#, r#""v":2"#).replace(r#","lease_secs":3601"#, "");
+    assert!(matches!(
+        decode_lease(missing.as_bytes()),
+        Err(RecordError::BadField { field: "lease_secs", .. })
+    ));
+}
+
+#[test]
+fn what_is_no_record_of_its_old_version_is_refused_by_the_step_that_meets_it() {
+    for (times, field) in [(r#""granted":"x""#, "granted"), (r#""granted":1,"expires":-5"#, "expires")] {
+        let error = decode_lease(&version_1(times)).unwrap_err();
+        assert!(matches!(error, RecordError::BadField { field: found, .. } if found == field), "{error}");
+    }
+    assert!(decode_lease(br#"{"v":1,"record":[]}"#).is_err());
+    assert!(decode_lease(br#"{"v":0,"record":{}}"#).is_err(), "versions begin at 1");
+}
+
+#[test]
+fn steps_follow_each_other_from_whatever_version_a_record_has() {
+    fn add(record: &mut Value, digit: u64) -> Result<(), RecordError> {
+        *record = (record.as_u64().unwrap_or_default() * 10 + digit).into();
+        Ok(())
+    }
+    const KIND: Kind = Kind { name: "number", steps: &[|it| add(it, 2), |it| add(it, 3), |it| add(it, 4)] };
+    assert_eq!(KIND.version(), 4);
+    for (value, expected) in
+        [(r#"{"v":1,"record":1}"#, 1234), (r#"{"v":3,"record":3}"#, 34), (r#"{"v":4,"record":4}"#, 4)]
+    {
+        assert_eq!(KIND.decode::<u64>(value.as_bytes()).unwrap(), expected);
+    }
+    assert_eq!(KIND.decode::<u64>(&KIND.encode(&7u64).unwrap()).unwrap(), 7);
+    assert!(matches!(
+        KIND.decode::<u64>(br#"{"v":5,"record":{}}"#),
+        Err(RecordError::Newer { known: 4, .. })
+    ));
 }
 
 #[test]
