@@ -25,9 +25,10 @@ use std::io;
 pub(crate) const DIR: &str = "checkpoint";
 const MAGIC: [u8; 8] = *b"RVLCKPT\n";
 const VERSION: u32 = 1;
+const HEADER_BYTES: usize = 40;
 const CHUNK_BYTES: usize = 1 << 20;
 
-fn name(revision: u64) -> String {
+pub(crate) fn name(revision: u64) -> String {
     format!("{DIR}/{revision:020}.ckpt")
 }
 
@@ -68,33 +69,70 @@ pub(crate) fn write(disk: &dyn Disk, state: &State) -> io::Result<()> {
     outcome
 }
 
-fn write_aside(disk: &dyn Disk, aside: &str, state: &State) -> io::Result<()> {
-    let mut file = disk.open(aside, true)?;
-    let mut hasher = crc32fast::Hasher::new();
-    let mut offset = 0;
-    let mut chunk = Vec::with_capacity(CHUNK_BYTES);
-    chunk.extend_from_slice(&MAGIC);
-    chunk.extend_from_slice(&VERSION.to_be_bytes());
-    chunk.extend_from_slice(&state.position.chain.to_be_bytes());
-    chunk.extend_from_slice(&state.position.revision.to_be_bytes());
-    chunk.extend_from_slice(&state.position.digest.to_be_bytes());
-    chunk.extend_from_slice(&(state.records.len() as u64).to_be_bytes());
-    for (key, envelope) in &state.records {
-        let key_len = u16::try_from(key.len()).expect("keys are limited before they are stored");
-        chunk.extend_from_slice(&key_len.to_be_bytes());
-        chunk.extend_from_slice(&len32(envelope.len()));
-        chunk.extend_from_slice(key);
-        chunk.extend_from_slice(envelope);
-        if chunk.len() >= CHUNK_BYTES {
-            hasher.update(&chunk);
-            file.write_at(offset, &chunk)?;
-            offset += chunk.len() as u64;
-            chunk.clear();
-        }
+/// A checkpoint's bytes, piece by piece: also what a backup consists of.
+pub(crate) struct Encoder {
+    records: std::collections::btree_map::IntoIter<Vec<u8>, Vec<u8>>,
+    hasher: crc32fast::Hasher,
+    piece: Vec<u8>,
+    piece_bytes: usize,
+    done: bool,
+}
+
+impl Encoder {
+    /// Pieces of about `piece_bytes` bytes each.
+    pub(crate) fn new(state: State, piece_bytes: usize) -> Encoder {
+        let mut piece = Vec::with_capacity(HEADER_BYTES);
+        piece.extend_from_slice(&MAGIC);
+        piece.extend_from_slice(&VERSION.to_be_bytes());
+        piece.extend_from_slice(&state.position.chain.to_be_bytes());
+        piece.extend_from_slice(&state.position.revision.to_be_bytes());
+        piece.extend_from_slice(&state.position.digest.to_be_bytes());
+        piece.extend_from_slice(&(state.records.len() as u64).to_be_bytes());
+        let hasher = crc32fast::Hasher::new();
+        Encoder { records: state.records.into_iter(), hasher, piece, piece_bytes, done: false }
     }
-    hasher.update(&chunk);
-    chunk.extend_from_slice(&hasher.finalize().to_be_bytes());
-    file.write_at(offset, &chunk)?;
+
+    /// Bytes of the whole.
+    pub(crate) fn len(state: &State) -> u64 {
+        let records = state.records.iter().map(|(key, envelope)| (6 + key.len() + envelope.len()) as u64);
+        HEADER_BYTES as u64 + records.sum::<u64>() + 4
+    }
+}
+
+impl Iterator for Encoder {
+    type Item = Vec<u8>;
+
+    fn next(&mut self) -> Option<Vec<u8>> {
+        if self.done {
+            return None;
+        }
+        while self.piece.len() < self.piece_bytes {
+            let Some((key, envelope)) = self.records.next() else {
+                self.done = true;
+                break;
+            };
+            let key_len = u16::try_from(key.len()).expect("keys are limited before they are stored");
+            self.piece.extend_from_slice(&key_len.to_be_bytes());
+            self.piece.extend_from_slice(&len32(envelope.len()));
+            self.piece.extend_from_slice(&key);
+            self.piece.extend_from_slice(&envelope);
+        }
+        self.hasher.update(&self.piece);
+        if self.done {
+            self.piece.extend_from_slice(&self.hasher.clone().finalize().to_be_bytes());
+        }
+        Some(std::mem::take(&mut self.piece))
+    }
+}
+
+/// Writes a checkpoint to any name, syncs it and proves it by reading it back.
+pub(crate) fn write_aside(disk: &dyn Disk, aside: &str, state: &State) -> io::Result<()> {
+    let mut file = disk.open(aside, true)?;
+    let mut offset = 0;
+    for piece in Encoder::new(state.clone(), CHUNK_BYTES) {
+        file.write_at(offset, &piece)?;
+        offset += piece.len() as u64;
+    }
     file.sync()?;
     drop(file);
     match read(disk, aside)? {
@@ -120,7 +158,8 @@ pub(crate) fn read(disk: &dyn Disk, name: &str) -> io::Result<Result<State, Unus
     disk.read(name).map(|bytes| decode(&bytes))
 }
 
-fn decode(bytes: &[u8]) -> Result<State, Unusable> {
+/// Reads the bytes of a checkpoint.
+pub(crate) fn decode(bytes: &[u8]) -> Result<State, Unusable> {
     let (body, crc) = bytes.split_last_chunk::<4>().ok_or(Unusable::Damaged)?;
     if u32::from_be_bytes(*crc) != crc32(&[body]) {
         return Err(Unusable::Damaged);

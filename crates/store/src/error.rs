@@ -64,6 +64,28 @@ pub enum StoreError {
         /// Its format.
         version: u32,
     },
+    /// There is no store in this folder.
+    #[error("there is no store at {path}")]
+    NoStore {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A file that is no backup, or not the whole of one.
+    #[error("{file} is no whole backup: its checksum does not match")]
+    BadBackup {
+        /// The file.
+        file: PathBuf,
+    },
+    /// A backup holds a record that this program cannot read.
+    #[error("{file} holds {record}, which this program cannot read: {reason}")]
+    UnreadableRecord {
+        /// The file.
+        file: PathBuf,
+        /// Table and key.
+        record: String,
+        /// Why, with both versions when it is of a newer one.
+        reason: String,
+    },
     /// The index failed and could not be made anew.
     #[error("the index failed ({reason}) and cannot be made anew")]
     IndexFailed {

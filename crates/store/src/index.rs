@@ -99,6 +99,17 @@ fn remove_snapshots(folder: &Path, which: impl Fn(&str) -> bool) {
     }
 }
 
+/// Moves `index/` into another folder of the store's, and is content when there is none.
+pub(crate) fn move_away(home: &Home, to: &str) -> io::Result<()> {
+    let Home(Some(root)) = home else { return Ok(()) };
+    if !folder(root).exists() {
+        return Ok(());
+    }
+    std::fs::create_dir_all(root.join(to))?;
+    std::fs::rename(folder(root), root.join(to).join("index"))?;
+    std::fs::File::open(root.join(to))?.sync_all()
+}
+
 fn open_sled(root: &Path) -> Result<sled::Db, Fault> {
     let folder = folder(root);
     remove_snapshots(&folder, |name| name.ends_with(".generating"));
@@ -210,6 +221,16 @@ impl Index {
             std::fs::remove_dir_all(root.join(format!("index.bad-{number}")))?;
         }
         Ok(Some(name))
+    }
+
+    /// Last revision that an index on disk says it has; 0 when there is none or it does not say.
+    pub(crate) fn last_revision(home: &Home) -> u64 {
+        let Home(Some(root)) = home else { return 0 };
+        if !folder(root).exists() {
+            return 0;
+        }
+        let position = open_sled(root).and_then(|db| sled_call(|| db.get(POSITION_KEY)));
+        position.ok().flatten().and_then(|bytes| decode_position(&bytes)).map_or(0, |it| it.revision)
     }
 
     /// Where all records stand.

@@ -57,6 +57,7 @@
 //! A disk without room: commits are refused with an error that says so ([`CommitError::is_disk_full`]), reads go on, a restart
 //! works (the index then is in memory), and commits work again as soon as there is room.
 
+mod backup;
 mod checkpoint;
 mod commit;
 mod disk;
@@ -68,9 +69,11 @@ mod index;
 mod journal;
 mod limits;
 mod model;
+pub mod offline;
 mod open;
 pub mod records;
 mod report;
+pub mod restore;
 mod room;
 mod shared;
 #[cfg(any(test, feature = "sim"))]
@@ -80,6 +83,7 @@ mod verify;
 mod watch;
 mod wire;
 
+pub use backup::Backup;
 pub use error::{CommitError, RecordError, StoreError};
 pub use model::{Batch, Change, Expect, Precondition, Revision, Stored, Table};
 pub use report::{Finding, IndexStart, OpenReport};
@@ -340,6 +344,14 @@ impl Store {
     /// As [`Store::get`].
     pub fn dump(&self) -> Result<Dump, StoreError> {
         self.inner.shared.read(index::Index::snapshot).map(Dump::new)
+    }
+
+    /// All records of this moment as a backup.
+    ///
+    /// # Errors
+    /// As [`Store::get`].
+    pub fn backup(&self) -> Result<Backup, StoreError> {
+        self.inner.shared.read(index::Index::snapshot).map(Backup::new)
     }
 
     /// Finishes what is queued, writes a checkpoint, flushes the index and lets go of the lock. Blocks. Other handles get

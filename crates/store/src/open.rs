@@ -8,6 +8,7 @@ use crate::index::{Fault, Home, Index};
 use crate::journal::{self, Journal};
 use crate::model::Revision;
 use crate::report::{Finding, IndexStart, OpenReport};
+use crate::restore;
 use crate::room::{self, Allowance};
 use crate::shared::{Shared, rebuild};
 use crate::truth::{self, History, Position, State};
@@ -28,15 +29,35 @@ pub(crate) fn lock(root: &Path) -> Result<File, StoreError> {
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
-            let mut text = String::new();
-            let holder = file.read_to_string(&mut text).ok().and_then(|_| text.trim().parse().ok());
-            return Err(StoreError::Locked { path: root.to_owned(), holder });
+            return Err(StoreError::Locked { path: root.to_owned(), holder: holder(&mut file) });
         }
         Err(TryLockError::Error(source)) => return Err(failed(source)),
     }
     // Only there to be read by the next opener; a full disk must not keep us from starting.
     let _ = file.set_len(0).and_then(|()| file.write_all(format!("{}\n", std::process::id()).as_bytes()));
     Ok(file)
+}
+
+/// Keeps others from writing while a store is read; changes nothing. `None`: nobody ever opened it.
+pub(crate) fn lock_to_read(root: &Path) -> Result<Option<File>, StoreError> {
+    let path = root.join("lock");
+    let mut file = match File::open(&path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(StoreError::io("open", &path, error)),
+    };
+    match file.try_lock_shared() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => {
+            Err(StoreError::Locked { path: root.to_owned(), holder: holder(&mut file) })
+        }
+        Err(TryLockError::Error(source)) => Err(StoreError::io("lock", &path, source)),
+    }
+}
+
+fn holder(file: &mut File) -> Option<u32> {
+    let mut text = String::new();
+    file.read_to_string(&mut text).ok().and_then(|_| text.trim().parse().ok())
 }
 
 /// Everything a store needs to run.
@@ -86,12 +107,12 @@ fn read(
     segment_bytes: u64,
     accept_loss: bool,
 ) -> Result<Opened, StoreError> {
+    let mut findings = restore::finish(disk.as_ref(), home)?;
     for dir in [journal::DIR, checkpoint::DIR] {
         disk.create_dir(dir).map_err(|source| StoreError::io("make folder", dir, source))?;
     }
     // What is in them would be gone with their names.
     disk.sync_dir("").map_err(|source| StoreError::io("sync", "", source))?;
-    let mut findings = Vec::new();
     // A leftover is only in the way of its own successor, which empties it.
     if let Err(error) = checkpoint::remove_unfinished(disk.as_ref()) {
         findings.push(Finding::CheckpointFailed { reason: error.to_string() });

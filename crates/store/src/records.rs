@@ -122,6 +122,11 @@ impl Kind {
     }
 }
 
+/// The version of a record; `None` when it is not in the form of one.
+pub fn version(value: &[u8]) -> Option<u32> {
+    serde_json::from_slice::<Version>(value).ok().map(|version| version.v)
+}
+
 /// Hosts.
 pub const HOST: Kind = Kind { name: "host", steps: &[] };
 /// Images.

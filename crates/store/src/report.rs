@@ -120,6 +120,23 @@ pub enum Finding {
         /// Why.
         reason: String,
     },
+    /// Acknowledged batches cannot be read from checkpoint and journal.
+    HistoryBroken {
+        /// Where, and which revisions are at stake.
+        reason: String,
+    },
+    /// A record that this program cannot read, although its bytes are what was committed.
+    RecordUnreadable {
+        /// Table and key.
+        record: String,
+        /// Why, with both versions when it is of a newer one.
+        reason: String,
+    },
+    /// A restore that had been interrupted was finished.
+    RestoreFinished {
+        /// Where what was there before is.
+        before: String,
+    },
     /// `verify` found a record that differs between index and files.
     RecordDiffers {
         /// Table and key.
@@ -166,7 +183,46 @@ impl fmt::Display for Finding {
             Finding::Removed { name } => write!(f, "{name} was removed to stay below the quota"),
             Finding::JournalReadOnly { reason } => write!(f, "journal cannot be written: {reason}"),
             Finding::CheckpointFailed { reason } => write!(f, "checkpoint not written: {reason}"),
+            Finding::HistoryBroken { reason } => f.write_str(reason),
+            Finding::RecordUnreadable { record, reason } => write!(f, "{record} cannot be read: {reason}"),
+            Finding::RestoreFinished { before } => {
+                write!(f, "an interrupted restore was finished; what was there before is in {before}")
+            }
             Finding::RecordDiffers { record, reason } => write!(f, "{record}: {reason}"),
+        }
+    }
+}
+
+impl Finding {
+    /// What an operator does about it, one line.
+    pub fn advice(&self) -> &'static str {
+        match self {
+            Finding::TornTail { .. } | Finding::UnbornSegment { .. } | Finding::AbandonedTail { .. } => {
+                "nothing: it was never acknowledged, and is cut at the next start"
+            }
+            Finding::DamagedCheckpoint { .. } | Finding::DamagedSegment { .. } => {
+                "look at the disk; `reveille store repair` replaces it from the other copy"
+            }
+            Finding::HistoryBroken { .. } => {
+                "keep a copy of the folder; `reveille store repair` tries the index, else restore a backup"
+            }
+            Finding::SetAside { .. } => "look at the disk; remove the file when nobody needs it for study",
+            Finding::IndexRebuilt { .. } | Finding::RestoredFromIndex { .. } => "look at the disk",
+            Finding::IndexInMemory { .. } => "make room or see the cause, then restart the appliance",
+            Finding::IndexLost { .. } => "restart the appliance",
+            Finding::LossAccepted { .. } => "compare with the last backup what is missing",
+            Finding::RoomLow { .. } => "make room; new machines get no address until then",
+            Finding::RoomBack | Finding::Removed { .. } => "nothing",
+            Finding::NoBallast { .. } => "give the store a larger disk, or set store.ballast to 0",
+            Finding::JournalReadOnly { .. } => {
+                "make room or replace the disk; nothing is acknowledged until then"
+            }
+            Finding::CheckpointFailed { .. } => "make room; it is tried again",
+            Finding::RecordUnreadable { .. } => {
+                "use the newer reveille that wrote it, or remove it with that one"
+            }
+            Finding::RestoreFinished { .. } => "remove that folder when nobody needs it",
+            Finding::RecordDiffers { .. } => "restart the appliance: the index is made anew",
         }
     }
 }

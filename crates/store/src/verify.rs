@@ -1,15 +1,17 @@
 //! Reading everything there is and comparing it, and writing it out for people.
 
 use crate::checkpoint::{self, Unusable};
+use crate::disk::{Disk, RealDisk};
 use crate::envelope;
-use crate::error::{RecordError, StoreError};
+use crate::error::{RecordError, StoreError, error_chain};
 use crate::model::{Change, Revision, Table, record_name};
+use crate::records;
 use crate::report::Finding;
 use crate::shared::Shared;
-use crate::truth::{self, Position, State};
+use crate::truth::{self, History, Position, State};
 use crate::wire::{hex, unhex};
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// What `verify` read and found.
@@ -55,6 +57,82 @@ impl fmt::Display for VerifyReport {
     }
 }
 
+/// Why a record cannot be read by this program, with its name. What has no version, or stands in a table whose records are
+/// its owner's, is not looked into.
+pub(crate) fn unreadable_record(key: &[u8], envelope: &[u8]) -> Option<(String, String)> {
+    let stored = envelope::open(key, envelope)?;
+    let value = stored.value.as_slice();
+    records::version(value)?;
+    let fault = match key.first().copied().and_then(Table::from_byte)? {
+        Table::Hosts => records::decode_host(value).err(),
+        Table::Images => records::decode_image(value).err(),
+        Table::Leases => records::decode_lease(value).err(),
+        Table::Manifests | Table::Facts | Table::Boots | Table::Meta => None,
+    }?;
+    Some((record_name(key), error_chain(&fault)))
+}
+
+fn unreadable_records(records: &BTreeMap<Vec<u8>, Vec<u8>>) -> impl Iterator<Item = Finding> + '_ {
+    records
+        .iter()
+        .filter_map(|(key, envelope)| unreadable_record(key, envelope))
+        .map(|(record, reason)| Finding::RecordUnreadable { record, reason })
+}
+
+/// Reads checkpoints and journal of a store that nobody writes.
+pub(crate) fn files(disk: &RealDisk) -> Result<VerifyReport, StoreError> {
+    let mut findings = Vec::new();
+    let mut history = truth::read(disk, None)?;
+    let checkpoints = look_at_files(disk, &mut history, &mut findings)?;
+    let revision = Revision(history.state.position.revision.max(history.newest));
+    let (segments, frames, journal_bytes) =
+        (history.journal.segments, history.journal.frames.len(), history.journal.bytes);
+    let reached = history.state.position.revision;
+    if let Some(tail) = history.journal.tail.as_ref().filter(|tail| tail.revision() < reached) {
+        findings.push(Finding::DamagedSegment { file: tail.name().to_owned(), offset: tail.good() });
+    }
+    findings.extend(unreadable_records(&history.state.records));
+    let records = history.state.records.len();
+    if let Err(error) = history.whole() {
+        findings.push(Finding::HistoryBroken { reason: error.to_string() });
+    }
+    Ok(VerifyReport { revision, records, checkpoints, segments, frames, journal_bytes, findings })
+}
+
+/// What is wrong with single files; answers how many checkpoints are sound.
+fn look_at_files(
+    disk: &dyn Disk,
+    history: &mut History,
+    findings: &mut Vec<Finding>,
+) -> Result<usize, StoreError> {
+    findings.append(&mut history.journal.findings);
+    findings.extend(
+        history
+            .journal
+            .damages
+            .iter()
+            .map(|damage| Finding::DamagedSegment { file: damage.file.clone(), offset: damage.offset }),
+    );
+    let mut sound = 0;
+    for (_, name) in checkpoint::list(disk).map_err(|source| StoreError::read(checkpoint::DIR, source))? {
+        let known =
+            |finding: &Finding| matches!(finding, Finding::DamagedCheckpoint { file, .. } if *file == name);
+        let reason = match checkpoint::read(disk, &name) {
+            Ok(Ok(_)) => {
+                sound += 1;
+                continue;
+            }
+            Ok(Err(Unusable::Newer(version))) => return Err(StoreError::NewerFormat { file: name, version }),
+            Ok(Err(Unusable::Damaged)) => "its checksum does not match".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        if !findings.iter().any(known) {
+            findings.push(Finding::DamagedCheckpoint { file: name, reason });
+        }
+    }
+    Ok(sound)
+}
+
 /// Compares the index with checkpoint and journal. Readers go on; commits go on while the files are read.
 pub(crate) fn verify(shared: &Shared) -> Result<VerifyReport, StoreError> {
     let _maintenance = shared.maintain();
@@ -70,37 +148,14 @@ pub(crate) fn verify(shared: &Shared) -> Result<VerifyReport, StoreError> {
         Default::default()
     });
     let mut history = truth::read(disk, Some(position.revision))?;
-    findings.append(&mut history.journal.findings);
-    findings.extend(
-        history
-            .journal
-            .damages
-            .iter()
-            .map(|damage| Finding::DamagedSegment { file: damage.file.clone(), offset: damage.offset }),
-    );
-    let mut checkpoints = 0;
-    for (_, name) in checkpoint::list(disk).map_err(|source| StoreError::read(checkpoint::DIR, source))? {
-        let known =
-            |finding: &Finding| matches!(finding, Finding::DamagedCheckpoint { file, .. } if *file == name);
-        match checkpoint::read(disk, &name) {
-            Ok(Ok(_)) => checkpoints += 1,
-            _ if findings.iter().any(known) => {}
-            Ok(Err(Unusable::Newer(version))) => return Err(StoreError::NewerFormat { file: name, version }),
-            Ok(Err(Unusable::Damaged)) => findings.push(Finding::DamagedCheckpoint {
-                file: name,
-                reason: "its checksum does not match".to_owned(),
-            }),
-            Err(error) => findings.push(Finding::DamagedCheckpoint { file: name, reason: error.to_string() }),
-        }
-    }
+    let checkpoints = look_at_files(disk, &mut history, &mut findings)?;
     let (segments, frames, journal_bytes) =
         (history.journal.segments, history.journal.frames.len(), history.journal.bytes);
     let records = entries.len();
+    findings.extend(unreadable_records(&entries));
     match history.whole() {
         Ok(state) => compare(&state, position, &entries, &mut findings),
-        Err(error) => {
-            findings.push(Finding::RecordDiffers { record: "journal".to_owned(), reason: error.to_string() })
-        }
+        Err(error) => findings.push(Finding::HistoryBroken { reason: error.to_string() }),
     }
     let revision = Revision(position.revision);
     Ok(VerifyReport { revision, records, checkpoints, segments, frames, journal_bytes, findings })
@@ -109,7 +164,7 @@ pub(crate) fn verify(shared: &Shared) -> Result<VerifyReport, StoreError> {
 fn compare(
     state: &State,
     position: Position,
-    entries: &std::collections::BTreeMap<Vec<u8>, Vec<u8>>,
+    entries: &BTreeMap<Vec<u8>, Vec<u8>>,
     findings: &mut Vec<Finding>,
 ) {
     if state.position != position {
@@ -140,13 +195,21 @@ fn compare(
 /// hex, the value is what was committed when that is JSON, else `"hex"` takes the place of `"value"`.
 pub struct Dump {
     head: Option<String>,
+    only: Option<Table>,
     records: std::collections::btree_map::IntoIter<Vec<u8>, Vec<u8>>,
 }
 
 impl Dump {
     pub(crate) fn new(state: State) -> Dump {
         let head = json!({ "store": 1, "revision": state.position.revision, "records": state.records.len() });
-        Dump { head: Some(head.to_string()), records: state.records.into_iter() }
+        Dump { head: Some(head.to_string()), only: None, records: state.records.into_iter() }
+    }
+
+    /// Leaves out the records of other tables; the line about the whole stays as it is.
+    #[must_use]
+    pub fn only(mut self, table: Table) -> Dump {
+        self.only = Some(table);
+        self
     }
 }
 
@@ -158,7 +221,9 @@ impl Iterator for Dump {
             return Some(head);
         }
         // A snapshot holds sound records of known tables only.
-        let (key, envelope) = self.records.next()?;
+        let only = self.only.map(Table::byte);
+        let (key, envelope) =
+            self.records.by_ref().find(|(key, _)| only.is_none_or(|only| key.first() == Some(&only)))?;
         let stored = envelope::open(&key, &envelope)?;
         let (byte, own) = key.split_first()?;
         let table = Table::from_byte(*byte).map_or("unknown", Table::as_str);

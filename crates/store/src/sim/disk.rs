@@ -172,13 +172,24 @@ impl Disk for SimDisk {
         Ok(self.world().read(name).ok().map(|bytes| bytes.len() as u64))
     }
 
-    fn list_dirs(&self, _: &str) -> io::Result<Vec<String>> {
-        // The only ones below the root that matter are those of the index, and that is elsewhere.
-        Ok(Vec::new())
+    fn list_dirs(&self, dir: &str) -> io::Result<Vec<String>> {
+        let world = self.world();
+        let below = |name: &String| {
+            let own = if dir.is_empty() { name } else { name.strip_prefix(dir)?.strip_prefix('/')? };
+            own.split_once('/').map(|(first, _)| first.to_owned())
+        };
+        let mut names: Vec<String> = world.names().filter_map(below).collect();
+        names.dedup();
+        Ok(names)
     }
 
-    fn remove_dir(&self, _: &str) -> io::Result<()> {
-        Err(io::ErrorKind::NotFound.into())
+    fn remove_dir(&self, dir: &str) -> io::Result<()> {
+        let mut world = self.world();
+        world.step()?;
+        let inside = |name: &&String| name.strip_prefix(dir).is_some_and(|rest| rest.starts_with('/'));
+        let names: Vec<String> = world.names().filter(inside).cloned().collect();
+        names.into_iter().for_each(|name| world.change_name(NameChange::Remove(name)));
+        Ok(())
     }
 
     fn usage(&self) -> io::Result<Usage> {
