@@ -22,6 +22,7 @@ impl Ci {
         let mut docs = cargo_command(&["doc", "--quiet", "--workspace", "--no-deps"]);
         step("docs", docs.env("RUSTDOCFLAGS", "-D warnings"))?;
         fuzz()?;
+        crate::storm::Packets::short().run()?;
         if has_cargo("deny") {
             step("deny", &mut cargo_command(&["deny", "check"]))?;
         } else {

@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask demo | test | ci | tidy | boot | bench | assets`.
+//! The project's own commands: `cargo xtask demo | test | ci | tidy | boot | bench | storm | assets`.
 //!
 //! Each says what it does as it goes, works without a terminal, and touches nothing outside the workspace, the
 //! namespaces it makes and, as root, the package manager.
@@ -9,6 +9,7 @@ mod boot;
 mod ci;
 mod demo;
 mod run;
+mod storm;
 mod test;
 mod tidy;
 
@@ -38,6 +39,8 @@ enum Command {
     Boot(boot::Boot),
     /// Speed beside a peer, in the same run.
     Bench(bench::Bench),
+    /// Floods and malformed packets against our own appliance.
+    Storm(storm::Storm),
     /// Install the packages that tests and demo need, and say which loaders are here.
     Assets,
 }
@@ -50,6 +53,7 @@ fn main() -> ExitCode {
         Command::Tidy => tidy::run().map(|()| ExitCode::SUCCESS),
         Command::Boot(boot) => boot.run().map(|()| ExitCode::SUCCESS),
         Command::Bench(bench) => bench.run().map(|()| ExitCode::SUCCESS),
+        Command::Storm(storm) => storm.run().map(|()| ExitCode::SUCCESS),
         Command::Assets => assets::run().map(|()| ExitCode::SUCCESS),
     };
     match result {

@@ -1,7 +1,7 @@
 //! The log: events and messages on standard error, in one form for people and one for machines.
 
 use std::fmt::Write as _;
-use tracing::{debug, error, info, warn};
+use tracing::{Dispatch, debug, error, info, warn};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
 use types::Event;
@@ -18,17 +18,23 @@ pub(crate) enum Format {
 
 /// Starts the log on standard error. `level` is a `tracing` filter such as `info` or `debug,sled=warn`.
 pub(crate) fn start(level: &str, format: Format, colour: bool) {
+    let log = subscriber(level, format, colour, BoxMakeWriter::new(std::io::stderr));
+    // A second start in one process (tests) keeps the first.
+    let _ = tracing::dispatcher::set_global_default(log);
+}
+
+/// The log as it is written to `writer`.
+pub(crate) fn subscriber(level: &str, format: Format, colour: bool, writer: BoxMakeWriter) -> Dispatch {
     let filter = EnvFilter::try_new(level).unwrap_or_else(|_| EnvFilter::new("info"));
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_target(false)
         .with_ansi(colour)
-        .with_writer(BoxMakeWriter::new(std::io::stderr));
-    // A second start in one process (tests) keeps the first.
-    let _ = match format {
-        Format::Text => builder.try_init(),
-        Format::Json => builder.json().try_init(),
-    };
+        .with_writer(writer);
+    match format {
+        Format::Text => Dispatch::new(builder.finish()),
+        Format::Json => Dispatch::new(builder.json().finish()),
+    }
 }
 
 /// Writes an event: a fixed sentence (its name) plus fields.
