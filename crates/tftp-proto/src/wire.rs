@@ -193,6 +193,11 @@ impl DecodeError {
     }
 }
 
+/// True for bytes that may earn an answer: those that begin like a read or write request.
+pub fn is_request(bytes: &[u8]) -> bool {
+    number(bytes).is_some_and(|(opcode, _)| matches!(opcode, RRQ | WRQ))
+}
+
 /// Reads one packet.
 ///
 /// # Errors

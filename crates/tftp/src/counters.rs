@@ -51,6 +51,12 @@ counters! {
     refused,
     /// Requests dropped because every place was taken.
     busy,
+    /// Requests dropped because their source asked too often.
+    flood_source,
+    /// Requests dropped because all machines without a lease together asked too often.
+    flood_strangers,
+    /// Requests dropped because all machines with a lease together asked too often.
+    flood_known,
     /// Datagrams that deserve no answer.
     ignored,
     /// Datagrams of strangers on the port of a transfer.

@@ -1,8 +1,8 @@
 //! The TFTP door: sockets and timers around [`tftp_proto::Transfer`].
 //!
 //! ```text
-//! Listener (69) ─► admit: source sane? request sound? caps? ─► one task per transfer ─► its own socket
-//!                       │ same machine, same request: joins       poll · send · wait, until done
+//! Listener (69) ─► source sane? ─► rates ─► request sound? caps? ─► one task per transfer ─► its own socket
+//!                                              │ same machine, same request: joins   poll · send · wait, until done
 //! ```
 //!
 //! It decides nothing: what a name means is the boot tree's matter ([`Files`]), what is sent when is the state
@@ -14,9 +14,11 @@
 //! Invariants: an ERROR is never answered; a datagram from a stranger never disturbs a transfer; a flood of forged
 //! requests costs a bounded number of sessions and never one that has been answered.
 
+mod admission;
 mod counters;
 mod drive;
 mod files;
+mod limits;
 mod listen;
 mod sessions;
 
@@ -27,7 +29,8 @@ pub use listen::TftpDoor;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
-use tftp_proto::{Policy, limits};
+use tftp_proto::Policy;
+use tftp_proto::limits as protocol;
 
 /// One place to listen.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -77,9 +80,9 @@ impl Default for TftpOptions {
     fn default() -> TftpOptions {
         TftpOptions {
             listen: vec![TftpListen::on(Ipv4Addr::UNSPECIFIED)],
-            max_blksize: limits::BLKSIZE_ETHERNET_MAX,
-            windowsize_max: limits::WINDOWSIZE_DEFAULT_MAX,
-            in_flight_bytes_max: limits::IN_FLIGHT_BYTES_DEFAULT_MAX,
+            max_blksize: protocol::BLKSIZE_ETHERNET_MAX,
+            windowsize_max: protocol::WINDOWSIZE_DEFAULT_MAX,
+            in_flight_bytes_max: protocol::IN_FLIGHT_BYTES_DEFAULT_MAX,
             single_port: false,
             transfers_max: 2048,
             per_source_max: 64,

@@ -1,14 +1,17 @@
 //! The listening port: which datagrams are requests, which get an answer, which start a transfer.
 
+use crate::admission::{self, Bucket, Verdict};
 use crate::counters::{Counters, count};
 use crate::drive::{self, Drive, Path};
 use crate::files::{File, Files, Refusal};
+use crate::limits::{REFUSED_EVENTS_BURST, REFUSED_EVENTS_PER_SECOND};
 use crate::sessions::{Admission, Key, Session, Sessions};
 use crate::{TftpListen, TftpOptions};
 use bytes::Bytes;
 use ipnet::Ipv4Net;
 use net::{BindError, Listener, TransferSocket};
 use plan::Decider;
+use std::hash::RandomState;
 use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -59,6 +62,9 @@ struct Shared {
     events: Arc<dyn EventSink>,
     counters: Arc<Counters>,
     sessions: Sessions,
+    /// The rates of new requests.
+    admission: Mutex<admission::Admission<RandomState>>,
+    refused_events: Mutex<Bucket>,
     opens: Arc<Semaphore>,
     /// In KiB.
     netascii: Arc<Semaphore>,
@@ -85,6 +91,7 @@ impl TftpDoor {
             let listener = Listener::bind("TFTP", address, place.interface.as_deref())?;
             listeners.push((Arc::new(listener), place.clone()));
         }
+        let now = Instant::now();
         let own_ports = listeners.iter().map(|(listener, _)| listener.address()).collect();
         let shared = Shared {
             files,
@@ -92,6 +99,8 @@ impl TftpDoor {
             events,
             counters: Arc::default(),
             sessions: Sessions::new(options.transfers_max, options.per_source_max),
+            admission: Mutex::new(admission::Admission::new(now, RandomState::new())),
+            refused_events: Mutex::new(Bucket::new(now, REFUSED_EVENTS_PER_SECOND, REFUSED_EVENTS_BURST)),
             opens: Arc::new(Semaphore::new(options.opens_max.max(1))),
             netascii: Arc::new(Semaphore::new(NETASCII_KIB_MAX)),
             networks: Mutex::default(),
@@ -183,10 +192,18 @@ impl Door {
             return count(&counters.ignored);
         }
         let key = Key { remote: arrival.remote, local: arrival.local };
+        // Whatever could cost something is judged before it is read; a repeated request of a session under way is its own.
+        let known = match wire::is_request(bytes) && self.shared.sessions.find(key).is_none() {
+            true => match self.shared.judge(key, arrival) {
+                Some(known) => known,
+                None => return,
+            },
+            false => false,
+        };
         match wire::decode(bytes) {
             Ok(Packet::Rrq(request)) => {
                 count(&counters.requests);
-                self.read(arrival, key, bytes, &request);
+                self.read(arrival, key, bytes, &request, known);
             }
             Ok(Packet::Wrq(request)) => {
                 let refusal = Refusal {
@@ -220,7 +237,7 @@ impl Door {
         }
     }
 
-    fn read(&self, arrival: &Arrival, key: Key, bytes: &[u8], request: &Request<'_>) {
+    fn read(&self, arrival: &Arrival, key: Key, bytes: &[u8], request: &Request<'_>, known: bool) {
         if request.mode == Mode::Mail {
             let refusal = Refusal {
                 code: ErrorCode::IllegalOperation,
@@ -232,7 +249,7 @@ impl Door {
         let counters = &self.shared.counters;
         let alive = self.alive.upgrade().filter(|_| !self.shared.draining.load(Ordering::Acquire));
         let Some(alive) = alive else { return count(&counters.ignored) };
-        match self.shared.sessions.admit(Instant::now(), key, bytes) {
+        match self.shared.sessions.admit(Instant::now(), key, bytes, known) {
             Admission::New { session, evicted } => {
                 if evicted {
                     count(&counters.evicted);
@@ -303,6 +320,28 @@ impl Shared {
             .any(|own| own.port() == from.port() && (own.ip() == from.ip() || own.ip().is_unspecified()))
     }
 
+    /// True: a request of a machine with a lease, false: of a stranger, `None`: over the rate, counted, and now and then told.
+    fn judge(&self, key: Key, arrival: &Arrival) -> Option<bool> {
+        let (now, source) = (Instant::now(), *key.remote.ip());
+        let mut admission = self.admission.lock().unwrap_or_else(PoisonError::into_inner);
+        let verdict = admission.judge(now, source, || self.decider.recall(IpAddr::V4(source)).is_some());
+        let counter = match verdict {
+            Verdict::Admitted(known) => return Some(known),
+            Verdict::SourceFlood => &self.counters.flood_source,
+            Verdict::StrangersFlood => &self.counters.flood_strangers,
+            Verdict::KnownFlood => &self.counters.flood_known,
+        };
+        count(counter);
+        let told = admission.note_dropped(now);
+        drop(admission);
+        if let Some(dropped) = told {
+            let mut event = Event::new(EventName::TftpFlood).because(verdict.reason());
+            event.interface = Some(arrival.interface.clone());
+            self.events.record(event.with("address", source).with("dropped", dropped));
+        }
+        None
+    }
+
     /// On-link sources have to answer ARP before anything leaves, others must be known to somebody.
     fn trust(&self, address: Ipv4Addr) -> Trust {
         let on_link = address.is_loopback() || self.networks().iter().any(|net| net.contains(&address));
@@ -341,6 +380,11 @@ impl Shared {
 
     fn refused(&self, key: Key, interface: &Arc<str>, name: Option<&str>, refusal: &Refusal) {
         count(&self.counters.refused);
+        let mut shown = self.refused_events.lock().unwrap_or_else(PoisonError::into_inner);
+        if !shown.take(Instant::now()) {
+            return;
+        }
+        drop(shown);
         let facts = self.facts(None, *key.remote.ip(), interface);
         let mut event = Event::new(EventName::TftpRefused)
             .of(&facts)

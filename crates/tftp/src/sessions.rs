@@ -1,8 +1,10 @@
 //! Who is being served: one session per client address, port and local address.
 //!
 //! Room is made by ending sessions nobody answered, oldest first, so that forged requests can only push out each
-//! other. A session whose client has answered once is never ended for another.
+//! other. A session whose client has answered once is never ended for another, and one of a machine with a lease never for a
+//! stranger's; a part of all places is kept for such machines.
 
+use crate::limits::{KNOWN_SHARE, KNOWN_UNANSWERED_MAX, STRANGERS_UNANSWERED_MAX};
 use std::collections::{BTreeMap, HashMap};
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,6 +24,8 @@ pub(crate) struct Key {
 #[derive(Debug)]
 pub(crate) struct Session {
     serial: u64,
+    /// The source holds a lease.
+    known: bool,
     /// The request, byte for byte.
     request: Vec<u8>,
     /// `None` while the file is being opened.
@@ -78,8 +82,10 @@ pub(crate) struct Sessions {
 struct Table {
     next_serial: u64,
     by_key: HashMap<Key, Arc<Session>>,
-    /// Oldest first.
-    by_age: BTreeMap<u64, Key>,
+    /// Sessions not yet seen answered, oldest first: of strangers, and of machines with a lease.
+    waiting_strangers: BTreeMap<u64, Key>,
+    waiting_known: BTreeMap<u64, Key>,
+    strangers: usize,
     per_source: HashMap<Ipv4Addr, usize>,
 }
 
@@ -101,8 +107,8 @@ impl Sessions {
         self.lock().by_key.get(&key).cloned()
     }
 
-    /// Takes a decoded read request in.
-    pub(crate) fn admit(&self, now: Instant, key: Key, request: &[u8]) -> Admission {
+    /// Takes a decoded read request in. `known`: its source holds a lease.
+    pub(crate) fn admit(&self, now: Instant, key: Key, request: &[u8], known: bool) -> Admission {
         let mut table = self.lock();
         if let Some(session) = table.by_key.get(&key).cloned() {
             let repeat = match session.transfer().as_mut() {
@@ -116,31 +122,44 @@ impl Sessions {
                     session.wake.notify_one();
                     return Admission::Joined;
                 }
-                Repeat::Replace => table.remove(key, session.serial),
-            };
+                Repeat::Replace => table.remove(key, &session),
+            }
             session.replaced.store(true, Ordering::Release);
             session.cancel();
         }
         let source = *key.remote.ip();
         let mut evicted = false;
         if table.per_source.get(&source).is_some_and(|count| *count >= self.per_source_max) {
-            evicted = table.evict(|own| *own.remote.ip() == source);
+            evicted = table.evict(known, |own| *own.remote.ip() == source);
             if !evicted {
                 return Admission::Busy;
             }
+        }
+        if !known {
+            // What is kept for machines with a lease; at least one place is everybody's.
+            let places = (self.transfers_max - self.transfers_max / KNOWN_SHARE).max(1);
+            if table.strangers >= places {
+                if !table.evict_stranger() {
+                    return Admission::Busy;
+                }
+                evicted = true;
+            }
+        }
+        if table.is_crowded(known) {
+            evicted |= table.evict_own_kind(known);
         }
         if table.by_key.len() >= self.transfers_max {
-            evicted = table.evict(|_| true);
-            if !evicted {
+            if !(table.evict_stranger() || known && table.evict_own_kind(true)) {
                 return Admission::Busy;
             }
+            evicted = true;
         }
-        Admission::New { session: table.insert(key, request), evicted }
+        Admission::New { session: table.insert(key, request, known), evicted }
     }
 
     /// The task of a session is done.
     pub(crate) fn end(&self, key: Key, session: &Session) {
-        self.lock().remove(key, session.serial);
+        self.lock().remove(key, session);
     }
 
     fn lock(&self) -> MutexGuard<'_, Table> {
@@ -149,9 +168,10 @@ impl Sessions {
 }
 
 impl Table {
-    fn insert(&mut self, key: Key, request: &[u8]) -> Arc<Session> {
+    fn insert(&mut self, key: Key, request: &[u8], known: bool) -> Arc<Session> {
         let session = Arc::new(Session {
             serial: self.next_serial,
+            known,
             request: request.to_vec(),
             transfer: Mutex::new(None),
             cancelled: AtomicBool::new(false),
@@ -159,20 +179,21 @@ impl Table {
             wake: Notify::new(),
         });
         self.next_serial += 1;
-        self.by_age.insert(session.serial, key);
+        self.strangers += usize::from(!known);
+        self.waiting(known).insert(session.serial, key);
         self.by_key.insert(key, session.clone());
         *self.per_source.entry(*key.remote.ip()).or_default() += 1;
         session
     }
 
     /// Removes that very session; a newer one under the same key stays.
-    fn remove(&mut self, key: Key, serial: u64) {
-        if self.by_age.remove(&serial).is_none() {
+    fn remove(&mut self, key: Key, session: &Session) {
+        if self.by_key.get(&key).is_none_or(|own| own.serial != session.serial) {
             return;
         }
-        if self.by_key.get(&key).is_some_and(|session| session.serial == serial) {
-            self.by_key.remove(&key);
-        }
+        self.by_key.remove(&key);
+        self.waiting(session.known).remove(&session.serial);
+        self.strangers = self.strangers.saturating_sub(usize::from(!session.known));
         let source = *key.remote.ip();
         if let Some(count) = self.per_source.get_mut(&source) {
             *count = count.saturating_sub(1);
@@ -182,17 +203,45 @@ impl Table {
         }
     }
 
-    /// Ends the oldest unanswered session among those `wanted`; false when there is none.
-    fn evict(&mut self, wanted: impl Fn(&Key) -> bool) -> bool {
-        let victim = self.by_age.values().filter(|key| wanted(key)).find_map(|key| {
-            self.by_key
-                .get(key)
-                .filter(|session| session.is_unanswered())
-                .map(|session| (*key, session.clone()))
-        });
+    fn waiting(&mut self, known: bool) -> &mut BTreeMap<u64, Key> {
+        if known { &mut self.waiting_known } else { &mut self.waiting_strangers }
+    }
+
+    /// Too many sessions of this kind are unanswered.
+    fn is_crowded(&mut self, known: bool) -> bool {
+        let most = if known { KNOWN_UNANSWERED_MAX } else { STRANGERS_UNANSWERED_MAX };
+        self.waiting(known).len() >= most
+    }
+
+    fn evict_stranger(&mut self) -> bool {
+        self.evict(false, |_| true)
+    }
+
+    fn evict_own_kind(&mut self, known: bool) -> bool {
+        self.evict(known, |_| true)
+    }
+
+    /// Ends the oldest unanswered session of that kind among those `wanted`; false when there is none. One that was answered
+    /// meanwhile waits no more: it is looked at once.
+    fn evict(&mut self, known: bool, wanted: impl Fn(&Key) -> bool) -> bool {
+        let mut answered = Vec::new();
+        let mut victim = None;
+        let waiting = if known { &self.waiting_known } else { &self.waiting_strangers };
+        for (serial, key) in waiting.iter().filter(|(_, key)| wanted(key)) {
+            match self.by_key.get(key).filter(|session| session.serial == *serial) {
+                Some(session) if session.is_unanswered() => {
+                    victim = Some((*key, session.clone()));
+                    break;
+                }
+                Some(_) | None => answered.push(*serial),
+            }
+        }
+        for serial in answered {
+            self.waiting(known).remove(&serial);
+        }
         match victim {
             Some((key, session)) => {
-                self.remove(key, session.serial);
+                self.remove(key, &session);
                 session.cancel();
                 true
             }

@@ -95,6 +95,8 @@ event_names! {
     TftpSizeProbe = "tftp.size_probe",
     /// A request was refused; `reason` says why.
     TftpRefused = "tftp.refused",
+    /// More requests than are taken up in a second; `reason` says whose, `dropped` how many since the last of these.
+    TftpFlood = "tftp.flood",
     /// An NBP was fetched whole.
     LoaderFetched = "loader.fetched",
     /// The same machine keeps fetching its first loader.
@@ -243,6 +245,7 @@ impl Event {
             | EventName::DhcpFlood
             | EventName::ServerClockSet
             | EventName::TftpAbort
+            | EventName::TftpFlood
             | EventName::LoaderLoop
             | EventName::LoaderUnsupportedArch
             | EventName::HttpStalled
