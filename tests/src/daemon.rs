@@ -145,7 +145,7 @@ impl Config {
     }
 
     /// The file's text for a daemon that keeps everything in `folder`. JSON is YAML.
-    fn text(mut self, folder: &Path) -> String {
+    pub(crate) fn text(mut self, folder: &Path) -> String {
         let at = |name: &str| json!(folder.join(name));
         self.set(&["admin", "socket"], at("admin.sock"));
         self.set(&["store", "path"], at("store"));

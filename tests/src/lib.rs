@@ -27,6 +27,7 @@ pub mod qemu;
 pub mod reference;
 pub mod scene;
 pub mod timeline;
+pub mod torture;
 pub mod world;
 
 pub use child::{Running, Transcript};

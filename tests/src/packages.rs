@@ -62,6 +62,13 @@ pub const BENCH: &[Package] = &[
     package("tftpd-hpa", "/usr/sbin/in.tftpd", "the TFTP server beside us"),
 ];
 
+/// What torture needs on top.
+pub const TORTURE: &[Package] = &[
+    package("strace", "/usr/bin/strace", "recorded and failing system calls"),
+    package("kea-admin", "/usr/sbin/perfdhcp", "the load"),
+    package("mount", "/bin/mount", "a small disk"),
+];
+
 /// Of `wanted`, what is missing here.
 pub fn missing(wanted: &[Package]) -> Vec<Package> {
     wanted.iter().copied().filter(|package| !present(package)).collect()

@@ -11,15 +11,18 @@
 use anyhow::{Context, Result, anyhow, bail};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{
-    AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, bind, recv, send, setsockopt, socket, sockopt,
+    AddressFamily, ControlMessageOwned, MsgFlags, SockFlag, SockProtocol, SockType, bind, recv, recvmsg,
+    send, setsockopt, socket, sockopt,
 };
+use nix::sys::time::{TimeVal, TimeValLike};
 use std::collections::VecDeque;
 use std::io;
 use std::net::Ipv6Addr;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// 1500 bytes of payload, the Ethernet header and a VLAN tag.
 const FRAME_BYTES_MAX: usize = 1518;
@@ -29,10 +32,10 @@ const QUEUE_FRAMES_MAX: usize = 1024;
 const SOCKET_BYTES: usize = 4 << 20;
 
 /// A raw socket on one interface of the calling thread's namespace.
-struct RawSocket(OwnedFd);
+pub(crate) struct RawSocket(OwnedFd);
 
 impl RawSocket {
-    fn open(interface: &str) -> Result<RawSocket> {
+    pub(crate) fn open(interface: &str) -> Result<RawSocket> {
         let fd = socket(
             AddressFamily::Packet,
             SockType::Raw,
@@ -53,13 +56,40 @@ impl RawSocket {
         Ok(raw)
     }
 
-    fn receive(&self, buffer: &mut [u8]) -> Option<usize> {
+    pub(crate) fn receive(&self, buffer: &mut [u8]) -> Option<usize> {
         recv(self.0.as_raw_fd(), buffer, MsgFlags::MSG_DONTWAIT).ok()
     }
 
-    fn send(&self, frame: &[u8]) {
+    pub(crate) fn send(&self, frame: &[u8]) {
         // A full queue drops the frame, as a wire would.
         let _ = send(self.0.as_raw_fd(), frame, MsgFlags::MSG_DONTWAIT);
+    }
+
+    /// Asks the kernel to say when each frame came.
+    pub(crate) fn stamp_times(&self) -> Result<()> {
+        setsockopt(&self.0, sockopt::ReceiveTimestamp, &true).context("cannot ask for times of frames")
+    }
+
+    /// As [`RawSocket::receive`], with the kernel's time.
+    pub(crate) fn receive_at(&self, buffer: &mut [u8]) -> Option<(usize, SystemTime)> {
+        let mut space = nix::cmsg_space!(TimeVal);
+        let mut parts = [io::IoSliceMut::new(buffer)];
+        let got =
+            recvmsg::<()>(self.0.as_raw_fd(), &mut parts, Some(&mut space), MsgFlags::MSG_DONTWAIT).ok()?;
+        let at = got.cmsgs().ok().into_iter().flatten().find_map(|note| match note {
+            ControlMessageOwned::ScmTimestamp(time) => {
+                let micros = u64::try_from(time.num_microseconds()).ok()?;
+                Some(UNIX_EPOCH + Duration::from_micros(micros))
+            }
+            _ => None,
+        });
+        Some((got.bytes, at.unwrap_or_else(SystemTime::now)))
+    }
+}
+
+impl AsFd for RawSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
 }
 
@@ -91,14 +121,14 @@ impl Dice {
 }
 
 /// A thread that ends when its value is dropped.
-struct Worker {
+pub(crate) struct Worker {
     stop: Option<UnixStream>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Worker {
     /// `body` gets a socket that hangs up when it shall end.
-    fn start(name: &str, body: impl FnOnce(UnixStream) + Send + 'static) -> Result<Worker> {
+    pub(crate) fn start(name: &str, body: impl FnOnce(UnixStream) + Send + 'static) -> Result<Worker> {
         let (stop, stopped) = UnixStream::pair()?;
         let thread = std::thread::Builder::new().name(name.to_string()).spawn(move || body(stopped))?;
         Ok(Worker { stop: Some(stop), thread: Some(thread) })

@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask demo | test | ci | tidy | boot | bench | storm | assets`.
+//! The project's own commands: `cargo xtask demo | test | ci | tidy | boot | bench | storm | torture | assets`.
 //!
 //! Each says what it does as it goes, works without a terminal, and touches nothing outside the workspace, the
 //! namespaces it makes and, as root, the package manager.
@@ -12,6 +12,7 @@ mod run;
 mod storm;
 mod test;
 mod tidy;
+mod torture;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -41,6 +42,8 @@ enum Command {
     Bench(bench::Bench),
     /// Floods and malformed packets against our own appliance.
     Storm(storm::Storm),
+    /// What an appliance must survive: kills, power cuts, rot, full disks, floods.
+    Torture(torture::Torture),
     /// Install the packages that tests and demo need, and say which loaders are here.
     Assets,
 }
@@ -54,6 +57,7 @@ fn main() -> ExitCode {
         Command::Boot(boot) => boot.run().map(|()| ExitCode::SUCCESS),
         Command::Bench(bench) => bench.run().map(|()| ExitCode::SUCCESS),
         Command::Storm(storm) => storm.run().map(|()| ExitCode::SUCCESS),
+        Command::Torture(torture) => torture.run(),
         Command::Assets => assets::run().map(|()| ExitCode::SUCCESS),
     };
     match result {

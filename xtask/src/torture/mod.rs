@@ -1,0 +1,70 @@
+//! `cargo xtask torture kill | start | powercut | bitrot | inject | diskfull | starve`: the long forms.
+//!
+//! The code is the harness's (`harness::torture`), where it runs as ordinary tests in its short forms. Each part says how
+//! far it is every few seconds, ends with one line of figures, and fails on any violation. `--seed` repeats a run.
+
+use crate::run::{cargo_command, step};
+use anyhow::{Result, bail};
+use clap::{Args, Subcommand};
+use harness::daemon::workspace;
+use harness::packages::{self, BOOT, CLIENTS, TORTURE};
+use harness::torture::churn::Churn;
+use harness::torture::{Outcome, fresh_seed, kill, start};
+use harness::world::{self, World};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// What is done.
+#[derive(Args)]
+pub(crate) struct Torture {
+    #[command(subcommand)]
+    part: Part,
+    /// Repeats the choices of an earlier run.
+    #[arg(long, global = true)]
+    seed: Option<u64>,
+}
+
+#[derive(Subcommand)]
+enum Part {
+    /// `kill -9` of the appliance under load: everything acknowledged on the wire is in the store.
+    Kill {
+        /// Kills.
+        #[arg(long, default_value_t = 200)]
+        points: u32,
+        /// Leases preloaded to measure the restart; 0 leaves that out.
+        #[arg(long, default_value_t = 100_000)]
+        leases: u32,
+    },
+}
+
+impl Torture {
+    pub(crate) fn run(&self) -> Result<ExitCode> {
+        packages::ensure(&[BOOT, CLIENTS, TORTURE].concat())?;
+        if world::find()? == World::Rootless {
+            bail!("torture needs port 67 of a namespace, mounts and traces: run as root");
+        }
+        let seed = self.seed.unwrap_or_else(fresh_seed);
+        let mut clean = true;
+        let mut report = |outcome: Outcome| {
+            clean &= outcome.is_clean();
+            println!("{outcome}");
+        };
+        match self.part {
+            Part::Kill { points, leases } => {
+                let binary = optimised("reveille")?;
+                if leases > 0 {
+                    report(start::run(&binary, start::Options { leases, starts: 5, goal: start::GOAL })?);
+                }
+                report(kill::run(&binary, kill::Options { points, seed, churn: Churn::default() })?);
+            }
+        }
+        Ok(if clean { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+}
+
+/// The appliance as it is shipped.
+fn optimised(package: &str) -> Result<PathBuf> {
+    let mut build = cargo_command(&["build", "--release", "--package", package]);
+    step("build, optimised", build.env_remove("CARGO_TARGET_DIR"))?;
+    Ok(workspace().join("target/release").join(package))
+}
