@@ -20,12 +20,20 @@ pub fn binary() -> Result<PathBuf> {
     if let Some(given) = std::env::var_os("REVEILLE_BIN") {
         return Ok(PathBuf::from(given));
     }
+    built("reveille", "reveille")
+}
+
+/// A program of the workspace beside the one that runs, brought up to date by cargo.
+///
+/// # Errors
+/// When it does not build.
+pub fn built(package: &str, program: &str) -> Result<PathBuf> {
     let own = std::env::current_exe().context("cannot find our own program")?;
     let folder = own.parent().context("our program is in no folder")?;
     // Tests are in `<target>/<profile>/deps`, commands in `<target>/<profile>`.
     let folder = if folder.ends_with("deps") { folder.parent().unwrap_or(folder) } else { folder };
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(["build", "--quiet", "--package", "reveille", "--bin", "reveille"]);
+    cargo.args(["build", "--quiet", "--package", package, "--bin", program]);
     cargo.arg("--manifest-path").arg(workspace().join("Cargo.toml"));
     if folder.ends_with("release") {
         cargo.arg("--release");
@@ -35,9 +43,9 @@ pub fn binary() -> Result<PathBuf> {
     }
     let status = cargo.status().context("cannot run cargo")?;
     if !status.success() {
-        bail!("reveille does not build: {status}");
+        bail!("{program} does not build: {status}");
     }
-    Ok(folder.join("reveille"))
+    Ok(folder.join(program))
 }
 
 /// The folder of the workspace.

@@ -17,19 +17,19 @@
 pub mod churn;
 //X pub mod client;
 pub mod copies;
-//X pub mod disk;
+pub mod disk;
 //X pub mod diskfull;
 //X pub mod inject;
 pub mod kill;
 pub mod ledger;
-//X pub mod powercut;
+pub mod powercut;
 pub mod site;
 pub mod sniffer;
 //X pub mod starve;
 pub mod start;
-//X pub mod syscalls;
+pub mod syscalls;
 pub mod wire;
-//X pub mod workload;
+pub mod workload;
 
 use std::fmt;
 use std::time::{Duration, Instant};

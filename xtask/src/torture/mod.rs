@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 use harness::daemon::workspace;
 use harness::packages::{self, BOOT, CLIENTS, TORTURE};
 use harness::torture::churn::Churn;
-use harness::torture::{Outcome, fresh_seed, kill, start};
+use harness::torture::{Outcome, fresh_seed, kill, powercut, start};
 use harness::world::{self, World};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -35,6 +35,12 @@ enum Part {
         #[arg(long, default_value_t = 100_000)]
         leases: u32,
     },
+    /// Every state a disk may be in after the power went: the store starts and holds what it acknowledged.
+    Powercut {
+        /// States opened.
+        #[arg(long, default_value_t = 1000)]
+        orders: u64,
+    },
 }
 
 impl Torture {
@@ -57,6 +63,7 @@ impl Torture {
                 }
                 report(kill::run(&binary, kill::Options { points, seed, churn: Churn::default() })?);
             }
+            Part::Powercut { orders } => report(powercut::run(powercut::Options::new(orders, seed))?),
         }
         Ok(if clean { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
