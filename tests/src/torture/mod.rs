@@ -13,7 +13,7 @@
 //! code in here. A run is told by its seed: the same seed makes the same choices, as far as the kernel's clock lets it.
 //! Every oracle has tests of its own that it can fail.
 
-//X pub mod bitrot;
+pub mod bitrot;
 pub mod churn;
 //X pub mod client;
 pub mod copies;

@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 use harness::daemon::workspace;
 use harness::packages::{self, BOOT, CLIENTS, TORTURE};
 use harness::torture::churn::Churn;
-use harness::torture::{Outcome, fresh_seed, kill, powercut, start};
+use harness::torture::{Outcome, bitrot, fresh_seed, kill, powercut, start};
 use harness::world::{self, World};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -41,6 +41,18 @@ enum Part {
         #[arg(long, default_value_t = 1000)]
         orders: u64,
     },
+    /// Flipped bits, zeroed pages and cut files: told or harmless, never silent.
+    Bitrot {
+        /// Flipped bits.
+        #[arg(long, default_value_t = 1000)]
+        flips: u64,
+        /// Zeroed pages.
+        #[arg(long, default_value_t = 200)]
+        pages: u64,
+        /// Cut files.
+        #[arg(long, default_value_t = 200)]
+        truncations: u64,
+    },
 }
 
 impl Torture {
@@ -62,6 +74,9 @@ impl Torture {
                     report(start::run(&binary, start::Options { leases, starts: 5, goal: start::GOAL })?);
                 }
                 report(kill::run(&binary, kill::Options { points, seed, churn: Churn::default() })?);
+            }
+            Part::Bitrot { flips, pages, truncations } => {
+                report(bitrot::run(bitrot::Options { flips, pages, truncations, threads: 2, seed })?);
             }
             Part::Powercut { orders } => report(powercut::run(powercut::Options::new(orders, seed))?),
         }
