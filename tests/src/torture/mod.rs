@@ -19,7 +19,7 @@ pub mod churn;
 pub mod copies;
 pub mod disk;
 //X pub mod diskfull;
-//X pub mod inject;
+pub mod inject;
 pub mod kill;
 pub mod ledger;
 pub mod powercut;

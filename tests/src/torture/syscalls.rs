@@ -16,6 +16,8 @@ pub const WATCHED: &str = "trace=openat,open,creat,read,lseek,write,writev,pwrit
 /// A system call that has ended.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Call {
+    /// The thread that made it.
+    pub thread: u64,
     /// `pwrite64`
     pub name: String,
     /// Its arguments.
@@ -102,6 +104,7 @@ pub fn parse(text: &str) -> Result<Vec<Call>> {
         }
         let (name, rest) = rest.split_once('(').with_context(fault)?;
         let mut call = Call {
+            thread: thread.parse().unwrap_or(0),
             name: name.to_owned(),
             args: Vec::new(),
             result: None,

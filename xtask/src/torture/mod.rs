@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 use harness::daemon::workspace;
 use harness::packages::{self, BOOT, CLIENTS, TORTURE};
 use harness::torture::churn::Churn;
-use harness::torture::{Outcome, bitrot, fresh_seed, kill, powercut, start};
+use harness::torture::{Outcome, bitrot, fresh_seed, inject, kill, powercut, start};
 use harness::world::{self, World};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -53,6 +53,15 @@ enum Part {
         #[arg(long, default_value_t = 200)]
         truncations: u64,
     },
+    /// Failing system calls: nothing acknowledged that is not there.
+    Inject {
+        /// Runs of a store, each with another call failing.
+        #[arg(long, default_value_t = 500)]
+        calls: usize,
+        /// Runs of the appliance under load.
+        #[arg(long, default_value_t = 40)]
+        daemon_calls: u64,
+    },
 }
 
 impl Torture {
@@ -77,6 +86,11 @@ impl Torture {
             }
             Part::Bitrot { flips, pages, truncations } => {
                 report(bitrot::run(bitrot::Options { flips, pages, truncations, threads: 2, seed })?);
+            }
+            Part::Inject { calls, daemon_calls } => {
+                let options = inject::Options { calls, daemon_calls, seed };
+                report(inject::store(options)?);
+                report(inject::daemon(&optimised("reveille")?, options, Churn::default())?);
             }
             Part::Powercut { orders } => report(powercut::run(powercut::Options::new(orders, seed))?),
         }
