@@ -156,7 +156,9 @@ impl Config {
     pub(crate) fn text(mut self, folder: &Path) -> String {
         let at = |name: &str| json!(folder.join(name));
         self.set(&["admin", "socket"], at("admin.sock"));
-        self.set(&["store", "path"], at("store"));
+        if self.0.pointer("/store/path").is_none() {
+            self.set(&["store", "path"], at("store"));
+        }
         self.set(&["library", "path"], at("library"));
         format!("{:#}\n", self.0)
     }

@@ -15,18 +15,18 @@
 
 pub mod bitrot;
 pub mod churn;
-//X pub mod client;
+pub mod client;
 pub mod copies;
 pub mod disk;
-//X pub mod diskfull;
+pub mod diskfull;
 pub mod inject;
 pub mod kill;
 pub mod ledger;
 pub mod powercut;
 pub mod site;
 pub mod sniffer;
-//X pub mod starve;
 pub mod start;
+pub mod starve;
 pub mod syscalls;
 pub mod wire;
 pub mod workload;

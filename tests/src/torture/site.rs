@@ -51,6 +51,11 @@ impl Site {
         Ok(Site { server, client, segment, binary: binary.to_owned(), config, lab })
     }
 
+    /// Changes what the next start reads.
+    pub fn configure(&mut self, change: impl FnOnce(&mut Config)) {
+        change(&mut self.config);
+    }
+
     /// The appliance's folder.
     pub fn folder(&self) -> PathBuf {
         self.lab.path("appliance")

@@ -9,10 +9,11 @@ use clap::{Args, Subcommand};
 use harness::daemon::workspace;
 use harness::packages::{self, BOOT, CLIENTS, TORTURE};
 use harness::torture::churn::Churn;
-use harness::torture::{Outcome, bitrot, fresh_seed, inject, kill, powercut, start};
+use harness::torture::{Outcome, bitrot, diskfull, fresh_seed, inject, kill, powercut, site, start, starve};
 use harness::world::{self, World};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 /// What is done.
 #[derive(Args)]
@@ -62,6 +63,21 @@ enum Part {
         #[arg(long, default_value_t = 40)]
         daemon_calls: u64,
     },
+    /// A full disk under load, a restart on it, and room again.
+    Diskfull {
+        /// Times the disk fills.
+        #[arg(long, default_value_t = 50)]
+        points: u32,
+    },
+    /// Invented machines by the thousand while known ones lease again and again.
+    Starve {
+        /// DISCOVERs a second.
+        #[arg(long, default_value_t = 10_000)]
+        rate: u64,
+        /// How long.
+        #[arg(long, default_value_t = 60)]
+        seconds: u64,
+    },
 }
 
 impl Torture {
@@ -91,6 +107,20 @@ impl Torture {
                 let options = inject::Options { calls, daemon_calls, seed };
                 report(inject::store(options)?);
                 report(inject::daemon(&optimised("reveille")?, options, Churn::default())?);
+            }
+            Part::Diskfull { points } => {
+                let options = diskfull::Options { points, seed, churn: Churn::default() };
+                report(diskfull::run(&optimised("reveille")?, options)?);
+            }
+            Part::Starve { rate, seconds } => {
+                let binary = optimised("reveille")?;
+                for pool in [starve::SMALL_POOL, site::POOL] {
+                    let flood = Duration::from_secs(seconds);
+                    report(starve::run(
+                        &binary,
+                        starve::Options { rate, flood, pool, recovery: true, seed },
+                    )?);
+                }
             }
             Part::Powercut { orders } => report(powercut::run(powercut::Options::new(orders, seed))?),
         }
