@@ -9,7 +9,7 @@ use std::error::Error;
 use std::future::Future;
 use std::sync::Arc;
 use store::records::{encode_lease, lease_key};
-use store::{Batch, CommitError, RecordError, Store, Table};
+use store::{Batch, CommitError, RecordError, Room, Store, Table};
 use types::lease::LeaseRecord;
 use types::{Arrival, Event, EventName, EventSink, Now, Transmit, UnixTime};
 
@@ -77,12 +77,13 @@ impl LeaseLog for StoreLog {
         if let Some(unix) = leases.clock {
             batch = batch.put(Table::Meta, clock::KEY, clock::encode_now(unix)?);
         }
+        let batch = if leases.essential { batch.essential() } else { batch };
         self.0.commit(batch).await?;
         Ok(())
     }
 
     fn takes_new(&self) -> bool {
-        self.0.status().read_only.is_none()
+        *self.0.room().borrow() == Room::Plenty
     }
 }
 

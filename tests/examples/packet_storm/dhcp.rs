@@ -18,8 +18,12 @@ use types::{Arrival, EventName, Facts, Firmware, Now, UnixTime};
 
 /// Machines of the sound packets; more than a pool holds.
 const FLEET: u64 = 150;
-/// Time between two packets, at most.
-const STEP_MILLIS_MAX: u64 = 40;
+/// Time between two packets, at most: few enough of each client that its rate lets them through.
+const STEP_MILLIS_MAX: u64 = 200;
+/// Addresses asked for where another machine answers, in so many of 1000.
+const IN_USE: u32 = 60;
+/// Seconds in which the wall clock is set, in so many of 1000.
+const CLOCK_SET: u32 = 1;
 /// Commits that fail, in so many of 1000.
 const COMMIT_FAILURES: u32 = 50;
 const NETWORKS: [Ipv4Addr; 3] =
@@ -47,6 +51,7 @@ impl Lab {
                 subnets,
                 default_mode: DhcpMode::Proxy,
                 relays: vec!["10.78.0.0/16".parse().unwrap()],
+                probe_wait: Duration::from_millis(500),
                 ..Settings::default()
             }),
             decider: Arc::new(catalog()),
@@ -82,7 +87,14 @@ impl Lab {
         self.now = self.now.plus(Duration::from_millis(dice.below(STEP_MILLIS_MAX)));
         if self.now.instant.duration_since(self.ticked) > Duration::from_secs(1) {
             self.ticked = self.now.instant;
-            self.responder.tick(self.now).iter().for_each(crate::log::event);
+            if dice.chance(CLOCK_SET) {
+                self.now.unix = UnixTime(dice.below(4_000_000_000));
+            }
+            let ticked = self.responder.tick(self.now);
+            ticked.events.iter().for_each(crate::log::event);
+            if let Some(redating) = ticked.redating {
+                self.responder.redated(redating.clock);
+            }
         }
         let arrival = arrival(dice);
         match self.responder.handle(self.now, &arrival, packet, &self.decider) {
@@ -95,6 +107,17 @@ impl Lab {
                 Fate::Ignored
             }
             Outcome::Act(action) => {
+                if let Some(probe) = action.probe {
+                    if dice.chance(IN_USE) {
+                        let by = probe.client.filter(|_| dice.chance(500));
+                        if let Some(conflict) = self.responder.address_in_use(self.now, probe.address, by) {
+                            self.responder.committed(&conflict.commit);
+                            crate::log::event(&conflict.event);
+                        }
+                        return Fate::Acted;
+                    }
+                    self.responder.probed(self.now, probe.address);
+                }
                 let fails = !action.commit.is_empty() && dice.chance(COMMIT_FAILURES);
                 let sent = if fails { action.fallback } else { action.transmit };
                 if !fails {
