@@ -63,6 +63,7 @@ fn known_machines_lease_during_a_flood_of_invented_ones() {
         flood: Duration::from_secs(5),
         pool: starve::SMALL_POOL,
         recovery: false,
+        known_p99: None,
         seed: SEED,
     };
     passes(&starve::run(&binary().unwrap(), options).unwrap());

@@ -26,7 +26,7 @@ use std::time::{Duration, Instant, SystemTime};
 pub const KNOWN_ARE_RENEWED: bool = true;
 /// A machine never seen is not given a lease while the disk is full. Holds once the room kept back is for known machines
 /// only; today whatever room is found is anybody's.
-pub const STRANGERS_ARE_REFUSED: bool = false;
+pub const STRANGERS_ARE_REFUSED: bool = true;
 
 /// The disk.
 ///
@@ -197,7 +197,9 @@ impl Rounds<'_> {
             Instant::now() + self.dice.between(Duration::from_millis(100), Duration::from_millis(800));
         self.listen(until)?;
         self.renew("on a full disk");
-        self.refusing += u32::from(self.site.counter("commit_failed").unwrap_or(0) > 0);
+        let refused = ["commit_failed", "ignored.store_refuses"];
+        let refused = refused.iter().any(|name| self.site.counter(name).unwrap_or(0) > 0);
+        self.refusing += u32::from(refused);
         running.cut();
         self.compare("killed on the full disk")?;
         let running = match self.start() {

@@ -138,13 +138,16 @@ impl Site {
     }
 }
 
-/// Server mode on [`NETWORK`] with leases of an hour; warnings only in the log.
+/// Server mode on [`NETWORK`] with leases of an hour; warnings only in the log. The load is machines nobody knows, as many
+/// as it likes, and their addresses are offered at once.
 pub fn config(pool: &str) -> Config {
     let mut config = Config::server(NETWORK, pool);
     config.set(
         &["dhcp", "subnets"],
         json!([{ "name": "lab", "network": NETWORK, "pools": [pool], "lease_time": "1h" }]),
     );
+    config.set(&["dhcp", "probe_wait"], json!("0s"));
+    config.set(&["dhcp", "stranger_rate"], json!(0));
     config.set(&["log", "level"], json!("warn"));
     config
 }

@@ -27,13 +27,14 @@ pub const GROWTH_BYTES: u64 = 64 << 20;
 /// One try of a known machine; UEFI firmware tries for a minute.
 const KNOWN_PATIENCE: Duration = Duration::from_secs(20);
 /// Between two leases of one machine.
-const PAUSE: Duration = Duration::from_millis(20);
+const PAUSE: Duration = Duration::from_secs(2);
 /// Frames go out in portions of this length of time.
 const PORTION: Duration = Duration::from_millis(5);
 /// Invented machines that take a lease, a second.
 const TAKERS: u64 = 50;
 const RESERVED: [u8; 6] = [2, 0, 0, 0xfd, 0, 1];
-const EARLIER: [u8; 6] = [2, 0, 0, 0xfd, 0, 2];
+/// Machines that had a lease before; many, since one that asks all the time is not answered for that alone.
+const EARLIER: u8 = 16;
 const STRANGER: [u8; 6] = [2, 0, 0, 0xfd, 0, 3];
 
 /// How it is done.
@@ -47,6 +48,9 @@ pub struct Options {
     pub pool: &'static str,
     /// Whether to wait for the pool to recover, a minute or two.
     pub recovery: bool,
+    /// Slower than this a known machine must not be at p99. `None` where others share the processor: then every lease has
+    /// to come, in its patience.
+    pub known_p99: Option<Duration>,
     /// Choices.
     pub seed: u64,
 }
@@ -69,13 +73,17 @@ pub fn run(binary: &Path, options: Options) -> Result<Outcome> {
                 "reservations": [reservation],
             }]),
         );
+        // As an appliance is set up that says nothing about it.
+        config.set(&["dhcp", "probe_wait"], json!("500ms"));
+        config.set(&["dhcp", "stranger_rate"], json!(500));
     });
     let running = site.start(&[])?;
     let station = |role: &str| site.lab.station(&site.segment, role, None).map(Arc::new);
-    let mut known = [
-        Client::new(station("reserved")?, "eth0", RESERVED)?,
-        Client::new(station("earlier")?, "eth0", EARLIER)?,
-    ];
+    let mut known = vec![Client::new(station("reserved")?, "eth0", RESERVED)?];
+    let earlier = station("earlier")?;
+    for number in 0..EARLIER {
+        known.push(Client::new(Arc::clone(&earlier), "eth0", [2, 0, 0, 0xfd, 1, number])?);
+    }
     for client in &mut known {
         client.lease(KNOWN_PATIENCE).context("a known machine before the flood")?;
     }
@@ -108,14 +116,19 @@ pub fn run(binary: &Path, options: Options) -> Result<Outcome> {
     let after = resident(&running)?;
     let mut violations = Vec::new();
     let mut words = Vec::new();
-    for (name, Tries { mut times, failed }) in ["reserved", "earlier"].into_iter().zip(tries) {
+    let mut tries = tries.into_iter();
+    let reserved = tries.next().unwrap_or_default();
+    let earlier = tries.fold(Tries::default(), Tries::with);
+    for (name, Tries { mut times, failed }) in [("reserved", reserved), ("earlier", earlier)] {
         let count = times.len();
         let (p50, p99) = percentiles(&mut times);
         words.push(format!("{name} machine {count} leases p50 {p50:.1?} p99 {p99:.1?}"));
         violations.extend(failed.into_iter().map(|error| format!("{name} machine: {error}")));
-        if p99 >= KNOWN_P99 || count == 0 {
-            violations
-                .push(format!("{name} machine: p99 {p99:.1?} of {count} leases, the goal is {KNOWN_P99:?}"));
+        if count == 0 {
+            violations.push(format!("{name} machine: no lease during the flood"));
+        }
+        if let Some(goal) = options.known_p99.filter(|goal| p99 >= *goal) {
+            violations.push(format!("{name} machine: p99 {p99:.1?} of {count} leases, the goal is {goal:?}"));
         }
     }
     if after.saturating_sub(before) > GROWTH_BYTES {
@@ -152,6 +165,14 @@ fn text(mac: [u8; 6]) -> String {
 struct Tries {
     times: Vec<Duration>,
     failed: Vec<String>,
+}
+
+impl Tries {
+    fn with(mut self, mut other: Tries) -> Tries {
+        self.times.append(&mut other.times);
+        self.failed.append(&mut other.failed);
+        self
+    }
 }
 
 fn again_and_again(mut client: Client, stop: &AtomicBool) -> Tries {

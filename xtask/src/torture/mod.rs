@@ -118,7 +118,14 @@ impl Torture {
                     let flood = Duration::from_secs(seconds);
                     report(starve::run(
                         &binary,
-                        starve::Options { rate, flood, pool, recovery: true, seed },
+                        starve::Options {
+                            rate,
+                            flood,
+                            pool,
+                            recovery: true,
+                            known_p99: Some(starve::KNOWN_P99),
+                            seed,
+                        },
                     )?);
                 }
             }
