@@ -4,7 +4,6 @@
 //! the machine runs, its own clock since boot tells how much time has passed, whatever the wall clock says. After a
 //! reboot only the wall clock is left; one that is behind the leases (no battery, no NTP yet) is not believed.
 
-use nix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use store::records::{decode, encode};
@@ -29,8 +28,10 @@ struct Stored {
 
 fn boot() -> Option<(String, Duration)> {
     let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
-    let since = clock_gettime(ClockId::CLOCK_BOOTTIME).ok()?;
-    Some((id.trim().to_owned(), Duration::from(since)))
+    // Seconds since boot, suspension included, and idle time.
+    let since = std::fs::read_to_string("/proc/uptime").ok()?;
+    let since = since.split_whitespace().next()?.parse().ok()?;
+    Some((id.trim().to_owned(), Duration::try_from_secs_f64(since).ok()?))
 }
 
 /// The record that says the lease clock reads `unix` now.
@@ -65,6 +66,12 @@ fn read(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn this_machine_tells_its_boot_and_the_time_since() {
+        let (id, since) = boot().unwrap();
+        assert!(id.len() == 36 && !since.is_zero(), "{id} {since:?}");
+    }
 
     fn stored(boot: &str) -> Stored {
         Stored { boot: boot.to_owned(), since_boot_secs: 1000, unix: 1_800_000_000 }
