@@ -1,15 +1,44 @@
-//! Model clients and a lossy link on a virtual clock around the pure crates.
+//! Whole racks on a virtual clock around the code that runs in the daemon: responder, lease table, boot decisions, file
+//! transfers, and the store over a disk that loses, tears and refuses.
 //!
-//! A run is a function of its seed: nothing here reads a clock, opens a socket or asks for randomness elsewhere. A
-//! failure prints the line that replays it (`REVEILLE_SEED=…`); such a seed becomes a test.
+//! A run is a function of its seed: nothing here reads a clock, opens a socket or asks for randomness elsewhere. The seed
+//! chooses machines, pool, appliances, relay and everything that goes wrong ([`Scenario::of`]). A failure prints the line
+//! that replays it; such a seed becomes a test.
 //!
-//! What is deliberately absent: the doors. Their policies that matter for safety (joining repeated requests, trust)
-//! are called the way the doors call them.
+//! | module | what |
+//! |---|---|
+//! | `scenario`, `incident` | what a seed means, and what goes wrong when |
+//! | `world`, `link` | the virtual clock and the wire |
+//! | `machine`, `relay`, `crowd` | who asks: firmware, iPXE, operating systems, a relay agent, flooders |
+//! | `server`, `disk` | an appliance: the door's loop around the responder, the store's engine on a simulated disk |
+//! | `audit` | what an appliance promised, held against everything it does |
+//! | `report` | promises, violations, counts |
+//! | `tftp` | file transfers by themselves |
+//!
+//! What is deliberately absent: the doors' sockets and tasks. Their policies that matter for safety (one commit before
+//! anything of a batch leaves, joining repeated requests, trust) are called the way the doors call them.
 
-pub mod dhcp;
+mod audit;
+mod crowd;
+mod disk;
+mod incident;
 pub mod link;
+mod machine;
+mod place;
+mod relay;
+pub mod report;
+pub mod scenario;
 pub mod seed;
+mod server;
 pub mod tftp;
+mod world;
 
 pub use link::{Faults, Link};
+pub use report::{Counts, Promise, Report, Violation};
+pub use scenario::{Appliances, Flood, Scenario};
 pub use seed::{Seed, seeds};
+pub use server::Mutant;
+pub use world::Stage;
+
+#[cfg(test)]
+mod tests;

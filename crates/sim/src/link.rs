@@ -59,6 +59,11 @@ impl<A: Clone> Link<A> {
         Link { faults, seed, under_way: BTreeMap::new(), serial: 0, sent: 0 }
     }
 
+    /// From now on packets meet these faults.
+    pub fn set_faults(&mut self, faults: Faults) {
+        self.faults = faults;
+    }
+
     /// Puts a packet on the wire.
     pub fn send(&mut self, now: Instant, addresses: A, mut bytes: Vec<u8>) {
         self.sent += 1;

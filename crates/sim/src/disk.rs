@@ -1,0 +1,142 @@
+//! An appliance's store on its simulated disk: the engine the daemon runs, and leases written as the daemon writes them.
+
+use crate::Seed;
+use std::io::ErrorKind;
+use std::net::{IpAddr, Ipv4Addr};
+use store::records::{decode_lease, encode_lease, lease_key};
+use store::sim::{Fault, Rng, SimDisk, SimStore};
+use store::{Batch, Finding, Table};
+use types::lease::LeaseRecord;
+
+/// How an appliance ends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Death {
+    /// The process is killed; what it wrote is seen by the next one.
+    Killed,
+    /// The power goes; what was not synced may be there, or parts of it.
+    PowerCut,
+}
+
+pub(crate) struct Disk {
+    disk: SimDisk,
+    /// `None` while no process runs.
+    store: Option<SimStore>,
+    /// Operation at which the power goes.
+    cut: Option<u64>,
+    full: bool,
+    rng: Rng,
+}
+
+impl Disk {
+    pub(crate) fn new(mut seed: Seed) -> Disk {
+        Disk { disk: SimDisk::new(), store: None, cut: None, full: false, rng: Rng::new(seed.next_u64()) }
+    }
+
+    /// Opens the store.
+    ///
+    /// # Errors
+    /// Why it does not open.
+    pub(crate) fn open(&mut self) -> Result<(), String> {
+        let store =
+            SimStore::open(&self.disk).map_err(|error| format!("the store does not open: {error:?}"))?;
+        self.store = Some(store);
+        Ok(())
+    }
+
+    /// What opening found that no crash leaves behind.
+    pub(crate) fn oddity(&self) -> Option<String> {
+        let report = self.store.as_ref()?.report();
+        let odd = report.findings.iter().find(|finding| !is_of_a_crash(finding))?;
+        Some(format!("found after a crash: {odd}"))
+    }
+
+    /// Makes records durable, as the door does.
+    ///
+    /// # Errors
+    /// Why not.
+    pub(crate) fn commit(&mut self, records: &[LeaseRecord]) -> Result<(), String> {
+        let Some(store) = &mut self.store else { return Err("the store is closed".into()) };
+        let mut batch = Batch::new();
+        for record in records {
+            let value = encode_lease(record).map_err(|error| error.to_string())?;
+            batch = batch.put(Table::Leases, lease_key(record.address.into()), value);
+        }
+        let mut answers = store.commit(vec![batch]);
+        answers.pop().unwrap_or(Ok(store::Revision(0))).map(drop).map_err(|error| error.to_string())
+    }
+
+    /// The record of an address, as last acknowledged.
+    pub(crate) fn find(&self, address: Ipv4Addr) -> Option<LeaseRecord> {
+        let stored = self.store.as_ref()?.get(Table::Leases, &lease_key(IpAddr::V4(address))).ok()??;
+        decode_lease(&stored.value).ok()
+    }
+
+    /// All leases by address, as the daemon reads them at start.
+    ///
+    /// # Errors
+    /// When something cannot be read.
+    pub(crate) fn all(&self) -> Result<Vec<LeaseRecord>, String> {
+        let Some(store) = &self.store else { return Err("the store is closed".into()) };
+        let stored = store.scan(Table::Leases, None, usize::MAX).map_err(|error| error.to_string())?;
+        stored.iter().map(|(_, one)| decode_lease(&one.value).map_err(|error| error.to_string())).collect()
+    }
+
+    /// Writes a checkpoint; false when it could not.
+    pub(crate) fn checkpoint(&mut self) -> bool {
+        self.store.as_mut().is_some_and(|store| store.checkpoint().is_ok())
+    }
+
+    /// True when the power went during an operation.
+    pub(crate) fn is_off(&self) -> bool {
+        self.cut.is_some_and(|operation| self.disk.operations() >= operation)
+    }
+
+    /// Lets the operation after so many others fail.
+    pub(crate) fn fail_after(&mut self, operations: u64, kind: ErrorKind) {
+        self.disk.fail(self.disk.operations() + operations + 1, Fault::Once(kind));
+    }
+
+    /// Cuts the power at the operation after so many others.
+    pub(crate) fn cut_after(&mut self, operations: u64) {
+        if self.cut.is_none() {
+            let operation = self.disk.operations() + operations + 1;
+            self.disk.fail(operation, Fault::PowerOff);
+            self.cut = Some(operation);
+        }
+    }
+
+    pub(crate) fn set_full(&mut self, full: bool) {
+        self.full = full;
+        self.disk.set_full(full);
+    }
+
+    /// The process ended; the disk is as the next one finds it. Faults still to come do not come.
+    pub(crate) fn die(&mut self, death: Death) {
+        self.store = None;
+        let cut = self.is_off() || death == Death::PowerCut;
+        self.disk = if cut { self.disk.crash(&mut self.rng) } else { self.disk.fork() };
+        self.disk.set_full(self.full);
+        self.cut = None;
+    }
+}
+
+/// True for what power cuts, deaths and refusing disks leave behind. Anything else says that the store takes its own traces
+/// for damage, or lost something.
+fn is_of_a_crash(finding: &Finding) -> bool {
+    match finding {
+        Finding::TornTail { .. }
+        | Finding::UnbornSegment { .. }
+        | Finding::AbandonedTail { .. }
+        | Finding::CheckpointFailed { .. }
+        | Finding::JournalReadOnly { .. } => true,
+        Finding::DamagedCheckpoint { .. }
+        | Finding::DamagedSegment { .. }
+        | Finding::SetAside { .. }
+        | Finding::IndexRebuilt { .. }
+        | Finding::IndexInMemory { .. }
+        | Finding::IndexLost { .. }
+        | Finding::RestoredFromIndex { .. }
+        | Finding::LossAccepted { .. }
+        | Finding::RecordDiffers { .. } => false,
+    }
+}
