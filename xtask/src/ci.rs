@@ -1,9 +1,10 @@
 //! `cargo xtask ci`: what must hold before a change lands. `.ci/run` calls it.
 
 use crate::run::{cargo_command, has_cargo, step};
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use clap::Args;
 use harness::packages::{self, FUZZ};
+use std::process::ExitCode;
 
 /// Everything that must hold before a change lands.
 #[derive(Args)]
@@ -11,6 +12,9 @@ pub(crate) struct Ci {
     /// Leave the tests out: `cargo xtask test` runs them.
     #[arg(long)]
     without_tests: bool,
+    /// Seeds of the simulation; 0 leaves it out.
+    #[arg(long, default_value_t = 20_000)]
+    sim_seeds: u64,
 }
 
 impl Ci {
@@ -29,6 +33,11 @@ impl Ci {
             eprintln!(
                 "NOT CHECKED: licences and advisories. cargo-deny is not installed (cargo install cargo-deny)"
             );
+        }
+        if self.sim_seeds > 0 {
+            eprintln!("== simulation");
+            let good = crate::sim::Sim::seeds(self.sim_seeds).run()?;
+            ensure!(good == ExitCode::SUCCESS, "simulation: the lines above replay what broke");
         }
         if self.without_tests { Ok(()) } else { crate::test::Test::default().run() }
     }

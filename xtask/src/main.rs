@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask demo | test | ci | tidy | boot | bench | storm | torture | assets`.
+//! The project's own commands: `cargo xtask demo | test | ci | sim | tidy | boot | bench | storm | torture | assets`.
 //!
 //! Each says what it does as it goes, works without a terminal, and touches nothing outside the workspace, the
 //! namespaces it makes and, as root, the package manager.
@@ -9,6 +9,7 @@ mod boot;
 mod ci;
 mod demo;
 mod run;
+mod sim;
 mod storm;
 mod test;
 mod tidy;
@@ -34,6 +35,8 @@ enum Command {
     Test(test::Test),
     /// Everything that must hold before a change lands.
     Ci(ci::Ci),
+    /// Simulated racks from seeds; `--seed N` replays one.
+    Sim(sim::Sim),
     /// What the compiler does not check: purity, homes of libraries, documents, quirks, words, sizes.
     Tidy,
     /// The QEMU boot matrix by hand.
@@ -53,6 +56,7 @@ fn main() -> ExitCode {
         Command::Demo(demo) => demo.run(),
         Command::Test(test) => test.run().map(|()| ExitCode::SUCCESS),
         Command::Ci(ci) => ci.run().map(|()| ExitCode::SUCCESS),
+        Command::Sim(sim) => sim.run(),
         Command::Tidy => tidy::run().map(|()| ExitCode::SUCCESS),
         Command::Boot(boot) => boot.run().map(|()| ExitCode::SUCCESS),
         Command::Bench(bench) => bench.run().map(|()| ExitCode::SUCCESS),

@@ -11,7 +11,7 @@ use dhcp_proto::wire::{Message, MessageType, code};
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
-use types::lease::{LeaseRecord, LeaseState};
+use types::lease::{ClientKey, LeaseRecord, LeaseState};
 use types::{MacAddr, Now, UnixTime};
 
 /// Clocks are read in whole seconds: two readings of one moment may differ by so much.
@@ -27,6 +27,15 @@ pub(crate) struct Who {
 impl Who {
     pub(crate) fn of(message: &Message) -> Who {
         Who { mac: message.mac(), id: message.options.client_identifier().map(Into::into) }
+    }
+
+    /// The owner in a record.
+    fn owns(record: &LeaseRecord) -> Who {
+        let id = match &record.key {
+            ClientKey::ClientId(id) => Some(id.to_vec()),
+            ClientKey::Hardware { .. } => None,
+        };
+        Who { mac: record.mac, id }
     }
 
     /// One board under any of its names.
@@ -136,21 +145,19 @@ impl Audit {
             return;
         }
         let (at, who) = (now.instant, Who::of(reply));
-        let grants = |record: &LeaseRecord| record.address == address && record.state == LeaseState::Bound;
-        let ended = self.overtaken.iter().filter(|_| !batch.is_empty());
-        let of_batch = batch.iter().rev().chain(ended).find(|record| grants(record));
-        let record = of_batch.cloned().or_else(|| disk.find(address));
-        let Some(record) = record.filter(grants) else {
+        let ended = self.overtaken.iter().filter(|_| !batch.is_empty()).cloned();
+        let stored = batch.iter().cloned().chain(ended).chain(disk.find(address));
+        let grants = |record: &LeaseRecord| {
+            record.address == address && record.state == LeaseState::Bound && Who::owns(record).is(&who)
+        };
+        let Some(record) = stored.filter(grants).max_by_key(|record| record.expires) else {
+            let has = disk.find(address).map(|record| (record.state, record.mac));
             return book.broke(
                 at,
                 Promise::DurableFirst,
-                format!("{address} for {who:?} is not in the store"),
+                format!("{address} goes to {who:?}, stored is {has:?}"),
             );
         };
-        let own = Who { mac: record.mac, id: None };
-        book.check(at, own.is(&who), Promise::DurableFirst, || {
-            format!("{address} goes to {who:?} and is stored for {:?}", record.mac)
-        });
         let seconds = reply.options.u32(code::LEASE_TIME).unwrap_or(0);
         let promised = now.unix.saturating_add(Duration::from_secs(seconds.into()));
         let stored = record.expires.saturating_add(REPEAT_WINDOW + ROUNDING);

@@ -59,9 +59,9 @@ pub(crate) fn draw(
         let death = if seed.chance(500) { Death::Killed } else { Death::PowerCut };
         let incident = match seed.below(10) {
             0..2 => Incident::Dies(server, death),
-            2 => Incident::Doomed(server, Doom::BeforeCommit(death)),
-            3..6 => Incident::Doomed(server, Doom::InCommit(seed.below(8))),
-            6..9 => Incident::Doomed(server, Doom::AfterCommit(death)),
+            2 => Incident::Doomed(server, Doom::Before(death)),
+            3..6 => Incident::Doomed(server, Doom::During(seed.below(8))),
+            6..9 => Incident::Doomed(server, Doom::After(death)),
             _ => Incident::Checkpoint(server, Some(seed.below(8))),
         };
         all.push((at, incident));

@@ -80,6 +80,8 @@ struct Habits {
     releases: bool,
     /// Cannot be reached without an address.
     broadcast: bool,
+    /// Believes no longer lease: a flipped bit shall not put it to sleep for years.
+    lease_max: Duration,
 }
 
 /// Where a message goes.
@@ -97,9 +99,11 @@ pub(crate) enum Heard {
     Leased {
         before: Option<Belief>,
         asked: Instant,
+        /// It counts a repeated ACK from its last try.
+        counts_from_last: bool,
     },
     /// The address is in use: it says so.
-    Declined(Message),
+    Declined(Box<Message>),
     /// It was told to stop using this, or not to begin.
     Refused(Option<Belief>),
 }
@@ -133,7 +137,7 @@ impl Machine {
         mac: MacAddr,
         relayed: bool,
         drift_ppm: u32,
-        shortest: Option<Duration>,
+        (shortest, lease_max): (Option<Duration>, Duration),
         start: Instant,
         mut seed: Seed,
     ) -> Machine {
@@ -148,6 +152,7 @@ impl Machine {
             remembers: seed.chance(400),
             releases: seed.chance(700),
             broadcast: seed.chance(500),
+            lease_max,
         };
         Machine {
             mac,
@@ -404,10 +409,10 @@ impl Machine {
             decline.options.set_ip(code::SERVER_IDENTIFIER, server);
             self.remembered = None;
             self.discover_anew(now + DECLINE_PAUSE);
-            return Heard::Declined(decline);
+            return Heard::Declined(Box::new(decline));
         }
         let seconds = reply.options.u32(code::LEASE_TIME).unwrap_or(0);
-        let lease = Duration::from_secs(seconds.into());
+        let lease = Duration::from_secs(seconds.into()).min(self.habits.lease_max);
         let asked = if self.habits.counts_from_last { self.last_try } else { self.asked };
         let before = self.live(now).filter(|_| renewals.is_some());
         self.lease = Some(Belief { address, server, since: now, until: asked + self.felt(lease) });
@@ -419,7 +424,7 @@ impl Machine {
         if self.program == Program::Os {
             self.remembered = Some(address);
         }
-        Heard::Leased { before, asked }
+        Heard::Leased { before, asked, counts_from_last: self.habits.counts_from_last }
     }
 
     /// A time as its own clock measures it.

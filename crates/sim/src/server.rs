@@ -56,11 +56,11 @@ pub enum Mutant {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Doom {
     /// A batch is decided, nothing is written.
-    BeforeCommit(Death),
+    Before(Death),
     /// Its power goes at this operation of a commit or what follows.
-    InCommit(u64),
+    During(u64),
     /// The commit is made, nothing is sent.
-    AfterCommit(Death),
+    After(Death),
 }
 
 struct Received {
@@ -296,12 +296,12 @@ impl Server {
         }
         let doom = self.doom.take();
         match doom {
-            Some(Doom::BeforeCommit(death)) => {
+            Some(Doom::Before(death)) => {
                 self.die(at, death, book);
                 return None;
             }
-            Some(Doom::InCommit(operations)) => self.disk.cut_after(operations),
-            Some(Doom::AfterCommit(_)) | None => {}
+            Some(Doom::During(operations)) => self.disk.cut_after(operations),
+            Some(Doom::After(_)) | None => {}
         }
         let done = self.disk.commit(records);
         let taken = done.is_ok();
@@ -320,7 +320,7 @@ impl Server {
             self.die(at, Death::PowerCut, book);
             return None;
         }
-        if let Some(Doom::AfterCommit(death)) = doom {
+        if let Some(Doom::After(death)) = doom {
             self.die(at, death, book);
             return None;
         }

@@ -10,6 +10,7 @@ use crate::report::{Book, Promise, Report};
 use crate::scenario::{Appliances, Flood, Scenario};
 use crate::server::{Mutant, Server};
 use crate::{Faults, Link, Seed, place, relay, tftp};
+use dhcp_proto::limits::REPEAT_WINDOW;
 use dhcp_proto::wire::{Encoding, Message, MessageType};
 use plan::Catalog;
 use std::net::{Ipv4Addr, SocketAddrV4};
@@ -107,13 +108,14 @@ impl<'a> World<'a> {
             })
             .collect();
         let shortest = (scenario.lease_min < scenario.lease).then_some(scenario.lease_min);
+        let leases = (shortest, scenario.lease);
         let machines = (0..scenario.machines + scenario.relayed)
             .map(|number| {
                 // A rack gets its power back at once, more or less.
                 let on = start + Duration::from_millis(seed.below(2000));
                 let own = Seed::new(seed.next_u64());
                 let relayed = number >= scenario.machines;
-                Machine::new(place::mac(number), relayed, scenario.drift_ppm, shortest, on, own)
+                Machine::new(place::mac(number), relayed, scenario.drift_ppm, leases, on, own)
             })
             .collect();
         let counts = book.counts();
@@ -447,7 +449,7 @@ impl<'a> World<'a> {
                 });
                 self.book.counts().foreign_naks += u64::from(stands);
             }
-            Heard::Leased { before, asked } => {
+            Heard::Leased { before, asked, counts_from_last } => {
                 let Some(lease) = lease else { return };
                 self.book.counts().leases += 1;
                 self.book.say(now, || {
@@ -458,9 +460,11 @@ impl<'a> World<'a> {
                 if !trusts(&self.scenario, machine) {
                     return;
                 }
-                // Rounding, the way and a slow clock are no broken promise.
-                let slack =
-                    now.saturating_duration_since(asked) + Duration::from_secs(2) + self.scenario.lease / 100;
+                // Rounding, the way and a slow clock are no broken promise; nor is a repeated ACK, which says the same time
+                // again up to a window later. The server keeps the address that much longer.
+                let repeat = if counts_from_last { REPEAT_WINDOW } else { Duration::ZERO };
+                let on_the_way = now.saturating_duration_since(asked);
+                let slack = on_the_way + repeat + Duration::from_secs(2) + self.scenario.lease / 100;
                 let kept = before.is_none_or(|before| {
                     before.address != lease.address || lease.until + slack >= before.until
                 });
