@@ -21,7 +21,7 @@ pub const INFINITE: Duration = Duration::from_secs(u32::MAX as u64);
 mod clock;
 mod conflict;
 mod moving;
-pub use conflict::Conflicted;
+pub use conflict::{Conflicted, Declined};
 pub use moving::Moving;
 
 /// Leases, offers and quarantine of one subnet.
@@ -96,15 +96,6 @@ pub struct Bound {
     pub lease: Duration,
     /// Records that must be durable before the ACK leaves; empty for a repeated REQUEST whose record is.
     pub commit: Vec<LeaseRecord>,
-}
-
-/// What an accepted DECLINE leads to.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Declined {
-    /// To be committed.
-    pub record: LeaseRecord,
-    /// False when the subnet has its share of quarantined addresses already: this one is only put last in line.
-    pub quarantined: bool,
 }
 
 impl Table {
@@ -421,63 +412,6 @@ impl Table {
     pub fn release(&mut self, now: Now, client: &Client, address: Ipv4Addr) -> Option<LeaseRecord> {
         self.own_record(client, address)?;
         self.end(now, address)
-    }
-
-    /// DECLINE (RFC 2131 §4.3.3): the address goes into quarantine, unless a fifth of the pool is there already, so no
-    /// flood of declines can empty a pool. `None` when it is not this client's live lease.
-    pub fn decline(
-        &mut self,
-        now: Now,
-        client: &Client,
-        address: Ipv4Addr,
-        quarantine: Duration,
-    ) -> Option<Declined> {
-        self.own_record(client, address).filter(|_| self.live(now, address))?;
-        if self.quarantine_has_room() {
-            return self
-                .quarantine(now, address, quarantine)
-                .map(|record| Declined { record, quarantined: true });
-        }
-        let record = self.end(now, address)?;
-        self.unindex(&record);
-        Some(Declined { record, quarantined: false })
-    }
-
-    /// Takes an address out of use for a time, whoever has it: another machine answers there. `None` when it is not
-    /// ours to give.
-    pub fn quarantine(&mut self, now: Now, address: Ipv4Addr, quarantine: Duration) -> Option<LeaseRecord> {
-        if !self.allowed.contains(address) && !self.reserved_for.contains_key(&address) {
-            return None;
-        }
-        self.drop_hold(address);
-        let earlier = self.take_entry(address).map(|entry| entry.record);
-        self.fresh.take(address);
-        let expires = now.unix.saturating_add(quarantine);
-        let record = LeaseRecord {
-            state: LeaseState::Quarantined,
-            expires,
-            ..earlier.unwrap_or_else(|| LeaseRecord {
-                address,
-                subnet: self.subnet.name.clone(),
-                key: ClientKey::Hardware { htype: 0, address: Arc::from([]) },
-                mac: None,
-                guid: None,
-                hostname: None,
-                state: LeaseState::Quarantined,
-                granted: now.unix,
-                expires,
-                relay_info: None,
-            })
-        };
-        let phase = Phase::Quarantined(now.instant + quarantine);
-        self.insert_entry(Entry {
-            record: record.clone(),
-            phase,
-            durable: false,
-            safe_until: None,
-            last: None,
-        });
-        Some(record)
     }
 
     /// The store has this record now. An older version of the same address changes nothing.

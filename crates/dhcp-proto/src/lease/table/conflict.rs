@@ -1,12 +1,13 @@
 //! Addresses that somebody uses without having asked us.
 
-use super::Table;
+use super::{Entry, Phase, Table};
 use crate::lease::Client;
 use crate::lease::holds::Hold;
 use crate::limits::{QUARANTINE_CROWDED, QUARANTINE_SHARE};
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 use std::time::Duration;
-use types::lease::LeaseRecord;
+use types::lease::{ClientKey, LeaseRecord, LeaseState};
 use types::{MacAddr, Now};
 
 /// What an answered probe leads to.
@@ -16,6 +17,15 @@ pub enum Conflicted {
     Quarantined(LeaseRecord, Duration),
     /// The machine that had the address last is still there: it is kept for that one, as long as a quarantine lasts.
     LastOwner,
+}
+
+/// What an accepted DECLINE leads to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Declined {
+    /// To be committed.
+    pub record: LeaseRecord,
+    /// False when the subnet has its share of quarantined addresses already: this one is only put last in line.
+    pub quarantined: bool,
 }
 
 impl Table {
@@ -31,7 +41,7 @@ impl Table {
     }
 
     /// True while the subnet may put another address into quarantine because a client says so.
-    pub(super) fn quarantine_has_room(&self) -> bool {
+    fn quarantine_has_room(&self) -> bool {
         self.quarantined < (self.size() / QUARANTINE_SHARE).max(1)
     }
 
@@ -66,5 +76,62 @@ impl Table {
         }
         let time = if self.quarantine_has_room() { quarantine } else { quarantine.min(QUARANTINE_CROWDED) };
         self.quarantine(now, address, time).map(|record| Conflicted::Quarantined(record, time))
+    }
+
+    /// DECLINE (RFC 2131 §4.3.3): the address goes into quarantine, unless a fifth of the pool is there already, so no
+    /// flood of declines can empty a pool. `None` when it is not this client's live lease.
+    pub fn decline(
+        &mut self,
+        now: Now,
+        client: &Client,
+        address: Ipv4Addr,
+        quarantine: Duration,
+    ) -> Option<Declined> {
+        self.own_record(client, address).filter(|_| self.live(now, address))?;
+        if self.quarantine_has_room() {
+            return self
+                .quarantine(now, address, quarantine)
+                .map(|record| Declined { record, quarantined: true });
+        }
+        let record = self.end(now, address)?;
+        self.unindex(&record);
+        Some(Declined { record, quarantined: false })
+    }
+
+    /// Takes an address out of use for a time, whoever has it: another machine answers there. `None` when it is not
+    /// ours to give.
+    pub fn quarantine(&mut self, now: Now, address: Ipv4Addr, quarantine: Duration) -> Option<LeaseRecord> {
+        if !self.allowed.contains(address) && !self.reserved_for.contains_key(&address) {
+            return None;
+        }
+        self.drop_hold(address);
+        let earlier = self.take_entry(address).map(|entry| entry.record);
+        self.fresh.take(address);
+        let expires = now.unix.saturating_add(quarantine);
+        let record = LeaseRecord {
+            state: LeaseState::Quarantined,
+            expires,
+            ..earlier.unwrap_or_else(|| LeaseRecord {
+                address,
+                subnet: self.subnet.name.clone(),
+                key: ClientKey::Hardware { htype: 0, address: Arc::from([]) },
+                mac: None,
+                guid: None,
+                hostname: None,
+                state: LeaseState::Quarantined,
+                granted: now.unix,
+                expires,
+                relay_info: None,
+            })
+        };
+        let phase = Phase::Quarantined(now.instant + quarantine);
+        self.insert_entry(Entry {
+            record: record.clone(),
+            phase,
+            durable: false,
+            safe_until: None,
+            last: None,
+        });
+        Some(record)
     }
 }
