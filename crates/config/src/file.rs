@@ -10,7 +10,7 @@ pub(crate) use dhcp::{
     UnknownHostsFile,
 };
 
-use crate::units::{Address, BootFile, InterfaceName, Listen, Path, Period, SocketPath};
+use crate::units::{Address, BootFile, InterfaceName, Listen, Path, Period, Size, SocketPath};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use types::Firmware;
@@ -273,11 +273,22 @@ pub(crate) struct StoreFile {
     pub(crate) backend: BackendFile,
     /// Its folder.
     pub(crate) path: Path,
+    /// The most everything in its folder may take. Over it the store removes what it keeps for study only, then behaves as on
+    /// a full disk.
+    pub(crate) quota: Size,
+    /// Room set aside in its folder: on a full disk, machines that have a lease go on from it while new ones wait. 0 for
+    /// none.
+    pub(crate) ballast: Size,
 }
 
 impl Default for StoreFile {
     fn default() -> StoreFile {
-        StoreFile { backend: BackendFile::default(), path: preset("/var/lib/reveille/store") }
+        StoreFile {
+            backend: BackendFile::default(),
+            path: preset("/var/lib/reveille/store"),
+            quota: Size(1 << 30),
+            ballast: Size(8 << 20),
+        }
     }
 }
 

@@ -170,6 +170,10 @@ pub struct Store {
     pub backend: Backend,
     /// Its folder.
     pub path: PathBuf,
+    /// The most its folder may take, in bytes.
+    pub quota_bytes: u64,
+    /// Room set aside for a full disk, in bytes; 0 for none.
+    pub ballast_bytes: u64,
 }
 
 /// How the store keeps its data.

@@ -88,6 +88,8 @@ pub(crate) fn settings(file: &File) -> Settings {
                 BackendFile::Sled => Backend::Sled,
             },
             path: file.store.path.as_str().into(),
+            quota_bytes: file.store.quota.0,
+            ballast_bytes: file.store.ballast.0,
         },
         library: Library { path: file.library.path.as_str().into() },
         assets: Assets {

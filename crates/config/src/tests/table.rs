@@ -84,6 +84,8 @@ fn rows() -> Vec<(Row, &'static str)> {
         ("http.idle_timeout", "33s", |l| debug(l.settings.http.idle_timeout)),
         ("admin.socket", "/tmp/a.sock", |l| debug(&l.settings.admin.socket)),
         ("store.path", "/tmp/store", |l| debug(&l.settings.store.path)),
+        ("store.quota", "64MiB", |l| debug(l.settings.store.quota_bytes)),
+        ("store.ballast", "1MiB", |l| debug(l.settings.store.ballast_bytes)),
         ("library.path", "/tmp/library", |l| debug(&l.settings.library.path)),
         ("assets.paths", "[/opt/ipxe, auto]", |l| debug(&l.settings.assets.paths)),
         ("assets.require", "[uefi-arm64]", |l| debug(&l.settings.assets.require)),
