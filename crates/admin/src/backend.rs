@@ -7,7 +7,7 @@
 use crate::problem::{FieldError, Problem};
 use crate::view::{
     BootView, ConfigView, Explanation, Health, HostView, ImageView, ImportRequest, ImportView, LeaseView,
-    Status, VersionInfo,
+    Status, StoreReport, VersionInfo,
 };
 use std::fmt;
 use std::str::FromStr;
@@ -195,6 +195,18 @@ impl BackendError {
     }
 }
 
+/// Something that is sent as it is made.
+pub struct Download {
+    /// Revision of the store it shows.
+    pub revision: u64,
+    /// Records in it.
+    pub records: u64,
+    /// Length of the whole in bytes, where it is known before.
+    pub bytes: Option<u64>,
+    /// The bytes, in pieces that are made when they are asked for.
+    pub pieces: Box<dyn Iterator<Item = Vec<u8>> + Send>,
+}
+
 /// The daemon behind the API.
 pub trait Backend: Send + Sync + 'static {
     /// Version and features.
@@ -289,6 +301,24 @@ pub trait Backend: Send + Sync + 'static {
     /// # Errors
     /// When the store cannot be read.
     fn boots(&self, page: &Page) -> Result<ListPage<BootView>, BackendError>;
+
+    /// The whole store at one revision, as a backup.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn store_backup(&self) -> Result<Download, BackendError>;
+
+    /// All records as JSON lines, or those of one table.
+    ///
+    /// # Errors
+    /// When there is no such table, or the store cannot be read.
+    fn store_dump(&self, table: Option<&str>) -> Result<Download, BackendError>;
+
+    /// Reads everything the store has and compares it.
+    ///
+    /// # Errors
+    /// When files cannot be read at all; what is wrong with them is in the report.
+    fn store_verify(&self) -> Result<StoreReport, BackendError>;
 
     /// Every setting in force and where it comes from.
     ///

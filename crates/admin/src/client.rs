@@ -1,9 +1,10 @@
 //! The CLI's side of the socket: one connection per request, errors in the one form.
 
 use crate::Problem;
+use crate::api::store::RECORDS_FIELD;
 use crate::problem::PROBLEM_JSON;
 use bytes::{Bytes, BytesMut};
-use http::header::{CONTENT_TYPE, ETAG, HOST, IF_MATCH, IF_NONE_MATCH};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, ETAG, HOST, IF_MATCH, IF_NONE_MATCH};
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
@@ -176,11 +177,35 @@ impl Client {
         self.request(Method::DELETE, path, None::<&()>, condition).await
     }
 
+    /// Fetches something large, such as `/store/backup`, in pieces.
+    ///
+    /// # Errors
+    /// As [`get`](Client::get); a connection that breaks later is told by [`Pieces::next`].
+    pub async fn download(&self, path: &str) -> Result<Pieces, ClientError> {
+        let response = self.begin(path).await?;
+        let headers = response.headers();
+        let number = |name: &str| headers.get(name)?.to_str().ok()?.parse().ok();
+        let tag = headers.get(ETAG).and_then(|tag| tag.to_str().ok());
+        Ok(Pieces {
+            revision: tag
+                .and_then(|tag| tag.strip_prefix("\"r")?.strip_suffix('"')?.parse().ok())
+                .unwrap_or_default(),
+            records: number(RECORDS_FIELD).unwrap_or_default(),
+            bytes: number(CONTENT_LENGTH.as_str()),
+            body: response.into_body(),
+        })
+    }
+
     /// Follows a stream of lines such as `/events?follow=true`.
     ///
     /// # Errors
     /// As [`get`](Client::get); a stream that ends later is told by [`Lines::next`].
     pub async fn follow(&self, path: &str) -> Result<Lines, ClientError> {
+        Ok(Lines { body: self.begin(path).await?.into_body(), buffer: BytesMut::new() })
+    }
+
+    /// Sends a request whose answer comes in time or in parts.
+    async fn begin(&self, path: &str) -> Result<http::Response<Incoming>, ClientError> {
         let request = build(Method::GET, path, Bytes::new(), &Condition::Nothing)?;
         let response =
             tokio::time::timeout(TIMEOUT, self.send(request)).await.map_err(|_| ClientError::TimedOut)??;
@@ -189,7 +214,7 @@ impl Client {
             let headers = response.headers().clone();
             return Err(refusal(status, &headers, &whole(response.into_body()).await?));
         }
-        Ok(Lines { body: response.into_body(), buffer: BytesMut::new() })
+        Ok(response)
     }
 
     async fn request<T: DeserializeOwned>(
@@ -246,6 +271,38 @@ impl Client {
             }
         });
         sender.send_request(request).await.map_err(broken)
+    }
+}
+
+/// The pieces of a download.
+pub struct Pieces {
+    /// Revision of the store that it shows.
+    pub revision: u64,
+    /// Records in it.
+    pub records: u64,
+    /// Length of the whole in bytes, where the daemon knows it before.
+    pub bytes: Option<u64>,
+    body: Incoming,
+}
+
+impl Pieces {
+    /// The next bytes; `None` at the end.
+    ///
+    /// # Errors
+    /// When the connection breaks before the end, or no byte comes for a minute.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, ClientError> {
+        loop {
+            let frame = tokio::time::timeout(TIMEOUT, self.body.frame()).await;
+            match frame.map_err(|_| ClientError::TimedOut)? {
+                None => return Ok(None),
+                Some(Ok(frame)) => {
+                    if let Ok(data) = frame.into_data() {
+                        return Ok(Some(data));
+                    }
+                }
+                Some(Err(error)) => return Err(broken(error)),
+            }
+        }
     }
 }
 

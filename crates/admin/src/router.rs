@@ -1,6 +1,6 @@
 //! The routes and what they share.
 
-use crate::api::{config, hosts, images, lists, stream};
+use crate::api::{config, hosts, images, lists, store, stream};
 use crate::backend::{Backend, BackendError, Expect, ListPage};
 use crate::{EventBus, Problem};
 use axum::Router;
@@ -80,6 +80,9 @@ pub fn router(api: Api) -> Router {
         .route("/imports/{id}", get(images::import))
         .route("/leases", get(lists::leases))
         .route("/boots", get(lists::boots))
+        .route("/store/backup", get(store::backup))
+        .route("/store/dump", get(store::dump))
+        .route("/store/verify", get(store::verify))
         .route("/events", get(stream::events))
         .route("/stream", get(stream::stream));
     Router::new()

@@ -90,9 +90,45 @@ pub struct StoreStatus {
     pub revision: u64,
     /// It takes writes.
     pub writable: bool,
+    /// What it takes: `plenty`, `reserve` (only what was promised before, the disk is full) or `nothing`.
+    #[serde(default)]
+    pub room: String,
+    /// Why it is not `plenty`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
     /// Further numbers by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub numbers: BTreeMap<String, u64>,
+}
+
+/// What reading the whole store found.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct StoreReport {
+    /// True when nothing was found.
+    pub ok: bool,
+    /// Revision that was compared.
+    pub revision: u64,
+    /// Records.
+    pub records: u64,
+    /// Sound checkpoints.
+    pub checkpoints: u64,
+    /// Journal segments.
+    pub segments: u64,
+    /// Sound journal frames.
+    pub frames: u64,
+    /// Bytes of journal read.
+    pub journal_bytes: u64,
+    /// Everything that is not as it should be.
+    pub findings: Vec<StoreFinding>,
+}
+
+/// One thing that is not as it should be.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct StoreFinding {
+    /// What, with the file or record it is about.
+    pub what: String,
+    /// What to do about it.
+    pub fix: String,
 }
 
 /// The catalog in force.

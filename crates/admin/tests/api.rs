@@ -4,7 +4,7 @@
 mod rig;
 
 use reveille_admin::client::Condition;
-use reveille_admin::view::{HostView, ImageView, ImportView};
+use reveille_admin::view::{HostView, ImageView, ImportView, StoreReport};
 use reveille_admin::{ClientError, Problem};
 use rig::{OWNER, Rig, start};
 use serde_json::{Value, json};
@@ -253,4 +253,34 @@ async fn unknown_routes_methods_and_own_failures_are_problems_too() {
         assert_eq!((failed.status, failed.code.as_str()), (500, "R-API-08"));
         assert!(!format!("{failed:?}").contains("fire"), "the cause is for the log");
     }
+}
+
+#[tokio::test]
+async fn a_backup_comes_in_pieces_with_its_revision_records_and_length() {
+    let rig = start();
+    let mut pieces = rig.client.download("/store/backup").await.unwrap();
+    assert_eq!((pieces.revision, pieces.records, pieces.bytes), (10, 3, Some(4_000_000)));
+    let (mut bytes, mut count) = (Vec::new(), 0);
+    while let Some(piece) = pieces.next().await.unwrap() {
+        bytes.extend_from_slice(&piece);
+        count += 1;
+    }
+    assert!(count > 1, "it does not come at once");
+    let expected: Vec<u8> = (0..40u8).flat_map(|byte| vec![byte; 100_000]).collect();
+    assert_eq!(bytes, expected);
+}
+
+#[tokio::test]
+async fn a_dump_is_of_one_table_when_asked_and_verify_tells_what_it_found() {
+    let rig = start();
+    let mut all = rig.client.download("/store/dump?table=leases").await.unwrap();
+    assert_eq!(all.next().await.unwrap().unwrap(), &b"{\"table\":Some(\"leases\")}\n"[..]);
+    assert_eq!(all.next().await.unwrap(), None);
+    let Err(refused) = rig.client.download("/store/dump?table=beds").await.map(drop) else { panic!() };
+    assert_eq!(refused.exit_code(), 5);
+    let Err(refused) = rig.client.download("/store/dump?tables=leases").await.map(drop) else { panic!() };
+    assert_eq!(refused.exit_code(), 2);
+    let report = rig.client.get::<StoreReport>("/store/verify").await.unwrap();
+    assert_eq!((report.etag.as_deref(), report.body.ok), (Some("\"r10\""), false));
+    assert_eq!(report.body.findings[0].fix, "look at the disk");
 }

@@ -4,25 +4,29 @@
 mod explain;
 mod imports;
 mod status;
+mod whole;
 
 pub(crate) use imports::Importer;
 pub(crate) use status::Meters;
+pub(crate) use whole::{finding, table_names, view as report_view};
 
 use crate::failure::{Failure, chain};
 use crate::inventory::{API_OWNER, Inventory, Owned};
 use crate::world::World;
 use admin::view::{
     BootView, ConfigView, Explanation, Health, HostView, ImageView, ImportRequest, ImportView, LeaseView,
-    Setting, Status, VersionInfo, timestamp,
+    Setting, Status, StoreReport, VersionInfo, timestamp,
 };
-use admin::{Backend, BackendError, Expect, FieldError, HostRef, ListPage, Page, Written, paginate};
+use admin::{
+    Backend, BackendError, Download, Expect, FieldError, HostRef, ListPage, Page, Written, paginate,
+};
 use library::{Library, LibraryError};
 use plan::Decider;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use store::records::{decode_lease, encode_host, name_key};
-use store::{Batch, CommitError, Store, Table};
+use store::{Batch, CommitError, Store, StoreError, Table};
 use types::resource::{Host, Image, Name};
 use types::{Event, EventName, EventSink, Facts};
 
@@ -102,6 +106,10 @@ impl Daemon {
     }
 }
 
+fn internal_store(error: &StoreError) -> BackendError {
+    BackendError::Internal(chain(error))
+}
+
 fn internal(failure: Failure) -> BackendError {
     BackendError::Internal(failure.to_string())
 }
@@ -110,6 +118,16 @@ fn internal(failure: Failure) -> BackendError {
 fn not_committed(error: &CommitError, what: &'static str, name: &str, current: Option<u64>) -> BackendError {
     match error {
         CommitError::Conflict { .. } => BackendError::Unexpected { what, name: name.to_owned(), current },
+        full if full.is_disk_full() => BackendError::Problem(
+            admin::Problem::new(
+                507,
+                "R-STO-12",
+                "no-room",
+                format!("{what} `{name}` was not changed: the disk is full"),
+            )
+            .with_cause(chain(full))
+            .with_fix("make room where the store lies; reveille status shows how much there is"),
+        ),
         other => BackendError::Internal(chain(other)),
     }
 }
@@ -368,6 +386,18 @@ impl Backend for Daemon {
             stages: Vec::new(),
         });
         Ok(paginate(views, page, self.revision(), |view| view.id.clone()))
+    }
+
+    fn store_backup(&self) -> Result<Download, BackendError> {
+        whole::backup(&self.store)
+    }
+
+    fn store_dump(&self, table: Option<&str>) -> Result<Download, BackendError> {
+        whole::dump(&self.store, table)
+    }
+
+    fn store_verify(&self) -> Result<StoreReport, BackendError> {
+        whole::verify(&self.store)
     }
 
     fn config(&self) -> Result<ConfigView, BackendError> {

@@ -80,6 +80,9 @@ pub(crate) enum Command {
     Status,
     /// Look at what could stop this machine from serving: interfaces, ports, loaders.
     Doctor(Doctor),
+    /// Everything the appliance remembers: back it up, restore, verify, repair, dump.
+    #[command(subcommand)]
+    Store(Store),
     /// Configuration: check it, show what is in force, print its schema.
     #[command(subcommand)]
     Config(Config),
@@ -319,6 +322,60 @@ pub(crate) enum Config {
     },
     /// The JSON Schema of the configuration file.
     Schema,
+}
+
+/// `store …`.
+#[derive(Subcommand, Debug)]
+pub(crate) enum Store {
+    /// Save everything at one moment in a file. The appliance may go on.
+    Backup {
+        /// Where to; written whole or not at all.
+        file: PathBuf,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Put a backup in the place of what a store holds; that is kept beside it. No appliance may run.
+    Restore {
+        /// The backup.
+        file: PathBuf,
+        #[command(flatten)]
+        place: Place,
+        /// Say what would change, change nothing.
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Read everything and compare it. Changes nothing; exit 3 when something was found.
+    Verify {
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Repair what can be repaired without losing anything. No appliance may run.
+    Repair {
+        #[command(flatten)]
+        place: Place,
+        /// Go on without acknowledged records that cannot be read any more.
+        #[arg(long)]
+        accept_loss: bool,
+    },
+    /// All records as JSON lines.
+    Dump {
+        #[command(flatten)]
+        place: Place,
+        /// Only this table, such as `leases`.
+        #[arg(long, value_name = "NAME")]
+        table: Option<String>,
+    },
+}
+
+/// Which store. Without either, the running appliance is asked.
+#[derive(Args, Debug)]
+pub(crate) struct Place {
+    /// Folder of a store that no appliance uses.
+    #[arg(long, value_name = "DIR", conflicts_with = "config")]
+    pub(crate) store: Option<PathBuf>,
+    /// The same, as `store.path` of this configuration file.
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
 }
 
 impl Global {

@@ -12,4 +12,5 @@ pub(crate) mod lease;
 pub(crate) mod run;
 pub(crate) mod serve;
 pub(crate) mod status;
+pub(crate) mod store;
 pub(crate) mod table;

@@ -4,6 +4,7 @@
 
 mod doors;
 mod prepare;
+mod room;
 
 pub(crate) use prepare::loader_sources;
 
@@ -125,6 +126,8 @@ pub(crate) async fn run(global: &Global, loaded: Loaded, strictness: Strictness)
     let looker = world.clone();
     let shutdown = stopping.clone();
     doors.spawn(async move { look_for_trouble(&looker, shutdown).await });
+
+    doors.spawn(room::tell(world.clone(), store.clone(), stopping.clone()));
 
     let names: Vec<String> = interfaces.iter().map(|interface| interface.name.to_string()).collect();
     world.record(

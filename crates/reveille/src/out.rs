@@ -16,7 +16,16 @@ macro_rules! putln {
 pub(crate) use {put, putln};
 
 pub(crate) fn write(text: Arguments<'_>) {
-    match std::io::stdout().write_fmt(text) {
+    ended(std::io::stdout().write_fmt(text));
+}
+
+/// Writes bytes as they are.
+pub(crate) fn put_bytes(bytes: &[u8]) {
+    ended(std::io::stdout().write_all(bytes));
+}
+
+fn ended(outcome: std::io::Result<()>) {
+    match outcome {
         Ok(()) => {}
         Err(error) if error.kind() == ErrorKind::BrokenPipe => std::process::exit(0),
         Err(error) => {

@@ -9,6 +9,9 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
+#[path = "cli/store.rs"]
+mod store;
+
 fn reveille(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_reveille"));
     command.args(args).stdin(Stdio::null()).env_remove("REVEILLE_SOCKET").env("NO_COLOR", "1");

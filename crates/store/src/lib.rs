@@ -12,7 +12,9 @@
 //! | `journal/<first revision>.log` | the truth: frames of batches, chained by checksum (`journal.rs`, `frame.rs`) | one write + one `fdatasync` for each group |
 //! | `checkpoint/<revision>.ckpt` | all records of one revision (`checkpoint.rs`); two are kept, and the journal since the older | written aside, synced, read back, renamed, folder synced |
 //! | `index/` | sled: table byte + key → envelope, `\0position` → revision, chain, digest (`index.rs`) | nothing; it may lag or vanish |
-//! | `index.bad-<n>/`, `damaged/` | what failed and was replaced, for study | – |
+//! | `ballast` | nothing, in real room: released when a write finds none (`room.rs`) | allocated, synced, folder synced |
+//! | `index.bad-<n>/`, `damaged/` | what failed and was replaced, for study; all but the newest go when the quota is used up | – |
+//! | `before-restore-<n>/` | what a restore replaced; never removed by itself ([`restore`]) | moved, folders synced |
 //!
 //! # Tables, keys, versions
 //!
@@ -49,13 +51,21 @@
 //! | writing a checkpoint | `*.new` | removed; the one before and the whole journal are there |
 //! | between rename and removal | a checkpoint too many, old segments | removed with the next checkpoint |
 //! | making the index anew | index without position | set aside and made anew |
+//! | making the ballast | `ballast` short or not synced | released and made anew, when there is room |
+//! | releasing the ballast | with it or without it | without it and without room for it: the store starts in the reserve |
+//! | a checkpoint or evidence going for the quota | a file more or less | removed the next time |
+//! | writing a backup | nothing here: the file is the client's, and has its name only when it is whole | – |
+//! | restoring, before its point of no return | `restoring-<n>/` without a checkpoint | removed: the old store stands |
+//! | restoring, behind it | `restoring-<n>/` with one, the old files here or there | finished, and said so |
 //!
 //! Damage that is no crash: a bad frame or checkpoint whose content stands in another checkpoint, the journal or the index
 //! is reported, replaced by a new checkpoint and kept in `damaged/`. When no copy reaches across, opening is refused with
 //! the file, the place and the revisions at stake, until an operator accepts the loss ([`StoreOptions::accept_loss`]).
 //!
-//! A disk without room: commits are refused with an error that says so ([`CommitError::is_disk_full`]), reads go on, a restart
-//! works (the index then is in memory), and commits work again as soon as there is room.
+//! A disk without room: the ballast is released, batches that keep a promise ([`Batch::essential`]) are committed in its
+//! place, others are refused with an error that says so ([`CommitError::is_disk_full`]); reads go on, a restart works (the index
+//! then is in memory) and starts in the same state, and the writer notices by itself when there is room again ([`Room`]). On
+//! a file system too small for a ballast, nothing can be committed then.
 
 mod backup;
 mod checkpoint;

@@ -65,16 +65,39 @@ pub fn restore(path: &Path, backup: &Path, dry_run: bool) -> Result<Restored, St
     restored
 }
 
+/// What a backup is of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Inspected {
+    /// Its revision.
+    pub revision: Revision,
+    /// Records in it.
+    pub records: usize,
+}
+
+/// Verifies the whole of a backup.
+///
+/// # Errors
+/// As [`restore`].
+pub fn inspect(backup: &Path) -> Result<Inspected, StoreError> {
+    let bytes = std::fs::read(backup).map_err(|source| StoreError::read(backup, source))?;
+    let state = decode(&bytes, backup)?;
+    Ok(Inspected { revision: Revision(state.position.revision), records: state.records.len() })
+}
+
 /// The records of a backup, whole and of versions that this program knows.
 fn checked(bytes: &[u8], file: &Path) -> Result<State, StoreError> {
-    let state = checkpoint::decode(bytes).map_err(|unusable| match unusable {
-        Unusable::Newer(version) => StoreError::NewerFormat { file: file.display().to_string(), version },
-        Unusable::Damaged => StoreError::BadBackup { file: file.to_owned() },
-    })?;
+    let state = decode(bytes, file)?;
     match state.records.iter().find_map(|(key, envelope)| unreadable_record(key, envelope)) {
         Some((record, reason)) => Err(StoreError::UnreadableRecord { file: file.to_owned(), record, reason }),
         None => Ok(state),
     }
+}
+
+fn decode(bytes: &[u8], file: &Path) -> Result<State, StoreError> {
+    checkpoint::decode(bytes).map_err(|unusable| match unusable {
+        Unusable::Newer(version) => StoreError::NewerFormat { file: file.display().to_string(), version },
+        Unusable::Damaged => StoreError::BadBackup { file: file.to_owned() },
+    })
 }
 
 pub(crate) fn restore_on(

@@ -91,11 +91,19 @@ pub(crate) fn files(disk: &RealDisk) -> Result<VerifyReport, StoreError> {
     if let Some(tail) = history.journal.tail.as_ref().filter(|tail| tail.revision() < reached) {
         findings.push(Finding::DamagedSegment { file: tail.name().to_owned(), offset: tail.good() });
     }
-    findings.extend(unreadable_records(&history.state.records));
-    let records = history.state.records.len();
-    if let Err(error) = history.whole() {
-        findings.push(Finding::HistoryBroken { reason: error.to_string() });
-    }
+    let broken = history.broken.take().map(|broken| broken.into_error().to_string());
+    let (state, revision) = match &broken {
+        None => (history.state, revision),
+        // What can be read at all, so that nobody takes it for nothing.
+        Some(_) => {
+            let state = truth::salvage(history.state, &history.journal);
+            let reached = Revision(state.position.revision);
+            (state, revision.max(reached))
+        }
+    };
+    findings.extend(unreadable_records(&state.records));
+    let records = state.records.len();
+    findings.extend(broken.map(|reason| Finding::HistoryBroken { reason }));
     Ok(VerifyReport { revision, records, checkpoints, segments, frames, journal_bytes, findings })
 }
 
@@ -195,6 +203,7 @@ fn compare(
 /// hex, the value is what was committed when that is JSON, else `"hex"` takes the place of `"value"`.
 pub struct Dump {
     head: Option<String>,
+    revision: Revision,
     only: Option<Table>,
     records: std::collections::btree_map::IntoIter<Vec<u8>, Vec<u8>>,
 }
@@ -202,7 +211,22 @@ pub struct Dump {
 impl Dump {
     pub(crate) fn new(state: State) -> Dump {
         let head = json!({ "store": 1, "revision": state.position.revision, "records": state.records.len() });
-        Dump { head: Some(head.to_string()), only: None, records: state.records.into_iter() }
+        Dump {
+            head: Some(head.to_string()),
+            revision: Revision(state.position.revision),
+            only: None,
+            records: state.records.into_iter(),
+        }
+    }
+
+    /// The revision it is of.
+    pub fn revision(&self) -> Revision {
+        self.revision
+    }
+
+    /// Records in all tables that are still to come.
+    pub fn records(&self) -> usize {
+        self.records.len()
     }
 
     /// Leaves out the records of other tables; the line about the whole stays as it is.

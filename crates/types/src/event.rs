@@ -141,6 +141,12 @@ event_names! {
     ConfigLoaded = "config.loaded",
     /// A configuration was refused; the old one stays.
     ConfigRejected = "config.rejected",
+    /// The disk is full: machines that have a lease go on, nothing new is promised.
+    StoreRoomLow = "store.room_low",
+    /// The store cannot be written: nothing is acknowledged.
+    StoreReadOnly = "store.read_only",
+    /// The store takes everything again.
+    StoreRoomBack = "store.room_back",
     /// The appliance serves.
     ServerReady = "server.ready",
     /// The wall clock was set while we run; leases are dated anew.
@@ -254,8 +260,9 @@ impl Event {
             | EventName::BootSilent
             | EventName::HostConflict
             | EventName::ImageImportFailed
-            | EventName::ConfigRejected => Level::Warn,
-            EventName::DhcpCommitFailed => Level::Error,
+            | EventName::ConfigRejected
+            | EventName::StoreRoomLow => Level::Warn,
+            EventName::DhcpCommitFailed | EventName::StoreReadOnly => Level::Error,
             _ => Level::Info,
         };
         Event {

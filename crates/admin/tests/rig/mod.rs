@@ -3,11 +3,11 @@
 
 use reveille_admin::view::{
     BootView, ConfigView, Explanation, Health, HostView, ImageView, ImportRequest, ImportState, ImportView,
-    LeaseView, Setting, Status, VersionInfo,
+    LeaseView, Setting, Status, StoreFinding, StoreReport, VersionInfo,
 };
 use reveille_admin::{
-    AdminDoor, Api, Backend, BackendError, Client, EventBus, Expect, HostRef, ListPage, Options, Page,
-    Written, paginate,
+    AdminDoor, Api, Backend, BackendError, Client, Download, EventBus, Expect, HostRef, ListPage, Options,
+    Page, Written, paginate,
 };
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -213,6 +213,24 @@ impl Backend for MemoryBackend {
 
     fn boots(&self, _: &Page) -> Result<ListPage<BootView>, BackendError> {
         Ok(ListPage { items: Vec::new(), next: None, revision: 10 })
+    }
+
+    fn store_backup(&self) -> Result<Download, BackendError> {
+        let pieces = (0..40u8).map(|byte| vec![byte; 100_000]);
+        Ok(Download { revision: 10, records: 3, bytes: Some(4_000_000), pieces: Box::new(pieces) })
+    }
+
+    fn store_dump(&self, table: Option<&str>) -> Result<Download, BackendError> {
+        if table == Some("beds") {
+            return Err(BackendError::NotFound { what: "table", name: "beds".into() });
+        }
+        let line = format!("{{\"table\":{table:?}}}\n").into_bytes();
+        Ok(Download { revision: 10, records: 1, bytes: None, pieces: Box::new([line].into_iter()) })
+    }
+
+    fn store_verify(&self) -> Result<StoreReport, BackendError> {
+        let finding = StoreFinding { what: "a file is damaged".into(), fix: "look at the disk".into() };
+        Ok(StoreReport { revision: 10, findings: vec![finding], ..StoreReport::default() })
     }
 
     fn config(&self) -> Result<ConfigView, BackendError> {

@@ -5,6 +5,7 @@ use admin::view::{CatalogStatus, Check, EventStatus, Health, Listener, Status, S
 use plan::Decider;
 use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
+use store::Room;
 
 /// The counters of the doors that run.
 pub(crate) struct Meters {
@@ -16,8 +17,8 @@ pub(crate) struct Meters {
 
 pub(super) fn health(daemon: &Daemon) -> Health {
     let store = daemon.store.status();
-    let checks =
-        vec![Check { name: "store".to_owned(), ok: store.read_only.is_none(), detail: store.read_only }];
+    let detail = store.room.reason().map(|reason| format!("{}: {reason}", store.room.as_str()));
+    let checks = vec![Check { name: "store".to_owned(), ok: store.room == Room::Plenty, detail }];
     Health { ok: checks.iter().all(|check| check.ok), checks }
 }
 
@@ -36,10 +37,16 @@ pub(super) fn status(daemon: &Daemon) -> Status {
             path: daemon.store_path.display().to_string(),
             revision: store.revision.0,
             writable: store.read_only.is_none(),
+            room: store.room.as_str().to_owned(),
+            reason: store.room.reason().map(str::to_owned),
             numbers: [
                 ("checkpoint".to_owned(), store.checkpoint.map_or(0, |revision| revision.0)),
                 ("findings".to_owned(), store.findings.len() as u64),
                 ("index_on_disk".to_owned(), u64::from(store.index_on_disk)),
+                ("used_bytes".to_owned(), store.space.used),
+                ("quota_bytes".to_owned(), store.space.quota),
+                ("free_bytes".to_owned(), store.space.free),
+                ("ballast_bytes".to_owned(), store.space.ballast),
             ]
             .into(),
         },

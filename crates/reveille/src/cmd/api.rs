@@ -77,6 +77,11 @@ impl Api {
         answer.map(|answer| answer.body).map_err(failure)
     }
 
+    /// Something large, in pieces.
+    pub(crate) async fn download(&self, path: &str) -> Result<Pieces, Failure> {
+        self.client.download(&format!("/{path}")).await.map(Pieces).map_err(failure)
+    }
+
     /// Gives every line of a stream to `take` until it says false or the stream ends.
     pub(crate) async fn stream(
         &self,
@@ -105,6 +110,20 @@ impl Api {
             }
         }
         escaped
+    }
+}
+
+/// The pieces of a download.
+pub(crate) struct Pieces(admin::client::Pieces);
+
+impl Pieces {
+    /// Length of the whole, where the appliance knows it before.
+    pub(crate) fn bytes(&self) -> Option<u64> {
+        self.0.bytes
+    }
+
+    pub(crate) async fn next(&mut self) -> Result<Option<impl AsRef<[u8]> + use<>>, Failure> {
+        self.0.next().await.map_err(failure)
     }
 }
 

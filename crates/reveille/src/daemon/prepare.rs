@@ -69,8 +69,12 @@ pub(super) fn refuse_own_addresses_in_pools(settings: &Settings) -> Result<(), F
 }
 
 pub(super) async fn open_store(settings: &Settings) -> Result<Store, Failure> {
-    let path = settings.store.path.clone();
-    let opening = tokio::task::spawn_blocking(move || Store::open(StoreOptions::new(path)));
+    let options = StoreOptions {
+        quota_bytes: settings.store.quota_bytes,
+        ballast_bytes: settings.store.ballast_bytes,
+        ..StoreOptions::new(&settings.store.path)
+    };
+    let opening = tokio::task::spawn_blocking(move || Store::open(options));
     let opened =
         opening.await.map_err(|error| Failure::new("R-STO-03", "cannot open the store").cause(error))?;
     let store = opened.map_err(|error| {
