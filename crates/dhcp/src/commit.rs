@@ -39,6 +39,11 @@ impl LeaseLogError {
             LeaseLogError::Record(_) => "record_unwritable",
         }
     }
+
+    /// True when there is room for what was promised before, and for nothing else.
+    fn is_reserved(&self) -> bool {
+        matches!(self, LeaseLogError::Store(CommitError::Reserved { .. }))
+    }
 }
 
 /// What becomes durable together.
@@ -122,13 +127,27 @@ impl<L: LeaseLog> Core<L> {
     pub(crate) async fn turn(&mut self, now: Now, batch: Vec<Received>) -> Vec<Outgoing> {
         let actions: Vec<(usize, Action)> =
             batch.into_iter().filter_map(|datagram| self.decide(now, datagram)).collect();
-        let durable = self.commit_actions(&actions).await;
+        let durable = self.commit_actions(actions.iter().map(|(_, action)| action)).await;
+        // On a full disk promises are kept by themselves, from the store's reserve.
+        let reserved = durable.as_ref().is_err_and(LeaseLogError::is_reserved);
+        let kept = if reserved {
+            self.commit_actions(actions.iter().map(|(_, action)| action).filter(|action| action.essential))
+                .await
+        } else {
+            Ok(())
+        };
         let option_faults = self.responder.option_faults();
         self.tally.add(|counters| {
             counters.batches += 1;
             counters.option_faults = option_faults;
         });
-        actions.into_iter().map(|(socket, action)| self.outgoing(socket, action, durable.as_ref())).collect()
+        let durable = durable.as_ref();
+        let ending = |action: &Action| if reserved && action.essential { kept.as_ref() } else { durable };
+        let outgoing = |(socket, action): (usize, Action)| {
+            let ending = ending(&action);
+            self.outgoing(socket, action, ending)
+        };
+        actions.into_iter().map(outgoing).collect()
     }
 
     /// Once a second: what time alone brings about.
@@ -196,10 +215,14 @@ impl<L: LeaseLog> Core<L> {
         }
     }
 
-    async fn commit_actions(&mut self, actions: &[(usize, Action)]) -> Result<(), LeaseLogError> {
-        let all = || actions.iter().map(|(_, action)| action).filter(|action| !action.commit.is_empty());
-        let records: Vec<LeaseRecord> = all().flat_map(|action| action.commit.iter().cloned()).collect();
-        let essential = all().all(|action| action.essential);
+    async fn commit_actions(
+        &mut self,
+        actions: impl Iterator<Item = &Action> + Clone,
+    ) -> Result<(), LeaseLogError> {
+        let mut all = actions.filter(|action| !action.commit.is_empty());
+        let records: Vec<LeaseRecord> =
+            all.clone().flat_map(|action| action.commit.iter().cloned()).collect();
+        let essential = all.all(|action| action.essential);
         self.commit(&records, essential).await
     }
 

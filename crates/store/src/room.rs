@@ -143,10 +143,11 @@ pub(crate) fn shed(disk: &dyn Disk) -> io::Result<Vec<Finding>> {
     Ok(removed)
 }
 
-/// True where a ballast would be too large a part of the whole file system.
+/// True where a ballast would be too large a part of the whole file system or of the quota.
 pub(crate) fn is_tiny(usage: &Usage, allowance: &Allowance) -> bool {
-    usage.total < allowance.ballast.saturating_add(allowance.margin).saturating_mul(TINY_DISK_SHARE)
+    let whole = allowance.ballast.saturating_add(allowance.margin).saturating_mul(TINY_DISK_SHARE);
+    usage.total < whole || allowance.quota < allowance.ballast.saturating_mul(TINY_DISK_SHARE)
 }
 
-/// A file system of less than this many ballasts and margins keeps none.
+/// A file system of less than this many ballasts and margins keeps none, nor does a quota of less than so many ballasts.
 const TINY_DISK_SHARE: u64 = 4;

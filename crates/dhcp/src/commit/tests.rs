@@ -15,6 +15,8 @@ struct FakeLog {
     commits: Arc<Mutex<Vec<Vec<LeaseRecord>>>>,
     permits: Arc<Semaphore>,
     full: Arc<Mutex<bool>>,
+    /// Only what keeps a promise is taken.
+    reserved: Arc<Mutex<bool>>,
 }
 
 impl LeaseLog for FakeLog {
@@ -24,12 +26,15 @@ impl LeaseLog for FakeLog {
             let source = Arc::new(std::io::Error::from(std::io::ErrorKind::StorageFull));
             return Err(CommitError::Journal { source }.into());
         }
+        if *self.reserved.lock().unwrap() && !batch.essential {
+            return Err(CommitError::Reserved { reason: "full".to_owned() }.into());
+        }
         self.commits.lock().unwrap().push(batch.records.to_vec());
         Ok(())
     }
 
     fn takes_new(&self) -> bool {
-        !*self.full.lock().unwrap()
+        !*self.full.lock().unwrap() && !*self.reserved.lock().unwrap()
     }
 }
 
@@ -40,15 +45,20 @@ struct Bench {
     commits: Arc<Mutex<Vec<Vec<LeaseRecord>>>>,
     permits: Arc<Semaphore>,
     full: Arc<Mutex<bool>>,
+    reserved: Arc<Mutex<bool>>,
 }
 
 impl Bench {
     fn new(permits: usize) -> Bench {
         let recorded = Recorded::default();
-        let (commits, full) = (Arc::default(), Arc::default());
+        let (commits, full, reserved) = (Arc::default(), Arc::default(), Arc::<Mutex<bool>>::default());
         let permits = Arc::new(Semaphore::new(permits));
-        let log =
-            FakeLog { commits: Arc::clone(&commits), permits: Arc::clone(&permits), full: Arc::clone(&full) };
+        let log = FakeLog {
+            commits: Arc::clone(&commits),
+            permits: Arc::clone(&permits),
+            full: Arc::clone(&full),
+            reserved: Arc::clone(&reserved),
+        };
         let core = Core {
             responder: responder(),
             log,
@@ -59,7 +69,7 @@ impl Bench {
             clock_durable: false,
         };
         let now = Now { instant: Instant::now(), unix: UnixTime(1_800_000_000) };
-        Bench { core, now, recorded, commits, permits, full }
+        Bench { core, now, recorded, commits, permits, full, reserved }
     }
 
     /// One batch; the log must not make it wait.
@@ -224,4 +234,29 @@ fn what_is_not_answered_is_counted_by_reason() {
     let refused =
         bench.recorded.all().into_iter().find(|event| event.name == EventName::DhcpRefused).unwrap();
     assert_eq!((refused.reason, refused.interface.as_deref()), (Some("too_short"), Some("lab0")));
+}
+
+#[test]
+fn with_the_reserve_only_a_batch_keeps_its_promises_and_makes_no_new_ones() {
+    let mut bench = Bench::new(9);
+    let known = bench.offered(1);
+    bench.turn(&[taking(1, known)]);
+    let fresh = bench.offered(2);
+    bench.later(Duration::from_secs(600));
+    // Found out by the very batch that holds both.
+    *bench.reserved.lock().unwrap() = true;
+    let mut renewal = taking(1, known);
+    renewal.xid += 0x100;
+    renewal.options.remove(code::SERVER_IDENTIFIER);
+    let out = bench.turn(&[renewal, taking(2, fresh)]);
+    let ack = reply(&out[0]);
+    assert_eq!((ack.message_type(), ack.options.u32(code::LEASE_TIME)), (Some(MessageType::Ack), Some(3600)));
+    assert!(out[1].transmit.is_none());
+    assert_eq!(bench.commits.lock().unwrap().last().unwrap()[0].address, known);
+    let before = bench.core.tally.snapshot().ignored["store_refuses"];
+    assert!(
+        bench.turn(&[request(MessageType::Discover, 3)]).is_empty(),
+        "and from then on nobody new is offered any"
+    );
+    assert_eq!(bench.core.tally.snapshot().ignored["store_refuses"], before + 1);
 }

@@ -46,9 +46,17 @@ impl Keeper {
     }
 
     fn has_wanted(&self) -> bool {
-        let below_quota = self.allowance.quota.saturating_sub(self.space.used);
         let wanted = self.wanted().saturating_sub(self.space.ballast);
-        self.space.free >= wanted && below_quota >= wanted.min(self.allowance.quota / 4)
+        self.space.free >= wanted && self.below_quota() >= self.wanted_below_quota()
+    }
+
+    fn below_quota(&self) -> u64 {
+        self.allowance.quota.saturating_sub(self.space.used)
+    }
+
+    fn wanted_below_quota(&self) -> u64 {
+        let margin = self.allowance.margin.min(self.allowance.quota / 8);
+        self.ballast_size().saturating_sub(self.space.ballast).saturating_add(margin)
     }
 }
 
@@ -86,9 +94,10 @@ impl Engine {
             }
         }
         if self.keeper.tiny && self.keeper.allowance.ballast > 0 {
-            let total = limits::in_words(self.keeper.space.free);
-            findings
-                .push(Finding::NoBallast { reason: format!("the file system is small, {total} are free") });
+            let Space { free, quota, .. } = self.keeper.space;
+            let (free, quota) = (limits::in_words(free), limits::in_words(quota));
+            let reason = format!("file system or quota is small, {free} are free and the quota is {quota}");
+            findings.push(Finding::NoBallast { reason });
         }
         findings
     }
@@ -223,9 +232,9 @@ impl Engine {
             return self.probe();
         }
         if !self.keeper.has_wanted() {
-            if self.keeper.allowance.quota.saturating_sub(self.keeper.space.used) < self.keeper.wanted() {
+            if self.keeper.below_quota() < self.keeper.wanted_below_quota() {
                 self.shed();
-                self.press(self.keeper.wanted());
+                self.press(self.keeper.wanted_below_quota());
             }
             let nothing = matches!(self.shared.room(), Room::Nothing { .. });
             if nothing && self.keeper.space.free >= self.keeper.allowance.margin / 8 {
