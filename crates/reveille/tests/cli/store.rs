@@ -35,7 +35,8 @@ fn hosts(config: &str) -> Vec<String> {
     let (code, stdout, stderr) = run(&["store", "dump", "--table", "hosts", "--config", config]);
     assert_eq!(code, 0, "{stderr}");
     let lines = stdout.lines().skip(1).map(|line| serde_json::from_str::<Value>(line).unwrap());
-    lines.map(|line| line["value"]["record"]["name"].as_str().unwrap().to_owned()).collect()
+    let name = |line: Value| Some(line.pointer("/value/record/name")?.as_str()?.to_owned());
+    lines.map(|line| name(line).unwrap()).collect()
 }
 
 #[test]
@@ -155,7 +156,7 @@ fn segment(store: &str) -> std::path::PathBuf {
 
 fn flip(file: &Path, at: usize) {
     let mut bytes = fs::read(file).unwrap();
-    bytes[at] ^= 1;
+    *bytes.get_mut(at).unwrap() ^= 1;
     fs::write(file, bytes).unwrap();
 }
 
