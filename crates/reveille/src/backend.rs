@@ -160,9 +160,11 @@ impl Backend for Daemon {
         VersionInfo {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             api: "v1".to_owned(),
-            features: ["hosts", "images", "imports", "leases", "boots", "explain", "events", "config"]
-                .map(str::to_owned)
-                .to_vec(),
+            features: [
+                "hosts", "images", "imports", "leases", "boots", "explain", "events", "config", "store",
+            ]
+            .map(str::to_owned)
+            .to_vec(),
         }
     }
 

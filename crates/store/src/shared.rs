@@ -62,7 +62,11 @@ impl Shared {
 
     /// Remembers a finding and says it in the log.
     pub(crate) fn found(&self, finding: Finding) {
-        tracing::warn!(finding = %finding, "store: something was not as it should be");
+        if finding == Finding::RoomBack {
+            tracing::info!("store: {finding}");
+        } else {
+            tracing::warn!(finding = %finding, "store: something was not as it should be");
+        }
         let mut findings = self.findings.lock().unwrap_or_else(PoisonError::into_inner);
         if findings.len() >= FINDINGS_MAX {
             findings.pop_front();

@@ -27,6 +27,7 @@ use crate::model::{Batch, Revision, Stored, Table, full_key};
 use crate::open;
 use crate::report::{Finding, OpenReport};
 use crate::room::Allowance;
+use crate::verify::{self, VerifyReport};
 use crate::{Status, shared};
 use std::fmt;
 use std::sync::Arc;
@@ -185,6 +186,14 @@ impl SimStore {
     /// How it is doing now.
     pub fn status(&self) -> Status {
         self.shared().status()
+    }
+
+    /// Reads everything and compares it with the index.
+    ///
+    /// # Errors
+    /// As [`crate::Store::verify`].
+    pub fn verify(&self) -> Result<VerifyReport, StoreError> {
+        verify::verify(self.shared())
     }
 
     /// Ends as the daemon does: journal cut back, checkpoint written.

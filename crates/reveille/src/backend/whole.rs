@@ -5,6 +5,9 @@ use admin::view::{StoreFinding, StoreReport};
 use admin::{BackendError, Download, Problem};
 use store::{Finding, Store, Table, VerifyReport};
 
+/// Bytes of dump that are sent at once.
+const PIECE_BYTES: usize = 64 << 10;
+
 pub(super) fn backup(store: &Store) -> Result<Download, BackendError> {
     let backup = store.backup().map_err(|error| internal_store(&error))?;
     Ok(Download {
@@ -22,7 +25,17 @@ pub(super) fn dump(store: &Store, table: Option<&str>) -> Result<Download, Backe
         dump = dump.only(table);
     }
     let (revision, records) = (dump.revision().0, dump.records() as u64);
-    let pieces = dump.map(|line| format!("{line}\n").into_bytes());
+    // A line by itself would be a piece of the answer each.
+    let pieces = std::iter::from_fn(move || {
+        let mut piece = Vec::new();
+        while piece.len() < PIECE_BYTES
+            && let Some(line) = dump.next()
+        {
+            piece.extend_from_slice(line.as_bytes());
+            piece.push(b'\n');
+        }
+        (!piece.is_empty()).then_some(piece)
+    });
     Ok(Download { revision, records, bytes: None, pieces: Box::new(pieces) })
 }
 

@@ -45,6 +45,7 @@ fn small_sizes_make_segments_and_checkpoints_come_by_themselves() {
     }
     assert!(store.status().checkpoint.unwrap() > Revision(80), "{:?}", store.status());
     assert!(disk.names().iter().filter(|name| name.starts_with("journal/")).count() > 2);
+    assert!(store.verify().unwrap().is_clean());
     let expected = values(&store);
     for disk in [disk.fork(), disk.crash(&mut Rng::new(1))] {
         let store = SimStore::open_with(&disk, options).unwrap();
