@@ -1,7 +1,5 @@
 //! The appliance is tortured under load: kills, failing calls, a full disk, a flood. Short forms of `cargo xtask torture`.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use harness::daemon::binary;
 use harness::packages::{self, BOOT, TORTURE};
 use harness::torture::churn::Churn;

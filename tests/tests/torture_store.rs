@@ -1,7 +1,5 @@
 //! A store is tortured: power cuts, damaged media, failing calls. Short forms of `cargo xtask torture`.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use harness::packages::{self, BOOT, TORTURE};
 use harness::torture::{Outcome, bitrot, inject, powercut};
 

@@ -1,17 +1,18 @@
 //! Speed beside a peer, in the same run: `cargo xtask bench dhcp | files`.
 //!
 //! - `dhcp`: reveille and Kea (memfile) answer the same perfdhcp load on the same veth pair, in turns. Kea's memfile never
-//!   syncs; every ACK of reveille is on disk before it leaves.
+//!   syncs; every ACK of reveille is on disk before it leaves. With `--profile`, where reveille's time goes instead.
 //! - `files`: one client fetches one file by HTTP from reveille and nginx (sendfile, one worker) and by TFTP from reveille
 //!   and tftpd-hpa, in turns.
 
 mod files;
+mod profile;
 
 use crate::run::{cargo_command, step};
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use harness::daemon::workspace;
-use harness::packages::{self, BENCH, BOOT, CLIENTS};
+use harness::packages::{self, BENCH, BOOT, CLIENTS, TORTURE};
 use harness::world::{self, World};
 use harness::{Lab, Namespace, Running};
 use serde_json::json;
@@ -40,6 +41,9 @@ pub(crate) struct Bench {
     /// Four-way exchanges a second that perfdhcp attempts.
     #[arg(long, value_delimiter = ',', default_values_t = [1_000, 2_000, 4_000, 8_000])]
     rates: Vec<u32>,
+    /// No peer: where the time of an exchange goes.
+    #[arg(long)]
+    profile: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -58,7 +62,7 @@ struct Sample {
 
 impl Bench {
     pub(crate) fn run(&self) -> Result<()> {
-        packages::ensure(&[BOOT, CLIENTS, BENCH].concat())?;
+        packages::ensure(&[BOOT, CLIENTS, BENCH, TORTURE].concat())?;
         if world::find()? == World::Rootless {
             bail!("perfdhcp needs port 67 of a namespace: run as root");
         }
@@ -68,6 +72,7 @@ impl Bench {
         )?;
         let binary = workspace().join("target/release/reveille");
         match self.part {
+            Part::Dhcp if self.profile => profile::run(self, &binary),
             Part::Dhcp => self.dhcp(&binary),
             Part::Files => files::run(&binary, self.rounds),
         }
@@ -97,6 +102,13 @@ impl Bench {
         let server = lab.station(&segment, "server", Some(SERVER))?;
         let client = lab.station(&segment, "client", Some(CLIENT))?;
         let running = start(&lab, &server)?;
+        let text = self.perfdhcp(&lab, &client, rate)?;
+        drop(running);
+        parse(&text).with_context(|| format!("perfdhcp said:\n{text}"))
+    }
+
+    /// Its report.
+    fn perfdhcp(&self, lab: &Lab, client: &Namespace, rate: u32) -> Result<String> {
         let mut command = Command::new("perfdhcp");
         command.args([
             "-4",
@@ -110,16 +122,19 @@ impl Bench {
             "20000",
         ]);
         command.args(["-W", "1", "-t", "60", SERVER.split_once('/').map_or(SERVER, |(address, _)| address)]);
-        let mut perfdhcp = client.start(&lab, "perfdhcp", command)?;
+        let mut perfdhcp = client.start(lab, "perfdhcp", command)?;
         // Exit 3 says that some exchanges were dropped: a result like any other here.
         perfdhcp.wait_exit(Duration::from_secs(u64::from(self.seconds) + 60))?;
-        let text = perfdhcp.transcript().text();
-        drop(running);
-        parse(&text).with_context(|| format!("perfdhcp said:\n{text}"))
+        Ok(perfdhcp.transcript().text())
     }
 }
 
 fn reveille(lab: &Lab, station: &Namespace, binary: &Path) -> Result<Running> {
+    reveille_under(lab, station, binary, &[])
+}
+
+/// Starts it with another program's command line before its own.
+fn reveille_under(lab: &Lab, station: &Namespace, binary: &Path, wrapper: &[&str]) -> Result<Running> {
     let folder = lab.path("reveille");
     std::fs::create_dir_all(&folder)?;
     let file = folder.join("reveille.yaml");
@@ -134,8 +149,10 @@ fn reveille(lab: &Lab, station: &Namespace, binary: &Path) -> Result<Running> {
         "log": { "format": "text", "level": "warn" },
     });
     std::fs::write(&file, format!("{config:#}"))?;
-    let mut command = Command::new(binary);
-    command.arg("serve").arg("--config").arg(&file);
+    let own = binary.display().to_string();
+    let mut line = wrapper.iter().copied().chain([own.as_str()]);
+    let mut command = Command::new(line.next().unwrap_or_default());
+    command.args(line).arg("serve").arg("--config").arg(&file);
     let running = station.start(lab, "reveille", command)?;
     wait_for_port(station, 67)?;
     Ok(running)

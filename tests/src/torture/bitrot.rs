@@ -113,7 +113,7 @@ pub fn run(options: Options) -> Result<Outcome> {
     let dice = Dice::new(options.seed);
     let jobs = options.flips + options.pages + options.truncations;
     let next = AtomicUsize::new(0);
-    let table: Mutex<BTreeMap<(String, &'static str), BTreeMap<Behaviour, u64>>> = Mutex::default();
+    let table: Mutex<Table> = Mutex::default();
     let violations = Mutex::new(Vec::new());
     let progress = Mutex::new(Progress::new("bitrot"));
     std::thread::scope(|scope| {
@@ -125,7 +125,7 @@ pub fn run(options: Options) -> Result<Outcome> {
                         return;
                     }
                     let mut dice = dice.fork(job);
-                    let base = if job % 2 == 0 { &clean } else { &killed };
+                    let base = if job.is_multiple_of(2) { &clean } else { &killed };
                     match one(base, job, options, &mut dice) {
                         Ok((file, damage, behaviour)) => {
                             if let Ok(mut table) = table.lock() {
@@ -158,7 +158,10 @@ pub fn run(options: Options) -> Result<Outcome> {
     Ok(Outcome { summary, violations: violations.into_inner().unwrap_or_default() })
 }
 
-fn print(table: &BTreeMap<(String, &'static str), BTreeMap<Behaviour, u64>>) -> String {
+/// How often each behaviour was seen, by kind of file and of damage.
+type Table = BTreeMap<(String, &'static str), BTreeMap<Behaviour, u64>>;
+
+fn print(table: &Table) -> String {
     let mut text = format!("{:<22} {:<5}", "file", "");
     for behaviour in BEHAVIOURS {
         let _ = write!(text, " {:>9}", format!("{behaviour:?}").to_lowercase());

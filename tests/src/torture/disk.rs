@@ -291,10 +291,9 @@ impl Recording {
 
     fn change(&mut self, span: Span, path: &Path, effect: Effect) -> Result<()> {
         self.operations += 1;
-        match self.find(path).and_then(|inode| self.nodes.get_mut(inode)) {
-            Some(Node::File(file)) => file.effects.push((span, effect)),
-            // Removed while it was open: nobody sees it again.
-            _ => {}
+        // Removed while it was open: nobody sees it again.
+        if let Some(Node::File(file)) = self.find(path).and_then(|inode| self.nodes.get_mut(inode)) {
+            file.effects.push((span, effect));
         }
         Ok(())
     }

@@ -88,7 +88,7 @@ impl Dice {
 pub fn fresh_seed() -> u64 {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     // Short enough to be typed again.
-    Dice::new(now.as_nanos() as u64).below(1_000_000)
+    Dice::new(now.as_secs() ^ u64::from(now.subsec_nanos())).below(1_000_000)
 }
 
 /// Says how far a run is, not too often.

@@ -31,7 +31,7 @@ pub struct Options {
     /// Batches of one recording.
     pub batches: u64,
     /// States opened at once.
-    pub threads: u64,
+    pub threads: usize,
     /// Choices.
     pub seed: u64,
 }
@@ -80,10 +80,10 @@ pub fn run(options: Options) -> Result<Outcome> {
         let first = order;
         let next = AtomicU64::new(0);
         let violations = Mutex::new(Vec::new());
-        seen.busy.lock().map(|mut busy| *busy = vec![None; options.threads as usize]).ok();
+        seen.busy.lock().map(|mut busy| *busy = vec![None; options.threads]).ok();
         let done = AtomicBool::new(false);
         std::thread::scope(|scope| {
-            let workers: Vec<_> = (0..options.threads as usize)
+            let workers: Vec<_> = (0..options.threads)
                 .map(|lane| {
                     let (next, violations, dice, recording, seen) =
                         (&next, &violations, &dice, &recording, &seen);
