@@ -76,6 +76,8 @@ pub struct Recording {
     acked: Vec<(usize, u64)>,
     /// What it found on disk when it began: that was there already.
     found: Option<u64>,
+    /// Where it said that it had opened its store.
+    opened: Vec<usize>,
     /// First place behind everything.
     end: usize,
     syncs: usize,
@@ -89,8 +91,15 @@ impl Recording {
     /// When a call is not understood.
     pub fn new(root: &Path, base: &Path, calls: &[Call]) -> Result<Recording> {
         let top = Node::Folder(Folder::default());
-        let mut recording =
-            Recording { nodes: vec![top], acked: Vec::new(), found: None, end: 0, syncs: 0, operations: 0 };
+        let mut recording = Recording {
+            nodes: vec![top],
+            acked: Vec::new(),
+            found: None,
+            opened: Vec::new(),
+            end: 0,
+            syncs: 0,
+            operations: 0,
+        };
         recording.take_base(0, base)?;
         let mut places = HashMap::new();
         for call in calls {
@@ -102,9 +111,13 @@ impl Recording {
         Ok(recording)
     }
 
-    /// Places at which the power may go.
-    pub fn places(&self) -> usize {
-        self.end
+    /// A place at which the power goes: anywhere, and one time in four soon after a store was opened, when what it found
+    /// may be less durable than it looks.
+    pub fn crash(&self, dice: &mut Dice) -> usize {
+        match self.opened.get(dice.place(self.opened.len())) {
+            Some(opened) if dice.below(4) == 0 => (opened + 1 + dice.place(8)).min(self.end),
+            _ => dice.place(self.end + 1),
+        }
     }
 
     /// Operations on files and folders, and how many of them make something durable.
@@ -172,7 +185,10 @@ impl Recording {
                     self.change(span, &path, Effect::Write(at, bytes))?;
                 } else if number == 1 {
                     let said = |word| call.text(1).and_then(|text| number_after(text, word));
-                    self.acked.extend(said("acked ").map(|number| (call.begun, number)));
+                    // What an opened store shows must not vanish either: somebody may have seen it.
+                    let shown = said("acked ").or_else(|| said("opened "));
+                    self.acked.extend(shown.map(|number| (call.begun, number)));
+                    self.opened.extend(said("opened ").map(|_| call.begun));
                     self.found = self.found.or(said("opened "));
                 }
             }

@@ -18,6 +18,10 @@ use store::{Finding, Store};
 
 /// One recording of a hundred batches.
 const RECORD_DEADLINE: Duration = Duration::from_secs(120);
+/// Batches after which the workload opens its store anew.
+const REOPEN: u64 = 40;
+/// The workload is killed once in each recording, at one of this many first calls.
+const KILL_CALLS: u64 = 10;
 /// A state that takes longer hangs.
 const STATE_DEADLINE: Duration = Duration::from_secs(60);
 
@@ -39,7 +43,7 @@ pub struct Options {
 impl Options {
     /// The usual ones.
     pub fn new(orders: u64, seed: u64) -> Options {
-        Options { orders, per_recording: 250, batches: 100, threads: 2, seed }
+        Options { orders, per_recording: 100, batches: 100, threads: 2, seed }
     }
 }
 
@@ -72,7 +76,7 @@ pub fn run(options: Options) -> Result<Outcome> {
     let (mut operations, mut syncs, mut recordings) = (0, 0, 0);
     let mut order = 0;
     while order < options.orders {
-        let recording = record(&program, base.path(), options)?;
+        let recording = record(&program, base.path(), options, &mut dice.fork(order ^ 0x4e11))?;
         let (all, durable) = recording.operations();
         (operations, syncs, recordings) = (operations + all, syncs + durable, recordings + 1);
         progress.now(&format!("recorded {all} operations, {durable} of them durable"));
@@ -95,7 +99,7 @@ pub fn run(options: Options) -> Result<Outcome> {
                             }
                             let number = first + own;
                             set_busy(seen, lane, Some((number, Instant::now())));
-                            let crash = dice.fork(number).place(recording.places() + 1);
+                            let crash = recording.crash(&mut dice.fork(number));
                             if let Err(error) = state(recording, crash, &dice.fork(number), options, seen) {
                                 let text =
                                     format!("seed {} order {number} cut at {crash}: {error:#}", options.seed);
@@ -114,7 +118,7 @@ pub fn run(options: Options) -> Result<Outcome> {
         });
         outcome.violations.append(&mut violations.into_inner().unwrap_or_default());
         order += count;
-        let crash = dice.fork(order ^ 0xbace).place(recording.places() + 1);
+        let crash = recording.crash(&mut dice.fork(order ^ 0xbace));
         base = copies::scratch()?;
         recording.write_state(crash, &mut dice.fork(order ^ 0xbace), base.path())?;
     }
@@ -158,22 +162,27 @@ fn watch(progress: &mut Progress, done: &AtomicBool, seen: &Seen, options: Optio
     }
 }
 
-/// Lets the workload go on from `base`, and reads what it did.
-fn record(program: &Path, base: &Path, options: Options) -> Result<Recording> {
+/// Lets the workload go on from `base`, kills it and starts it again, and reads what it did.
+///
+/// After the kill the memory of the system still has what was written: a store that trusts what it reads there, without
+/// making it durable, loses it in the power cut that follows.
+fn record(program: &Path, base: &Path, options: Options, dice: &mut Dice) -> Result<Recording> {
     // On a real disk: what is in memory has no operations worth the name.
     let place = tempfile::tempdir()?;
     let root = place.path().canonicalize()?;
     let (folder, log) = (root.join("store"), root.join("trace"));
     copies::copy(base, &folder)?;
-    let mut command = syscalls::recorder(&log);
-    command
-        .arg(program)
-        .arg(&folder)
-        .args([options.seed, options.batches, 40].map(|number| number.to_string()));
-    let mut running = Running::start("store-workload", command, None)?;
-    let status = running.wait_exit(RECORD_DEADLINE)?;
-    if !status.success() {
-        bail!("the workload ended with {status}:\n{}", running.transcript().tail());
+    // Killed as it is about to make a frame durable: the frame is whole, and only in memory.
+    let kill = format!("inject=fdatasync:signal=KILL:when={}", 1 + dice.below(KILL_CALLS));
+    for inject in [Some(kill.as_str()), None] {
+        let mut command = syscalls::recorder(&log, inject);
+        command.arg(program).arg(&folder);
+        command.args([options.seed, options.batches, REOPEN].map(|number| number.to_string()));
+        let mut running = Running::start("store-workload", command, None)?;
+        let status = running.wait_exit(RECORD_DEADLINE)?;
+        if inject.is_none() && !status.success() {
+            bail!("the workload ended with {status}:\n{}", running.transcript().tail());
+        }
     }
     let calls = syscalls::parse(&std::fs::read_to_string(&log).context("cannot read the trace")?)?;
     Recording::new(&folder, base, &calls)
