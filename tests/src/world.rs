@@ -87,8 +87,9 @@ pub fn run_inside_with(
     args: &[String],
     environment: &[(&str, &OsStr)],
 ) -> Result<ExitStatus> {
-    // The empty /run is where `ip netns` keeps its names; `--kill-child` ends everything inside with us.
-    let script = "mount -t tmpfs tmpfs /run && ip link set lo up && exec \"$0\" \"$@\"";
+    // The empty /run is where `ip netns` keeps its names; `--kill-child` ends everything inside with us. A /proc of its own
+    // has the process ids of inside; where the outer one is masked (containers) the kernel refuses it.
+    let script = "mount -t tmpfs tmpfs /run && ip link set lo up && { mount -t proc proc /proc 2>/dev/null; exec \"$0\" \"$@\"; }";
     command("unshare")
         .args([
             "--user",
