@@ -63,7 +63,7 @@ pub fn files(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// Opens a store as the appliance does, closes it without a checkpoint worth waiting for being in the way of anybody.
+/// Opens a store as the appliance does.
 ///
 /// # Errors
 /// What the store said.

@@ -48,11 +48,9 @@ impl Machine {
 
 impl fmt::Display for Machine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (Machine::Id(bytes), separator) = (match self {
-            Machine::Id(id) => (Machine::Id(id.clone()), ""),
-            Machine::Mac(mac) => (Machine::Id(mac.to_vec()), ":"),
-        }) else {
-            return Ok(());
+        let (bytes, separator) = match self {
+            Machine::Id(id) => (id.as_slice(), ""),
+            Machine::Mac(mac) => (mac.as_slice(), ":"),
         };
         let hex: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
         f.write_str(&hex.join(separator))
