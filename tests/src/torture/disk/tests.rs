@@ -16,8 +16,8 @@ fn recording(lines: &[&str]) -> Recording {
         let words: Vec<&str> = line.split(' ').collect();
         log += &match words[..] {
             ["W", file, at, text] => {
-                format!("1 pwrite64(3<{}>, \"{}\", {}, {at}) = {1}\n", path(file), hex(text), text.len())
-                    .replace("{1}", &text.len().to_string())
+                let (path, bytes, len) = (path(file), hex(text), text.len());
+                format!("1 pwrite64(3<{path}>, \"{bytes}\", {len}, {at}) = {len}\n")
             }
             ["S", file] => format!("1 fdatasync(3<{}>) = 0\n", path(file)),
             ["F", file] => format!("1 sync_file_range(3<{}>, 0, 0, 7) = 0\n", path(file)),
