@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use types::lease::{ClientKey, LeaseRecord, LeaseState};
 use types::{MacAddr, Now, UnixTime};
 
-/// Clocks are read in whole seconds: two readings of one moment may differ by so much.
+/// Two readings of one moment in whole seconds may differ by so much.
 const ROUNDING: Duration = Duration::from_secs(2);
 
 /// Whom a datagram is about.
@@ -52,7 +52,6 @@ struct Quarantine {
 }
 
 /// One appliance's promises.
-#[derive(Default)]
 pub(crate) struct Audit {
     /// What the store acknowledged, by address.
     durable: BTreeMap<Ipv4Addr, LeaseRecord>,
@@ -64,11 +63,28 @@ pub(crate) struct Audit {
     ahead: bool,
     offers: BTreeMap<Ipv4Addr, (Who, Instant)>,
     quarantined: BTreeMap<Ipv4Addr, Quarantine>,
-    /// The wall clock was moved: what is written of times cannot be compared.
-    pub(crate) clock_moved: bool,
+    /// Clocks are read in whole seconds, also when they are handed on: by so much two readings may differ.
+    rounding: Duration,
 }
 
 impl Audit {
+    pub(crate) fn new() -> Audit {
+        Audit {
+            durable: BTreeMap::new(),
+            overtaken: Vec::new(),
+            refused: Vec::new(),
+            ahead: false,
+            offers: BTreeMap::new(),
+            quarantined: BTreeMap::new(),
+            rounding: ROUNDING,
+        }
+    }
+
+    /// The clock was handed on.
+    pub(crate) fn clock_changes_hands(&mut self) {
+        self.rounding += Duration::from_secs(1);
+    }
+
     /// A request led to this reply, not sent yet.
     pub(crate) fn decided(
         &mut self,
@@ -80,12 +96,7 @@ impl Audit {
         book: &mut Book,
     ) {
         let who = Who::of(request);
-        for record in records.iter().filter(|record| record.state == LeaseState::Quarantined) {
-            let left = record.expires.saturating_since(now.unix);
-            let until = now.instant + left;
-            self.quarantined.insert(record.address, Quarantine { until, durable: false });
-            self.offers.remove(&record.address);
-        }
+        self.quarantines(now, records);
         let Some(reply) = reply.filter(|reply| !reply.yiaddr.is_unspecified()) else {
             return;
         };
@@ -96,7 +107,7 @@ impl Audit {
             });
         }
         if let Some(quarantine) = self.quarantined.get(&address) {
-            book.check(at, quarantine.until <= at + ROUNDING, Promise::QuarantineHolds, || {
+            book.check(at, quarantine.until <= at + self.rounding, Promise::QuarantineHolds, || {
                 let left = quarantine.until.saturating_duration_since(at);
                 format!("{address} is in quarantine for {left:?} and goes to {who:?}")
             });
@@ -105,6 +116,20 @@ impl Audit {
         if reply.message_type() == Some(MessageType::Offer) {
             self.offers.insert(address, (who, at + hold));
         }
+    }
+
+    /// These addresses are taken out of use.
+    pub(crate) fn quarantines(&mut self, now: Now, records: &[LeaseRecord]) {
+        for record in records.iter().filter(|record| record.state == LeaseState::Quarantined) {
+            let until = now.instant + record.expires.saturating_since(now.unix);
+            self.quarantined.insert(record.address, Quarantine { until, durable: false });
+            self.offers.remove(&record.address);
+        }
+    }
+
+    /// Somebody answers at an address that was about to be offered.
+    pub(crate) fn conflict(&mut self, address: Ipv4Addr) {
+        self.offers.remove(&address);
     }
 
     /// The client took another server's offer, or has none of ours any more.
@@ -141,10 +166,17 @@ impl Audit {
         book: &mut Book,
     ) {
         let address = reply.yiaddr;
+        let (at, who) = (now.instant, Who::of(reply));
+        if reply.message_type() == Some(MessageType::Offer)
+            && let Some((other, until)) = self.offers.get(&address)
+        {
+            book.check(at, other.is(&who) || *until <= at, Promise::OneOwner, || {
+                format!("{address} is held for {other:?} and is offered to {who:?}")
+            });
+        }
         if reply.message_type() != Some(MessageType::Ack) || address.is_unspecified() {
             return;
         }
-        let (at, who) = (now.instant, Who::of(reply));
         let ended = self.overtaken.iter().filter(|_| !batch.is_empty()).cloned();
         let stored = batch.iter().cloned().chain(ended).chain(disk.find(address));
         let grants = |record: &LeaseRecord| {
@@ -160,8 +192,8 @@ impl Audit {
         };
         let seconds = reply.options.u32(code::LEASE_TIME).unwrap_or(0);
         let promised = now.unix.saturating_add(Duration::from_secs(seconds.into()));
-        let stored = record.expires.saturating_add(REPEAT_WINDOW + ROUNDING);
-        book.check(at, stored >= promised || self.clock_moved, Promise::DurableFirst, || {
+        let stored = record.expires.saturating_add(REPEAT_WINDOW + self.rounding);
+        book.check(at, stored >= promised, Promise::DurableFirst, || {
             format!("{address} is promised until {promised} and stored until {}", record.expires)
         });
     }
@@ -206,23 +238,21 @@ impl Audit {
         book: &mut Book,
     ) {
         let over = |record: &LeaseRecord| {
-            record.state == LeaseState::Quarantined && record.expires <= now.unix.saturating_add(ROUNDING)
+            record.state == LeaseState::Quarantined
+                && record.expires <= now.unix.saturating_add(self.rounding)
         };
         let lasting = |records: Vec<LeaseRecord>| -> Vec<LeaseRecord> {
             records.into_iter().filter(|record| !over(record)).collect()
         };
         let after = lasting(sorted(responder.leases().cloned()));
         let stored = lasting(sorted(found.iter().cloned()));
-        book.check(now.instant, after == stored || self.clock_moved, Promise::RestartChangesNothing, || {
+        book.check(now.instant, after == stored, Promise::RestartChangesNothing, || {
             format!("stored and loaded: {}", differences(&stored, &after))
         });
         if let Some(before) = dead.before.map(lasting) {
-            book.check(
-                now.instant,
-                after == before || self.clock_moved,
-                Promise::RestartChangesNothing,
-                || format!("before and after: {}", differences(&before, &after)),
-            );
+            book.check(now.instant, after == before, Promise::RestartChangesNothing, || {
+                format!("before and after: {}", differences(&before, &after))
+            });
         }
     }
 
@@ -248,10 +278,11 @@ impl Audit {
             for record in table.records() {
                 let grace = if record.state == LeaseState::Bound { LEASE_GRACE } else { Duration::ZERO };
                 let end = record.expires.saturating_add(grace);
-                let near = end.saturating_since(now.unix).max(now.unix.saturating_since(end)) <= ROUNDING;
+                let near =
+                    end.saturating_since(now.unix).max(now.unix.saturating_since(end)) <= self.rounding;
                 match record.state {
                     LeaseState::Released => {}
-                    LeaseState::Bound | LeaseState::Quarantined if near || self.clock_moved => unsure += 1,
+                    LeaseState::Bound | LeaseState::Quarantined if near => unsure += 1,
                     LeaseState::Bound | LeaseState::Quarantined => busy += u64::from(end > now.unix),
                 }
             }
@@ -265,10 +296,8 @@ impl Audit {
     /// True when the store promises this machine this address until then.
     pub(crate) fn keeps(&self, address: Ipv4Addr, mac: MacAddr, until: UnixTime) -> bool {
         self.durable.get(&address).is_some_and(|record| {
-            let stored = record.expires.saturating_add(REPEAT_WINDOW + ROUNDING);
-            record.state == LeaseState::Bound
-                && record.mac == Some(mac)
-                && (stored >= until || self.clock_moved)
+            let stored = record.expires.saturating_add(REPEAT_WINDOW + self.rounding);
+            record.state == LeaseState::Bound && record.mac == Some(mac) && (stored >= until)
         })
     }
 }

@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr};
 use store::records::{decode_lease, encode_lease, lease_key};
 use store::sim::{Fault, Rng, SimDisk, SimStore};
-use store::{Batch, Finding, Table};
+use store::{Batch, Finding, Room, Table};
 use types::lease::LeaseRecord;
 
 /// How an appliance ends.
@@ -15,6 +15,28 @@ pub(crate) enum Death {
     Killed,
     /// The power goes; what was not synced may be there, or parts of it.
     PowerCut,
+}
+
+/// The record of the lease clock: in which boot, how long after it, what the clock read; seconds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct StoredClock {
+    pub(crate) boot: u64,
+    pub(crate) since_boot: u64,
+    pub(crate) unix: u64,
+}
+
+const CLOCK_KEY: &[u8] = b"lease-clock";
+
+impl StoredClock {
+    fn encode(self) -> Vec<u8> {
+        [self.boot, self.since_boot, self.unix].iter().flat_map(|number| number.to_be_bytes()).collect()
+    }
+
+    fn decode(bytes: &[u8]) -> Option<StoredClock> {
+        let mut numbers =
+            bytes.chunks_exact(8).filter_map(|chunk| chunk.try_into().ok()).map(u64::from_be_bytes);
+        Some(StoredClock { boot: numbers.next()?, since_boot: numbers.next()?, unix: numbers.next()? })
+    }
 }
 
 pub(crate) struct Disk {
@@ -50,17 +72,26 @@ impl Disk {
         Some(format!("found after a crash: {odd}"))
     }
 
-    /// Makes records durable, as the door does.
+    /// Makes records durable, and with them what clock they are dated by; as the door does.
     ///
     /// # Errors
     /// Why not.
-    pub(crate) fn commit(&mut self, records: &[LeaseRecord]) -> Result<(), String> {
+    pub(crate) fn commit(
+        &mut self,
+        records: &[LeaseRecord],
+        essential: bool,
+        clock: Option<StoredClock>,
+    ) -> Result<(), String> {
         let Some(store) = &mut self.store else { return Err("the store is closed".into()) };
         let mut batch = Batch::new();
         for record in records {
             let value = encode_lease(record).map_err(|error| error.to_string())?;
             batch = batch.put(Table::Leases, lease_key(record.address.into()), value);
         }
+        if let Some(clock) = clock {
+            batch = batch.put(Table::Meta, CLOCK_KEY, clock.encode());
+        }
+        let batch = if essential { batch.essential() } else { batch };
         let mut answers = store.commit(vec![batch]);
         answers.pop().unwrap_or(Ok(store::Revision(0))).map(drop).map_err(|error| error.to_string())
     }
@@ -79,6 +110,24 @@ impl Disk {
         let Some(store) = &self.store else { return Err("the store is closed".into()) };
         let stored = store.scan(Table::Leases, None, usize::MAX).map_err(|error| error.to_string())?;
         stored.iter().map(|(_, one)| decode_lease(&one.value).map_err(|error| error.to_string())).collect()
+    }
+
+    /// What clock the leases are dated by.
+    pub(crate) fn clock(&self) -> Option<StoredClock> {
+        let stored = self.store.as_ref()?.get(Table::Meta, CLOCK_KEY).ok()??;
+        StoredClock::decode(&stored.value)
+    }
+
+    /// True while the store takes new leases.
+    pub(crate) fn takes_new(&self) -> bool {
+        self.store.as_ref().is_some_and(|store| store.status().room == Room::Plenty)
+    }
+
+    /// Once a second: the store looks whether there is room.
+    pub(crate) fn look(&mut self) {
+        if let Some(store) = &mut self.store {
+            store.look();
+        }
     }
 
     /// Writes a checkpoint; false when it could not.
@@ -128,6 +177,9 @@ fn is_of_a_crash(finding: &Finding) -> bool {
         | Finding::UnbornSegment { .. }
         | Finding::AbandonedTail { .. }
         | Finding::CheckpointFailed { .. }
+        | Finding::RoomLow { .. }
+        | Finding::RoomBack
+        | Finding::NoBallast { .. }
         | Finding::JournalReadOnly { .. } => true,
         Finding::DamagedCheckpoint { .. }
         | Finding::DamagedSegment { .. }
@@ -137,6 +189,10 @@ fn is_of_a_crash(finding: &Finding) -> bool {
         | Finding::IndexLost { .. }
         | Finding::RestoredFromIndex { .. }
         | Finding::LossAccepted { .. }
+        | Finding::Removed { .. }
+        | Finding::HistoryBroken { .. }
+        | Finding::RecordUnreadable { .. }
+        | Finding::RestoreFinished { .. }
         | Finding::RecordDiffers { .. } => false,
     }
 }

@@ -56,7 +56,8 @@ pub(crate) fn settings(scenario: &Scenario, number: u8) -> Settings {
         subnets.push(subnet(78, scenario.relayed_pool));
     }
     let relays = format!("{GIADDR}/32").parse().into_iter().collect();
-    Settings { subnets, relays, http_port: 8080, ..Settings::default() }
+    let probe_wait = scenario.probe_wait;
+    Settings { subnets, relays, probe_wait, http_port: 8080, ..Settings::default() }
 }
 
 /// Machines get a loader, then the menu.

@@ -106,6 +106,10 @@ counts! {
     releases: "releases",
     /// Addresses declined.
     declines: "declines",
+    /// Addresses asked for before they were offered.
+    probes: "probes",
+    /// Of these, found in use.
+    probes_answered: "addresses found in use",
     /// Times an appliance died.
     crashes: "crashes",
     /// Of these, with a commit under way on its disk.

@@ -8,10 +8,11 @@ use crate::incident::{self, Incident, Step};
 use crate::machine::{Heard, LOADING, Machine, Program, Way};
 use crate::report::{Book, Promise, Report};
 use crate::scenario::{Appliances, Flood, Scenario};
-use crate::server::{Mutant, Server};
+use crate::server::{Mutant, Out, Server};
 use crate::{Faults, Link, Seed, place, relay, tftp};
 use dhcp_proto::limits::REPEAT_WINDOW;
 use dhcp_proto::wire::{Encoding, Message, MessageType};
+use dhcp_proto::{Probe, ProbeWay};
 use plan::Catalog;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::Arc;
@@ -22,6 +23,8 @@ use types::{Arrival, Destination, MacAddr, Transmit, UnixTime};
 const TICK: Duration = Duration::from_secs(1);
 /// Requests in one burst of a flood.
 const BURST_MAX: u64 = 12;
+/// Hardware address of everybody who uses an address and asked nobody.
+const SQUATTER: MacAddr = MacAddr([0x02, 0, 0, 0, 0x5a, 1]);
 /// A transfer that holds on longer than this hangs.
 const TRANSFER_HANGS: Duration = Duration::from_secs(60);
 
@@ -32,7 +35,23 @@ pub(crate) enum Node {
     Machine(usize),
     Relay,
     Stranger,
+    /// Whoever uses that address, asked by an appliance.
+    Asked(usize, Ipv4Addr, Asked),
+    /// The appliance that asked, told whose it is.
+    Told(usize, Ipv4Addr, Option<MacAddr>),
 }
+
+/// How an address is asked for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Asked {
+    /// By ARP on the link: the answer names a hardware address.
+    Arp,
+    /// By ICMP: it does not.
+    Echo,
+}
+
+/// A datagram that asks or answers who uses an address: its bytes do not matter.
+const QUESTION: [u8; 28] = [0; 28];
 
 #[derive(Clone, Debug)]
 struct Frame {
@@ -248,9 +267,7 @@ impl<'a> World<'a> {
                     Incident::ClockStep(_, step) => {
                         book.counts().clock_steps += 1;
                         let to = match step {
-                            Step::By(seconds) => {
-                                UnixTime(server.now(now).unix.0.saturating_add_signed(seconds))
-                            }
+                            Step::By(seconds) => UnixTime(server.wall(now).0.saturating_add_signed(seconds)),
                             Step::To(time) => time,
                         };
                         server.set_clock(now, to);
@@ -304,8 +321,7 @@ impl<'a> World<'a> {
         bytes: Vec<u8>,
     ) {
         let now = self.now;
-        let cut = |cut: &Cut| cut.from == from && cut.to == to && cut.until > now;
-        if self.cuts.iter().any(cut) {
+        if self.is_cut(from, to) {
             return;
         }
         self.wire.send(now, Frame { to, source, destination }, bytes);
@@ -333,8 +349,44 @@ impl<'a> World<'a> {
                     }
                 }
                 Node::Stranger => {}
+                Node::Asked(server, address, way) => self.answer(server, address, way),
+                Node::Told(at, address, mac) => {
+                    if let Some(server) = self.servers.get_mut(at) {
+                        server.hear(address, mac);
+                    }
+                }
             }
         }
+    }
+
+    /// An appliance asks who uses an address.
+    fn ask(&mut self, at: usize, probe: &Probe) {
+        self.book.counts().probes += 1;
+        let way = match probe.way {
+            ProbeWay::Arp(_) => Asked::Arp,
+            ProbeWay::Echo(_) => Asked::Echo,
+        };
+        let nowhere = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0);
+        self.send(Node::Server(at), Node::Asked(at, probe.address, way), nowhere, nowhere, QUESTION.to_vec());
+    }
+
+    /// Whoever uses the address says so, unless the question does not reach it.
+    fn answer(&mut self, server: usize, address: Ipv4Addr, way: Asked) {
+        let (from, mac) = match self.answers_arp(address) {
+            Some(Node::Machine(at)) => (Node::Machine(at), self.machines.get(at).map(|machine| machine.mac)),
+            _ if self.squatted.contains(&address) => (Node::Stranger, Some(SQUATTER)),
+            _ => return,
+        };
+        if self.is_cut(Node::Server(server), from) || self.is_cut(from, Node::Server(server)) {
+            return;
+        }
+        let mac = mac.filter(|_| way == Asked::Arp);
+        let nowhere = SocketAddrV4::new(address, 0);
+        self.send(from, Node::Told(server, address, mac), nowhere, nowhere, QUESTION.to_vec());
+    }
+
+    fn is_cut(&self, from: Node, to: Node) -> bool {
+        self.cuts.iter().any(|cut| cut.from == from && cut.to == to && cut.until > self.now)
     }
 
     fn serve(&mut self) {
@@ -343,8 +395,11 @@ impl<'a> World<'a> {
             let was_up = server.is_up();
             let sent = server.step(self.now, &self.stage.catalog, &mut self.book);
             let is_back = !was_up && server.is_up();
-            for (_, transmit) in sent {
-                self.leaves(at, transmit);
+            for out in sent {
+                match out {
+                    Out::Reply(transmit) => self.leaves(at, transmit),
+                    Out::Ask(probe) => self.ask(at, &probe),
+                }
             }
             if is_back {
                 self.compare_beliefs(at);

@@ -1,0 +1,91 @@
+//! An appliance's clocks: the wall clock that anybody may set, and the lease clock its records are dated by.
+//!
+//! A model of `crates/dhcp/src/clock.rs`, which reads the real ones. Within one boot the time since then tells what passed;
+//! after a power cut only the wall clock is left, and it is not believed when it is behind the leases.
+
+use crate::Seed;
+use crate::disk::StoredClock;
+use std::time::{Duration, Instant};
+use types::{Now, UnixTime};
+
+pub(super) struct Clock {
+    /// Milliseconds since 1970 at `origin`, moved by every step.
+    wall_millis: u64,
+    origin: Instant,
+    boot: u64,
+    booted: Instant,
+    /// The moment at which the lease clock was read last.
+    lease: Now,
+    /// The store knows the lease clock of this process.
+    durable: bool,
+}
+
+impl Clock {
+    pub(super) fn new(start: Instant, seed: &mut Seed) -> Clock {
+        let wall_millis = 1_800_000_000_000 + seed.below(1000);
+        let lease = Now { instant: start, unix: UnixTime(wall_millis / 1000) };
+        Clock { wall_millis, origin: start, boot: 1, booted: start, lease, durable: false }
+    }
+
+    pub(super) fn wall(&self, at: Instant) -> Now {
+        let passed = at.saturating_duration_since(self.origin).as_millis();
+        let millis = self.wall_millis.saturating_add(u64::try_from(passed).unwrap_or(0));
+        Now { instant: at, unix: UnixTime(millis / 1000) }
+    }
+
+    pub(super) fn lease(&self, at: Instant) -> Now {
+        let since = at.saturating_duration_since(self.lease.instant);
+        Now { instant: at, unix: self.lease.unix.saturating_add(since) }
+    }
+
+    pub(super) fn set(&mut self, at: Instant, to: UnixTime) {
+        (self.origin, self.wall_millis) = (at, to.0.saturating_mul(1000));
+    }
+
+    /// The machine starts anew. Its battery-backed clock knows nothing of a step that came a moment ago, and sometimes
+    /// there is no battery.
+    pub(super) fn lose_power(&mut self, at: Instant, seed: &mut Seed) {
+        let to = if seed.chance(150) { UnixTime(seed.below(100)) } else { self.lease(at).unix };
+        self.set(at, to);
+        self.boot += 1;
+        self.booted = at;
+    }
+
+    fn since_boot(&self, at: Instant) -> Duration {
+        at.saturating_duration_since(self.booted)
+    }
+
+    /// What is stored when the lease clock reads `unix`.
+    pub(super) fn stored(&self, at: Instant, unix: UnixTime) -> StoredClock {
+        StoredClock { boot: self.boot, since_boot: self.since_boot(at).as_secs(), unix: unix.0 }
+    }
+
+    /// A process begins: the lease clock goes on from what is stored. `latest`: when the newest lease was granted.
+    pub(super) fn start(&mut self, at: Instant, stored: Option<StoredClock>, latest: UnixTime) -> Now {
+        let wall = self.wall(at).unix;
+        let unix = match stored {
+            None => wall,
+            Some(stored) if stored.boot == self.boot => {
+                let passed = self.since_boot(at).saturating_sub(Duration::from_secs(stored.since_boot));
+                UnixTime(stored.unix).saturating_add(passed)
+            }
+            Some(stored) => wall.max(UnixTime(stored.unix)).max(latest),
+        };
+        self.durable = false;
+        self.lease = Now { instant: at, unix };
+        self.lease
+    }
+
+    /// The lease clock is the wall clock of this moment now, and the store knows.
+    pub(super) fn taken_over(&mut self, clock: Now) {
+        (self.lease, self.durable) = (clock, true);
+    }
+
+    pub(super) fn is_durable(&self) -> bool {
+        self.durable
+    }
+
+    pub(super) fn set_durable(&mut self) {
+        self.durable = true;
+    }
+}
