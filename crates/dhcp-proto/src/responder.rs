@@ -289,6 +289,7 @@ impl Responder {
     }
 
     fn redated_stray(&self, record: LeaseRecord, clock: Now) -> LeaseRecord {
+        let record = LeaseRecord { granted: record.granted.min(clock.unix), ..record };
         let Some(old) = self.clock.filter(|_| record.expires != UnixTime(u64::MAX)) else { return record };
         let since = clock.instant.saturating_duration_since(old.instant);
         let left = record.expires.saturating_since(old.unix.saturating_add(since));

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use store::records::{decode, encode};
 use store::{RecordError, Store, Table};
-use types::lease::LeaseRecord;
+use types::lease::{LeaseRecord, LeaseState};
 use types::{Now, UnixTime};
 
 /// Its key in the meta table.
@@ -44,7 +44,9 @@ pub(crate) fn encode_now(unix: UnixTime) -> Result<Vec<u8>, RecordError> {
 pub fn lease_clock(store: &Store, leases: &[LeaseRecord], wall: Now) -> Now {
     let stored = store.get(Table::Meta, KEY).ok().flatten();
     let stored = stored.and_then(|stored| decode::<Stored>(KIND, VERSION, &stored.value).ok());
-    let latest = leases.iter().map(|lease| lease.granted).max().unwrap_or_default();
+    // A quarantine that is over is forgotten by us and not by the store: it may be dated by an earlier clock.
+    let lasting = leases.iter().filter(|lease| lease.state != LeaseState::Quarantined);
+    let latest = lasting.map(|lease| lease.granted).max().unwrap_or_default();
     Now { unix: read(stored.as_ref(), boot().as_ref(), latest, wall.unix), ..wall }
 }
 

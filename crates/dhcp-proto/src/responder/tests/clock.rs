@@ -79,6 +79,19 @@ fn a_commit_that_fails_leaves_the_old_clock_in_force() {
 }
 
 #[test]
+fn a_clock_set_back_leaves_nothing_granted_in_the_future() {
+    // After a reboot without a battery the latest grant is what tells the time: it must not be that of the clock before.
+    let mut lab = Lab::new(vec![lab()]);
+    lab.lease(&discover(1));
+    lab.wait(3600 + 120);
+    lab.lease(&discover(2));
+    set(&mut lab, 100);
+    assert_eq!(follow(&mut lab), 2, "what is over too");
+    assert!(lab.responder.leases().all(|record| record.granted <= UnixTime(100)));
+    assert_eq!(follow(&mut lab), 0, "once");
+}
+
+#[test]
 fn what_is_over_stays_over_when_the_clock_goes_back() {
     let mut lab = Lab::new(vec![lab()]);
     let address = lab.lease(&discover(1));
