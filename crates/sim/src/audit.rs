@@ -65,6 +65,8 @@ pub(crate) struct Audit {
     quarantined: BTreeMap<Ipv4Addr, Quarantine>,
     /// Clocks are read in whole seconds, also when they are handed on: by so much two readings may differ.
     rounding: Duration,
+    /// What a lease is kept for beyond its end, where that is not known: dated anew, it may be nearly over.
+    unsure: Duration,
 }
 
 impl Audit {
@@ -77,7 +79,14 @@ impl Audit {
             offers: BTreeMap::new(),
             quarantined: BTreeMap::new(),
             rounding: ROUNDING,
+            unsure: Duration::ZERO,
         }
+    }
+
+    /// All leases were dated anew.
+    pub(crate) fn redated(&mut self) {
+        self.unsure = LEASE_GRACE;
+        self.clock_changes_hands();
     }
 
     /// The clock was handed on.
@@ -167,13 +176,6 @@ impl Audit {
     ) {
         let address = reply.yiaddr;
         let (at, who) = (now.instant, Who::of(reply));
-        if reply.message_type() == Some(MessageType::Offer)
-            && let Some((other, until)) = self.offers.get(&address)
-        {
-            book.check(at, other.is(&who) || *until <= at, Promise::OneOwner, || {
-                format!("{address} is held for {other:?} and is offered to {who:?}")
-            });
-        }
         if reply.message_type() != Some(MessageType::Ack) || address.is_unspecified() {
             return;
         }
@@ -278,8 +280,8 @@ impl Audit {
             for record in table.records() {
                 let grace = if record.state == LeaseState::Bound { LEASE_GRACE } else { Duration::ZERO };
                 let end = record.expires.saturating_add(grace);
-                let near =
-                    end.saturating_since(now.unix).max(now.unix.saturating_since(end)) <= self.rounding;
+                let near = end.saturating_since(now.unix).max(now.unix.saturating_since(end))
+                    <= self.rounding + self.unsure;
                 match record.state {
                     LeaseState::Released => {}
                     LeaseState::Bound | LeaseState::Quarantined if near => unsure += 1,

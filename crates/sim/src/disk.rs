@@ -123,6 +123,12 @@ impl Disk {
         self.store.as_ref().is_some_and(|store| store.status().room == Room::Plenty)
     }
 
+    /// What the store says of its room, when that is not plenty.
+    pub(crate) fn shortage(&self) -> Option<String> {
+        let status = self.store.as_ref()?.status();
+        (status.room != Room::Plenty).then(|| format!("{:?} {:?}", status.room, status.space))
+    }
+
     /// Once a second: the store looks whether there is room.
     pub(crate) fn look(&mut self) {
         if let Some(store) = &mut self.store {

@@ -29,7 +29,7 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use turn::Turn;
-use types::lease::LeaseRecord;
+use types::lease::{LeaseRecord, LeaseState};
 use types::subnet::DhcpMode;
 use types::{Arrival, MacAddr, Transmit, UnixTime};
 
@@ -145,9 +145,9 @@ impl Server {
         self.clock.wall(at).unix
     }
 
-    /// Sets the wall clock.
-    pub(crate) fn set_clock(&mut self, at: Instant, to: UnixTime) {
-        self.clock.set(at, to);
+    /// Sets the wall clock; false while the machine has no power or only just has.
+    pub(crate) fn set_clock(&mut self, at: Instant, to: UnixTime) -> bool {
+        self.clock.step(at, to)
     }
 
     /// It is going to die at its next commit.
@@ -228,6 +228,12 @@ impl Server {
             return;
         }
         self.disk.look();
+        if self.disk.is_off() {
+            return self.die(at, Death::PowerCut, book);
+        }
+        if let Some(shortage) = self.disk.shortage() {
+            book.say(at, || format!("{} has {shortage}", self.address));
+        }
         self.responder.set_promising(self.disk.takes_new());
         let ticked = self.responder.tick(self.clock.wall(at));
         if let Some(redating) = ticked.redating {
@@ -235,7 +241,7 @@ impl Server {
             if self.store(at, &redating.records, true, Some(clock), book) == Some(true) {
                 self.responder.redated(redating.clock);
                 self.clock.taken_over(redating.clock);
-                self.audit.clock_changes_hands();
+                self.audit.redated();
                 book.say(at, || format!("{} dates its leases anew", self.address));
             }
         } else if !self.clock.is_durable() {
@@ -298,7 +304,8 @@ impl Server {
         }
         book.say(at, || format!("{} is back with {} records", self.address, found.len()));
         self.audit.opened(at, &found, book);
-        let latest = found.iter().map(|record| record.granted).max().unwrap_or_default();
+        let lasting = found.iter().filter(|record| record.state != LeaseState::Quarantined);
+        let latest = lasting.map(|record| record.granted).max().unwrap_or_default();
         let stored = found.clone();
         self.mutation.loads(&mut found);
         self.responder = Responder::new(self.settings.clone());

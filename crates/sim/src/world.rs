@@ -265,12 +265,11 @@ impl<'a> World<'a> {
                     Incident::DiskFails(_, after, kind) => server.disk.fail_after(after, kind),
                     Incident::DiskFull(_, full) => server.disk.set_full(full),
                     Incident::ClockStep(_, step) => {
-                        book.counts().clock_steps += 1;
                         let to = match step {
                             Step::By(seconds) => UnixTime(server.wall(now).0.saturating_add_signed(seconds)),
                             Step::To(time) => time,
                         };
-                        server.set_clock(now, to);
+                        book.counts().clock_steps += u64::from(server.set_clock(now, to));
                     }
                     _ => {}
                 }

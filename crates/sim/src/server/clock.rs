@@ -2,9 +2,13 @@
 //!
 //! A model of `crates/dhcp/src/clock.rs`, which reads the real ones. Within one boot the time since then tells what passed;
 //! after a power cut only the wall clock is left, and it is not believed when it is behind the leases.
+//!
+//! What nobody could tell is left out: a clock that is set to the future while the machine boots, and a power cut within the
+//! second between a step and the commit that dates the leases anew, whichever of the two times the battery kept.
 
 use crate::Seed;
 use crate::disk::StoredClock;
+use dhcp_proto::limits::CLOCK_STEP_MIN;
 use std::time::{Duration, Instant};
 use types::{Now, UnixTime};
 
@@ -18,13 +22,26 @@ pub(super) struct Clock {
     lease: Now,
     /// The store knows the lease clock of this process.
     durable: bool,
+    /// The power went between a step and its commit.
+    between: bool,
+    /// The wall clock is all there is until the first process of this boot runs.
+    booting: bool,
 }
 
 impl Clock {
     pub(super) fn new(start: Instant, seed: &mut Seed) -> Clock {
         let wall_millis = 1_800_000_000_000 + seed.below(1000);
         let lease = Now { instant: start, unix: UnixTime(wall_millis / 1000) };
-        Clock { wall_millis, origin: start, boot: 1, booted: start, lease, durable: false }
+        Clock {
+            wall_millis,
+            origin: start,
+            boot: 1,
+            booted: start,
+            lease,
+            durable: false,
+            between: false,
+            booting: false,
+        }
     }
 
     pub(super) fn wall(&self, at: Instant) -> Now {
@@ -38,17 +55,27 @@ impl Clock {
         Now { instant: at, unix: self.lease.unix.saturating_add(since) }
     }
 
-    pub(super) fn set(&mut self, at: Instant, to: UnixTime) {
+    fn set(&mut self, at: Instant, to: UnixTime) {
         (self.origin, self.wall_millis) = (at, to.0.saturating_mul(1000));
     }
 
-    /// The machine starts anew. Its battery-backed clock knows nothing of a step that came a moment ago, and sometimes
-    /// there is no battery.
+    /// Somebody sets the wall clock; false when that is not possible now.
+    pub(super) fn step(&mut self, at: Instant, to: UnixTime) -> bool {
+        if !self.booting {
+            self.set(at, to);
+        }
+        !self.booting
+    }
+
+    /// The machine starts anew. Sometimes its clock has no battery.
     pub(super) fn lose_power(&mut self, at: Instant, seed: &mut Seed) {
-        let to = if seed.chance(150) { UnixTime(seed.below(100)) } else { self.lease(at).unix };
-        self.set(at, to);
+        self.between |= self.wall(at).unix.0.abs_diff(self.lease(at).unix.0) >= CLOCK_STEP_MIN.as_secs();
+        if seed.chance(150) {
+            self.set(at, UnixTime(seed.below(100)));
+            self.between = false;
+        }
         self.boot += 1;
-        self.booted = at;
+        (self.booted, self.booting) = (at, true);
     }
 
     fn since_boot(&self, at: Instant) -> Duration {
@@ -62,6 +89,10 @@ impl Clock {
 
     /// A process begins: the lease clock goes on from what is stored. `latest`: when the newest lease was granted.
     pub(super) fn start(&mut self, at: Instant, stored: Option<StoredClock>, latest: UnixTime) -> Now {
+        if let Some(stored) = stored.filter(|_| std::mem::take(&mut self.between)) {
+            self.set(at, UnixTime(stored.unix));
+        }
+        self.booting = false;
         let wall = self.wall(at).unix;
         let unix = match stored {
             None => wall,
