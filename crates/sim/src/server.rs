@@ -311,6 +311,9 @@ impl Server {
         self.responder = Responder::new(self.settings.clone());
         self.responder.set_clock(self.clock.start(at, self.disk.clock(), latest));
         self.audit.clock_changes_hands();
+        if self.clock.is_of_a_new_boot() {
+            self.audit.clock_falls_behind();
+        }
         self.responder.load(found);
         // Only anchors what was loaded; a clock that was set meanwhile is noticed at the next tick.
         self.responder.tick(self.clock.wall(at));

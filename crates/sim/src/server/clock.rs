@@ -3,7 +3,7 @@
 //! A model of `crates/dhcp/src/clock.rs`, which reads the real ones. Within one boot the time since then tells what passed;
 //! after a power cut only the wall clock is left, and it is not believed when it is behind the leases.
 //!
-//! What nobody could tell is left out: a clock that is set to the future while the machine boots, and a power cut within the
+//! What nobody could tell is left out: a clock that is set to the future before the first commit of a boot, and a power cut within the
 //! second between a step and the commit that dates the leases anew, whichever of the two times the battery kept.
 
 use crate::Seed;
@@ -24,7 +24,7 @@ pub(super) struct Clock {
     durable: bool,
     /// The power went between a step and its commit.
     between: bool,
-    /// The wall clock is all there is until the first process of this boot runs.
+    /// The wall clock is all there is until the store knows of this boot.
     booting: bool,
 }
 
@@ -71,7 +71,7 @@ impl Clock {
     pub(super) fn lose_power(&mut self, at: Instant, seed: &mut Seed) {
         self.between |= self.wall(at).unix.0.abs_diff(self.lease(at).unix.0) >= CLOCK_STEP_MIN.as_secs();
         if seed.chance(150) {
-            self.set(at, UnixTime(seed.below(100)));
+            self.set(at, UnixTime(seed.below(100)).min(self.lease(at).unix));
             self.between = false;
         }
         self.boot += 1;
@@ -92,7 +92,6 @@ impl Clock {
         if let Some(stored) = stored.filter(|_| std::mem::take(&mut self.between)) {
             self.set(at, UnixTime(stored.unix));
         }
-        self.booting = false;
         let wall = self.wall(at).unix;
         let unix = match stored {
             None => wall,
@@ -109,7 +108,13 @@ impl Clock {
 
     /// The lease clock is the wall clock of this moment now, and the store knows.
     pub(super) fn taken_over(&mut self, clock: Now) {
-        (self.lease, self.durable) = (clock, true);
+        self.lease = clock;
+        self.set_durable();
+    }
+
+    /// True when the store knows of an earlier boot only.
+    pub(super) fn is_of_a_new_boot(&self) -> bool {
+        self.booting
     }
 
     pub(super) fn is_durable(&self) -> bool {
@@ -117,6 +122,6 @@ impl Clock {
     }
 
     pub(super) fn set_durable(&mut self) {
-        self.durable = true;
+        (self.durable, self.booting) = (true, false);
     }
 }
