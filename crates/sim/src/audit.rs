@@ -142,9 +142,11 @@ impl Audit {
         }
     }
 
-    /// Somebody answers at an address that was about to be offered.
-    pub(crate) fn conflict(&mut self, address: Ipv4Addr) {
+    /// Somebody answers at an address that was about to be offered. `last_owner`: whose it was, and is kept for instead of
+    /// whatever that one was offered.
+    pub(crate) fn conflict(&mut self, address: Ipv4Addr, last_owner: Option<MacAddr>) {
         self.offers.remove(&address);
+        self.offers.retain(|_, (other, _)| other.mac.is_none() || other.mac != last_owner);
     }
 
     /// The client took another server's offer, or has none of ours any more.

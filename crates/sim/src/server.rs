@@ -236,7 +236,9 @@ impl Server {
         }
         self.responder.set_promising(self.disk.takes_new());
         let ticked = self.responder.tick(self.clock.wall(at));
-        if let Some(redating) = ticked.redating {
+        if let Some(mut redating) = ticked.redating {
+            // In the order of a hash map, which is another in each run.
+            redating.records.sort_by_key(|record| record.address);
             let clock = self.clock.stored(at, redating.clock.unix);
             if self.store(at, &redating.records, true, Some(clock), book) == Some(true) {
                 self.responder.redated(redating.clock);

@@ -34,7 +34,7 @@ fn a_quiet_rack_boots() {
 
 #[test]
 fn the_same_seed_gives_the_same_run_whatever_the_origin_of_its_clock() {
-    for seed in 0..40 {
+    for seed in 0..20 {
         let scenario = Scenario::of(seed);
         assert_eq!(scenario, Scenario::of(seed));
         let later = Stage::new(Instant::now() + Duration::from_millis(1234));
@@ -45,7 +45,7 @@ fn the_same_seed_gives_the_same_run_whatever_the_origin_of_its_clock() {
 #[test]
 fn seeds_break_nothing() {
     let stage = stage();
-    let bad: Vec<String> = seeds(120)
+    let bad: Vec<String> = seeds(60)
         .filter_map(|seed| {
             let scenario = Scenario::of(seed);
             stage.run(&scenario).failure(&scenario)
@@ -58,7 +58,7 @@ fn seeds_break_nothing() {
 fn seeds_meet_every_kind_of_trouble() {
     let stage = stage();
     let mut sum = Counts::default();
-    (0..150).for_each(|seed| sum.add(&stage.run(&Scenario::of(seed)).counts));
+    (0..100).for_each(|seed| sum.add(&stage.run(&Scenario::of(seed)).counts));
     let never: Vec<&str> = sum
         .pairs()
         .into_iter()
@@ -72,6 +72,10 @@ fn seeds_meet_every_kind_of_trouble() {
 const REGRESSIONS: &[(u64, &str)] = &[
     (13, "a process killed in its commit knows more than its store: that is no forgotten lease"),
     (66, "a disk that refuses once while the store opens is tried again"),
+    (34, "a clock without battery after one that was set: the latest grant tells no time to come"),
+    (86, "a clock set to 1970 and a power cut: leases stay leases"),
+    (3462, "a quarantine that was over begins once more by a clock that is behind"),
+    (12647, "an address kept for its last owner takes the place of what that one was offered"),
     (212, "an ACK and a RELEASE in one batch: the lease was durable when the ACK was decided"),
 ];
 
@@ -140,9 +144,16 @@ fn two_appliances_never_give_one_address_twice() {
 
 #[test]
 fn squatters_cost_a_decline_each_time_and_their_addresses_go_last() {
-    let report = good(&Scenario { squatters: 2, ..rack(9) });
+    let report = good(&Scenario { squatters: 2, probe_wait: Duration::ZERO, ..rack(9) });
     assert_eq!(report.counts.boots, 40);
     assert!(report.counts.declines > 0);
+}
+
+#[test]
+fn squatters_that_answer_when_asked_cost_no_decline() {
+    let report = good(&Scenario { squatters: 2, ..rack(9) });
+    assert_eq!((report.counts.boots, report.counts.declines), (40, 0));
+    assert!(report.counts.probes_answered > 0);
 }
 
 #[test]

@@ -88,7 +88,7 @@ impl Server {
         book.counts().probes_answered += 1;
         book.say(at, || format!("{} hears that {mac:?} uses {address}", self.address));
         if let Some(conflict) = self.responder.address_in_use(self.clock.wall(at), address, mac) {
-            self.audit.conflict(address);
+            self.audit.conflict(address, mac.filter(|_| conflict.commit.is_empty()));
             self.audit.quarantines(self.clock.lease(at), &conflict.commit);
             if !conflict.commit.is_empty() {
                 match self.store(at, &conflict.commit, true, None, book) {
