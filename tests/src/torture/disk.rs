@@ -39,6 +39,8 @@ impl Span {
 enum Effect {
     Write(u64, Vec<u8>),
     Length(u64),
+    /// At least this long; no byte changes.
+    Reserve(u64),
 }
 
 #[derive(Clone, Debug, Default)]
@@ -215,6 +217,14 @@ impl Recording {
                     self.change(span, &path, Effect::Length(call.number(1).context("no length")?))?;
                 }
             }
+            "fallocate" => match (own(0), call.number(1), call.number(2), call.number(3)) {
+                (Some(path), Some(0), Some(at), Some(len)) => {
+                    self.change(span, &path, Effect::Reserve(at + len))?;
+                }
+                (Some(_), ..) if call.flag(1, "FALLOC_FL_KEEP_SIZE") => {}
+                (Some(_), ..) => bail!("this way to reserve room is not known here"),
+                (None, ..) => {}
+            },
             "fsync" | "fdatasync" => {
                 if let Some(path) = own(0) {
                     self.sync(span, &path)?;

@@ -49,6 +49,7 @@ pub(super) fn content(file: &File, crash: usize, dice: &mut Dice) -> Vec<u8> {
         lengths.push(match effect {
             Effect::Write(at, new) => now.max(usize::try_from(*at).unwrap_or(0) + new.len()),
             Effect::Length(len) => usize::try_from(*len).unwrap_or(0),
+            Effect::Reserve(len) => now.max(usize::try_from(*len).unwrap_or(0)),
         });
     }
     // Up to which operation each sector was written, and the length.
@@ -95,6 +96,10 @@ fn apply(bytes: &mut Vec<u8>, effect: &Effect, mut takes: impl FnMut(u64) -> boo
                 from += room as u64;
                 rest = tail;
             }
+        }
+        Effect::Reserve(len) => {
+            let len = usize::try_from(*len).unwrap_or(usize::MAX);
+            bytes.resize(bytes.len().max(len), 0);
         }
         Effect::Length(len) => {
             let len = usize::try_from(*len).unwrap_or(usize::MAX);

@@ -8,7 +8,8 @@ fn hex(text: &str) -> String {
     text.bytes().map(|byte| format!("\\x{byte:02x}")).collect()
 }
 
-/// Lines in a short form of their own: `W file offset text`, `S path`, `M file`, `R from to`, `D file`, `L file len`, `A n`.
+/// Lines in a short form of their own: `W file offset text`, `S path`, `M file`, `R from to`, `D file`, `L file len`,
+/// `P file len` (reserve), `A n`.
 fn recording(lines: &[&str]) -> Recording {
     let path = |name: &str| hex(&format!("/d/{name}").replace("/d/.", "/d"));
     let mut log = String::new();
@@ -25,6 +26,7 @@ fn recording(lines: &[&str]) -> Recording {
                 let path = path(file);
                 format!("1 openat(AT_FDCWD<{}>, \"{path}\", O_RDWR|O_CREAT, 0600) = 3<{path}>\n", hex("/"))
             }
+            ["P", file, len] => format!("1 fallocate(3<{}>, 0, 0, {len}) = 0\n", path(file)),
             ["R", from, to] => format!("1 rename(\"{}\", \"{}\") = 0\n", path(from), path(to)),
             ["D", file] => format!("1 unlink(\"{}\") = 0\n", path(file)),
             ["L", file, len] => format!("1 ftruncate(3<{}>, {len}) = 0\n", path(file)),
@@ -104,6 +106,20 @@ fn a_cut_file_has_either_length() {
     let recording = recording(&["M a", "S .", "W a 0 onetwo", "S a", "L a 3"]);
     let seen = states(&recording, 5);
     assert!(seen.contains(&vec!["a=one".to_owned()]) && seen.contains(&vec!["a=onetwo".to_owned()]));
+}
+
+#[test]
+fn reserved_room_is_there_or_not_and_changes_no_byte() {
+    let recording = recording(&["M a", "S .", "W a 0 one", "S a", "P a 4096"]);
+    assert_eq!(states(&recording, 5), set(&[&["a=one"]]), "zeros are not shown");
+    let lengths: BTreeSet<u64> = (0..50)
+        .map(|seed| {
+            let folder = tempfile::tempdir().unwrap();
+            recording.write_state(5, &mut Dice::new(seed), folder.path()).unwrap();
+            std::fs::metadata(folder.path().join("a")).unwrap().len()
+        })
+        .collect();
+    assert_eq!(lengths, BTreeSet::from([3, 4096]));
 }
 
 #[test]
