@@ -2,6 +2,7 @@
 //!
 //! Every port is bound before anything is answered; whatever cannot be had ends the start with its cause and fix.
 
+mod descriptors;
 mod doors;
 mod prepare;
 mod room;
@@ -18,7 +19,6 @@ use admin::EventBus;
 use admin::view::Setting;
 use config::{Loaded, LogFormat, Settings};
 use doors::{bind_admin, bind_dhcp, bind_http, bind_tftp, listeners};
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::stat::{Mode, umask};
 use prepare::{
     from_file, import_configured, open_library, open_store, read_leases, refuse_own_addresses_in_pools,
@@ -52,11 +52,12 @@ pub(crate) enum Strictness {
 /// Runs until a signal says stop.
 pub(crate) async fn run(global: &Global, loaded: Loaded, strictness: Strictness) -> Result<(), Failure> {
     start_log(global, &loaded.settings);
-    raise_file_limit();
     // What we make (store, library) is for us alone; the admin socket opens itself to its group.
     umask(Mode::from_bits_truncate(0o077));
     let started = Instant::now();
     let settings = loaded.settings.clone();
+    let budget =
+        descriptors::Budget::take(settings.http.max_clients as usize, settings.tftp.max_transfers as usize);
     let interfaces = served_interfaces(&settings)?;
     refuse_own_addresses_in_pools(&settings)?;
     let store = open_store(&settings).await?;
@@ -87,8 +88,8 @@ pub(crate) async fn run(global: &Global, loaded: Loaded, strictness: Strictness)
         http_port: settings.http.listen.port,
     });
     let (stop, stopping) = watch::channel(false);
-    let http = bind_http(&settings, &tree, &world)?;
-    let tftp = bind_tftp(&settings, &interfaces, &tree, &world)?;
+    let http = bind_http(&settings, budget, &tree, &world)?;
+    let tftp = bind_tftp(&settings, budget, &interfaces, &tree, &world)?;
     let dhcp = bind_dhcp(&settings, &interfaces, leases, &store, &world)?;
     let meters = Meters {
         listeners: listeners(&settings, &interfaces, http.addresses(), tftp.is_some(), dhcp.is_some()),
@@ -154,16 +155,6 @@ fn start_log(global: &Global, settings: &Settings) {
         LogFormat::Auto | LogFormat::Text => log::Format::Text,
     };
     log::start(settings.log.level.as_str(), format, global.colour());
-}
-
-/// Every client is a file descriptor: takes as many as the system lets this process have.
-fn raise_file_limit() {
-    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
-        && soft < hard
-        && let Err(error) = setrlimit(Resource::RLIMIT_NOFILE, hard, hard)
-    {
-        tracing::warn!(%error, soft, hard, "cannot raise the limit of open files");
-    }
 }
 
 async fn look_for_trouble(world: &World, mut shutdown: watch::Receiver<bool>) {

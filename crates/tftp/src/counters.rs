@@ -57,6 +57,8 @@ counters! {
     flood_strangers,
     /// Requests dropped because all machines with a lease together asked too often.
     flood_known,
+    /// Requests dropped because no socket could be opened for them.
+    no_socket,
     /// Datagrams that deserve no answer.
     ignored,
     /// Datagrams of strangers on the port of a transfer.

@@ -33,6 +33,8 @@ pub(crate) const FLOOD_EVENT_PAUSE: Duration = Duration::from_secs(60);
 pub(crate) const REFUSED_EVENTS_PER_SECOND: u32 = 20;
 /// And at once: a loader that looks for its configuration under many names.
 pub(crate) const REFUSED_EVENTS_BURST: u32 = 200;
+/// Warnings about sockets that cannot be opened: when descriptors are gone, every request meets it.
+pub(crate) const NO_SOCKET_WARNINGS_PER_SECOND: u32 = 1;
 
 const _: () = assert!(SOURCE_PER_SECOND <= STRANGERS_PER_SECOND && STRANGERS_PER_SECOND <= KNOWN_PER_SECOND);
 const _: () = assert!(STRANGERS_UNANSWERED_MAX < KNOWN_UNANSWERED_MAX);

@@ -4,7 +4,7 @@ use crate::admission::{self, Bucket, Verdict};
 use crate::counters::{Counters, count};
 use crate::drive::{self, Drive, Path};
 use crate::files::{File, Files, Refusal};
-use crate::limits::{REFUSED_EVENTS_BURST, REFUSED_EVENTS_PER_SECOND};
+use crate::limits::{NO_SOCKET_WARNINGS_PER_SECOND, REFUSED_EVENTS_BURST, REFUSED_EVENTS_PER_SECOND};
 use crate::sessions::{Admission, Key, Session, Sessions};
 use crate::{TftpListen, TftpOptions};
 use bytes::Bytes;
@@ -65,6 +65,7 @@ struct Shared {
     /// The rates of new requests.
     admission: Mutex<admission::Admission<RandomState>>,
     refused_events: Mutex<Bucket>,
+    socket_warnings: Mutex<Bucket>,
     opens: Arc<Semaphore>,
     /// In KiB.
     netascii: Arc<Semaphore>,
@@ -101,6 +102,7 @@ impl TftpDoor {
             sessions: Sessions::new(options.transfers_max, options.per_source_max),
             admission: Mutex::new(admission::Admission::new(now, RandomState::new())),
             refused_events: Mutex::new(Bucket::new(now, REFUSED_EVENTS_PER_SECOND, REFUSED_EVENTS_BURST)),
+            socket_warnings: Mutex::new(Bucket::new(now, NO_SOCKET_WARNINGS_PER_SECOND, 1)),
             opens: Arc::new(Semaphore::new(options.opens_max.max(1))),
             netascii: Arc::new(Semaphore::new(NETASCII_KIB_MAX)),
             networks: Mutex::default(),
@@ -342,6 +344,14 @@ impl Shared {
         None
     }
 
+    fn without_socket(&self, error: &BindError) {
+        count(&self.counters.no_socket);
+        let mut warnings = self.socket_warnings.lock().unwrap_or_else(PoisonError::into_inner);
+        if warnings.take(Instant::now()) {
+            tracing::warn!(cause = %error.source, hint = error.hint(), "{error}");
+        }
+    }
+
     /// On-link sources have to answer ARP before anything leaves, others must be known to somebody.
     fn trust(&self, address: Ipv4Addr) -> Trust {
         let on_link = address.is_loopback() || self.networks().iter().any(|net| net.contains(&address));
@@ -449,10 +459,8 @@ impl Reader {
         };
         let path = match self.path.open(self.key.local) {
             Ok(path) => path,
-            Err(error) => {
-                tracing::warn!(cause = %error.source, hint = error.hint(), "{error}");
-                return;
-            }
+            // No answer: the client asks again, and by then there may be one.
+            Err(error) => return self.shared.without_socket(&error),
         };
         let bytes = content.len() as u64;
         let trust = self.shared.trust(*self.key.remote.ip());

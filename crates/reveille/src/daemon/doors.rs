@@ -1,5 +1,6 @@
 //! Every door, bound with what the settings say of it and not yet answering.
 
+use super::descriptors::Budget;
 use crate::failure::{Exit, Failure, chain};
 use crate::world::{Hearsay, World};
 use admin::AdminDoor;
@@ -19,6 +20,7 @@ const TFTP_PORT: u16 = 69;
 
 pub(super) fn bind_http(
     settings: &Settings,
+    budget: Budget,
     tree: &Tree,
     world: &Arc<World>,
 ) -> Result<http_door::HttpDoor, Failure> {
@@ -26,7 +28,7 @@ pub(super) fn bind_http(
     let address = SocketAddr::new(listen.address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)), listen.port);
     let options = http_door::Options {
         listen: vec![address],
-        max_clients: settings.http.max_clients as usize,
+        max_clients: budget.http,
         max_clients_per_source: settings.http.max_clients_per_source as usize,
         header_timeout: settings.http.header_timeout,
         idle_timeout: settings.http.idle_timeout,
@@ -44,6 +46,7 @@ pub(super) fn bind_http(
 
 pub(super) fn bind_tftp(
     settings: &Settings,
+    budget: Budget,
     interfaces: &[Interface],
     tree: &Tree,
     world: &Arc<World>,
@@ -61,7 +64,7 @@ pub(super) fn bind_tftp(
         max_blksize: settings.tftp.max_blksize,
         windowsize_max: settings.tftp.windowsize,
         single_port: settings.tftp.single_port,
-        transfers_max: settings.tftp.max_transfers as usize,
+        transfers_max: budget.tftp,
         per_source_max: settings.tftp.max_transfers_per_source as usize,
         ..tftp::TftpOptions::default()
     };
