@@ -6,6 +6,7 @@
 use crate::time::{now_ms, rfc3339_ms};
 use serde::Serialize;
 use serde::ser::{SerializeMap as _, Serializer};
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::fmt;
 use std::str::FromStr;
@@ -208,13 +209,19 @@ impl Serialize for Stamped {
                 name
             };
             match value {
-                Value::Text(text) => map.serialize_entry(name, &**text)?,
+                Value::Text(text) => map.serialize_entry(name, &*without_controls(text))?,
                 Value::Number(number) => map.serialize_entry(name, number)?,
                 Value::Flag(flag) => map.serialize_entry(name, flag)?,
             }
         }
         map.end()
     }
+}
+
+/// JSON escapes control bytes below 32 and leaves the others as they are; a terminal that shows the stream would obey them.
+fn without_controls(text: &str) -> Cow<'_, str> {
+    let raw = |char: char| matches!(char, '\u{7f}'..='\u{9f}');
+    if text.contains(raw) { Cow::Owned(text.replace(raw, "\u{fffd}")) } else { Cow::Borrowed(text) }
 }
 
 /// The text is no position.

@@ -102,3 +102,11 @@ fn positions_are_a_number_or_epoch_and_number() {
         assert_eq!(text.parse::<Position>(), Err(PositionParseError), "{text}");
     }
 }
+
+#[test]
+fn control_bytes_a_terminal_would_obey_are_not_in_the_stream() {
+    let event = Event::new(EventName::TftpRefused).with("file", "a\u{9b}2J\u{7f}\u{1b}[2J\nb");
+    let line = serde_json::to_string(&Stamped { at_ms: 0, seq: 1, event }).unwrap();
+    assert!(!line.chars().any(char::is_control), "{line}");
+    assert!(line.contains("a\u{fffd}2J\u{fffd}\\u001b[2J\\nb"), "{line}");
+}

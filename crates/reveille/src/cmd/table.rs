@@ -1,33 +1,13 @@
 //! Aligned columns for people.
 
+mod columns;
+
+pub(crate) use columns::render;
+
 use super::api::print_json;
 use crate::cli::{Global, Output};
 use crate::out::put;
 use serde_json::Value;
-
-/// Prints rows under a heading; every column as wide as its widest cell, the last one as it comes.
-pub(crate) fn render(heading: &[&str], rows: &[Vec<String>]) -> String {
-    let mut widths: Vec<usize> = heading.iter().map(|cell| cell.chars().count()).collect();
-    for row in rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.chars().count());
-        }
-    }
-    let mut text = String::new();
-    let heading = heading.iter().map(|cell| (*cell).to_owned()).collect::<Vec<_>>();
-    for row in std::iter::once(&heading).chain(rows) {
-        let mut line = String::new();
-        for (width, cell) in widths.iter().zip(row) {
-            let shown = harmless(cell);
-            let pad = width.saturating_sub(shown.chars().count()) + 2;
-            line.push_str(&shown);
-            line.extend(std::iter::repeat_n(' ', pad));
-        }
-        text.push_str(line.trim_end());
-        text.push('\n');
-    }
-    text
-}
 
 /// A column: its heading and how an item of the list fills it.
 pub(crate) type Column = (&'static str, fn(&Value) -> String);
@@ -84,26 +64,10 @@ fn scalar(value: &Value) -> String {
     }
 }
 
-/// Control bytes from the network must not reach a terminal.
-fn harmless(cell: &str) -> String {
-    cell.chars().map(|char| if char.is_control() { '\u{fffd}' } else { char }).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use serde_json::json;
-
-    #[test]
-    fn columns_are_as_wide_as_their_widest_cell_and_lines_end_clean() {
-        let rows = vec![vec!["web01".into(), "a".into()], vec!["x".into(), "longer".into()]];
-        assert_eq!(render(&["HOST", "IMAGE"], &rows), "HOST   IMAGE\nweb01  a\nx      longer\n");
-    }
-
-    #[test]
-    fn terminal_escapes_from_the_network_are_not_shown() {
-        assert_eq!(render(&["A"], &[vec!["x\u{1b}[2J".into()]]), "A\nx\u{fffd}[2J\n");
-    }
 
     #[test]
     fn cells_read_documents() {
