@@ -184,12 +184,32 @@ impl Daemon {
     /// # Errors
     /// When it does not build or does not come up; the text has its last lines.
     pub fn start(lab: &Lab, station: &Namespace, config: Config) -> Result<Daemon> {
+        Daemon::start_limited(lab, station, config, None)
+    }
+
+    /// The same, with a limit on the files it may open.
+    ///
+    /// # Errors
+    /// As [`start`](Daemon::start).
+    pub fn start_limited(
+        lab: &Lab,
+        station: &Namespace,
+        config: Config,
+        open_files_max: Option<u64>,
+    ) -> Result<Daemon> {
         let binary = binary()?;
         let folder = lab.path("appliance");
         std::fs::create_dir_all(&folder)?;
         let file = folder.join("reveille.yaml");
         std::fs::write(&file, config.text(&folder))?;
-        let mut command = Command::new(&binary);
+        let mut command = match open_files_max {
+            Some(most) => {
+                let mut command = Command::new("prlimit");
+                command.arg(format!("--nofile={most}:{most}")).arg("--").arg(&binary);
+                command
+            }
+            None => Command::new(&binary),
+        };
         command.arg("serve").arg("--config").arg(&file);
         let running = station.start(lab, "reveille", command)?;
         running.wait_for("server.ready", READY_DEADLINE)?;

@@ -26,6 +26,7 @@ pub mod payload;
 pub mod qemu;
 pub mod reference;
 pub mod scene;
+pub mod storm;
 pub mod timeline;
 pub mod torture;
 pub mod world;

@@ -30,6 +30,8 @@ const FRAME_BYTES_MAX: usize = 1518;
 const QUEUE_FRAMES_MAX: usize = 1024;
 /// A burst of a window or two must survive in the kernel's queue.
 const SOCKET_BYTES: usize = 4 << 20;
+/// Waits of ten milliseconds for room in the send queue.
+const SEND_TRIES_MAX: usize = 100;
 
 /// A raw socket on one interface of the calling thread's namespace.
 pub(crate) struct RawSocket(OwnedFd);
@@ -58,6 +60,26 @@ impl RawSocket {
 
     pub(crate) fn receive(&self, buffer: &mut [u8]) -> Option<usize> {
         recv(self.0.as_raw_fd(), buffer, MsgFlags::MSG_DONTWAIT).ok()
+    }
+
+    /// Sends when there is room, within reason: a sender faster than the wire waits for it.
+    pub(crate) fn send_patiently(&self, frame: &[u8]) {
+        for _ in 0..SEND_TRIES_MAX {
+            match send(self.0.as_raw_fd(), frame, MsgFlags::MSG_DONTWAIT) {
+                Err(nix::errno::Errno::EAGAIN | nix::errno::Errno::ENOBUFS) => {
+                    let mut polled = [PollFd::new(self.0.as_fd(), PollFlags::POLLOUT)];
+                    let _ = poll(&mut polled, PollTimeout::from(10u8));
+                }
+                _ => return,
+            }
+        }
+    }
+
+    /// Waits for a frame, at most so long.
+    pub(crate) fn wait(&self, most: std::time::Duration) {
+        let millis = u16::try_from(most.as_millis()).unwrap_or(u16::MAX).max(1);
+        let mut polled = [PollFd::new(self.0.as_fd(), PollFlags::POLLIN)];
+        let _ = poll(&mut polled, PollTimeout::from(millis));
     }
 
     pub(crate) fn send(&self, frame: &[u8]) {
