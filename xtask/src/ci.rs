@@ -3,7 +3,6 @@
 use crate::run::{cargo_command, has_cargo, step};
 use anyhow::{Result, ensure};
 use clap::Args;
-use harness::packages::{self, FUZZ};
 use std::process::ExitCode;
 
 /// Everything that must hold before a change lands.
@@ -25,7 +24,8 @@ impl Ci {
         step("clippy", &mut cargo_command(&clippy))?;
         let mut docs = cargo_command(&["doc", "--quiet", "--workspace", "--no-deps"]);
         step("docs", docs.env("RUSTDOCFLAGS", "-D warnings"))?;
-        fuzz()?;
+        // Finding something new takes coverage flags and time: `cargo xtask fuzz`.
+        crate::fuzz::replay()?;
         crate::storm::Packets::short().run()?;
         if has_cargo("deny") {
             step("deny", &mut cargo_command(&["deny", "check"]))?;
@@ -41,12 +41,4 @@ impl Ci {
         }
         if self.without_tests { Ok(()) } else { crate::test::Test::default().run() }
     }
-}
-
-/// The fuzz targets are built whole; finding something with them takes coverage flags and time (`fuzz/README.md`).
-fn fuzz() -> Result<()> {
-    packages::ensure(FUZZ)?;
-    let manifest = harness::daemon::workspace().join("fuzz/Cargo.toml");
-    let mut build = cargo_command(&["build", "--quiet", "--bins", "--manifest-path"]);
-    step("fuzz targets", build.arg(manifest))
 }

@@ -1,4 +1,5 @@
-//! The project's own commands: `cargo xtask demo | test | ci | sim | tidy | boot | bench | storm | torture | assets`.
+//! The project's own commands: `cargo xtask demo | test | ci | sim | tidy | boot | bench | fuzz |
+//! storm | torture | assets`.
 //!
 //! Each says what it does as it goes, works without a terminal, and touches nothing outside the workspace, the
 //! namespaces it makes and, as root, the package manager.
@@ -8,6 +9,7 @@ mod bench;
 mod boot;
 mod ci;
 mod demo;
+mod fuzz;
 mod run;
 mod sim;
 mod storm;
@@ -43,6 +45,8 @@ enum Command {
     Boot(boot::Boot),
     /// Speed beside a peer, in the same run.
     Bench(bench::Bench),
+    /// The fuzz targets, with coverage.
+    Fuzz(fuzz::Fuzz),
     /// Floods and malformed packets against our own appliance.
     Storm(storm::Storm),
     /// What an appliance must survive: kills, power cuts, rot, full disks, floods.
@@ -60,8 +64,9 @@ fn main() -> ExitCode {
         Command::Tidy => tidy::run().map(|()| ExitCode::SUCCESS),
         Command::Boot(boot) => boot.run().map(|()| ExitCode::SUCCESS),
         Command::Bench(bench) => bench.run().map(|()| ExitCode::SUCCESS),
-        Command::Storm(storm) => storm.run().map(|()| ExitCode::SUCCESS),
         Command::Torture(torture) => torture.run(),
+        Command::Fuzz(fuzz) => fuzz.run().map(|()| ExitCode::SUCCESS),
+        Command::Storm(storm) => storm.run(),
         Command::Assets => assets::run().map(|()| ExitCode::SUCCESS),
     };
     match result {

@@ -1,8 +1,14 @@
 //! `cargo xtask storm packets | rrq | http`: what an attacker on the boot network can send, and what it costs.
 
+mod network;
+
 use crate::run::{cargo_command, step};
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
+use harness::daemon::workspace;
+use harness::packages::{self, BOOT, CLIENTS};
+use harness::world::{self, World};
+use std::process::ExitCode;
 
 /// Packets of the short form, for every change.
 pub(crate) const PACKETS_SHORT: u64 = 2_000_000;
@@ -18,6 +24,10 @@ pub(crate) struct Storm {
 enum What {
     /// Malformed DHCP and TFTP packets through the pure crates, with the log at every level.
     Packets(Packets),
+    /// Spoofed TFTP requests against a running appliance, with a transfer beside them.
+    Rrq(network::Rrq),
+    /// Slow HTTP clients against a running appliance, with DHCP and TFTP beside them.
+    Http(network::Http),
 }
 
 /// Malformed packets.
@@ -35,10 +45,40 @@ pub(crate) struct Packets {
 }
 
 impl Storm {
-    pub(crate) fn run(self) -> Result<()> {
-        match self.what {
-            What::Packets(packets) => packets.run(),
+    pub(crate) fn run(self) -> Result<ExitCode> {
+        match &self.what {
+            What::Packets(packets) => return packets.run().map(|()| ExitCode::SUCCESS),
+            What::Rrq(_) | What::Http(_) => {}
         }
+        packages::ensure(&[BOOT, CLIENTS].concat())?;
+        if std::env::var_os("REVEILLE_BIN").is_none() {
+            step(
+                "build, optimised",
+                &mut cargo_command(&["build", "--profile", "sim", "--package", "reveille"]),
+            )?;
+        }
+        let built = workspace().join("target/sim/reveille");
+        let binary = std::env::var_os("REVEILLE_BIN").map_or(built, Into::into);
+        // The harness reads it from there, here or inside; a start of ourselves is the way to set it.
+        if world::find()? == World::Rootless || std::env::var_os("REVEILLE_BIN").is_none() {
+            let program = std::env::current_exe().context("cannot find our own program")?;
+            let args: Vec<String> = std::env::args().skip(1).collect();
+            let status = if world::find()? == World::Rootless {
+                world::run_inside_with(&program, &args, &[("REVEILLE_BIN", binary.as_os_str())])?
+            } else {
+                world::command(&program.to_string_lossy())
+                    .args(&args)
+                    .env("REVEILLE_BIN", &binary)
+                    .status()?
+            };
+            return Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        }
+        match self.what {
+            What::Packets(_) => {}
+            What::Rrq(rrq) => rrq.run()?,
+            What::Http(http) => http.run()?,
+        }
+        Ok(ExitCode::SUCCESS)
     }
 }
 

@@ -9,6 +9,9 @@
 pub mod backend;
 pub mod client;
 mod events;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod problem;
 mod query;
 mod router;

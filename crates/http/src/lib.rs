@@ -20,6 +20,9 @@ mod conditions;
 mod counters;
 mod door;
 mod files;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod limits;
 mod listen;
 mod pulse;

@@ -17,6 +17,9 @@
 
 pub mod blobs;
 pub mod digest;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod import;
 pub mod limits;
 pub mod loaders;

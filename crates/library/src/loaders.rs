@@ -7,6 +7,9 @@
 mod assets;
 mod pe;
 
+#[cfg(feature = "fuzzing")]
+pub(crate) use pe::machine_firmware;
+
 pub use assets::{Asset, Assets, LoaderRole, Package};
 
 use crate::Digest;

@@ -21,8 +21,8 @@ use crate::wire::{Reader, crc32, len32};
 
 /// How a frame begins.
 pub(crate) const MAGIC: [u8; 4] = *b"RVJF";
-const SUMMED_BYTES: usize = 32;
-const HEADER_BYTES: usize = 36;
+pub(crate) const SUMMED_BYTES: usize = 32;
+pub(crate) const HEADER_BYTES: usize = 36;
 
 /// A whole frame, as it was read.
 #[derive(Clone, Debug)]

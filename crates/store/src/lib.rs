@@ -75,6 +75,9 @@ mod engine;
 mod envelope;
 mod error;
 mod frame;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod index;
 mod journal;
 mod limits;

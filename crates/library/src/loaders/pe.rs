@@ -4,7 +4,7 @@ use types::Firmware;
 
 /// Reads the COFF machine field (PE format §3.3.1): at 0x3c the offset of `PE\0\0`, the field right behind it,
 /// little-endian. `None` for anything else than a PE image of a machine we name.
-pub(super) fn machine_firmware(bytes: &[u8]) -> Option<Firmware> {
+pub(crate) fn machine_firmware(bytes: &[u8]) -> Option<Firmware> {
     if bytes.get(..2)? != b"MZ" {
         return None;
     }

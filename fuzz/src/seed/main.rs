@@ -1,7 +1,10 @@
 //! Writes the seed corpora into `corpus/<target>/`: golden DHCP packets and their options, the TFTP requests real clients
-//! send, and every YAML file of `examples/`. Existing files with the same name are replaced, others are kept.
+//! send, every YAML file of `examples/`, and texts of every kind that is read anywhere. Existing files with the same name are
+//! replaced, others are kept.
 
-use dhcp_proto::wire::{Message, code};
+mod texts;
+
+use dhcp_proto::wire::{Encoding, Message, Op, code};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,7 +14,8 @@ fn main() -> io::Result<()> {
     let home = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     dhcp(&home)?;
     tftp(&home)?;
-    config(&home)
+    config(&home)?;
+    texts::write(&home)
 }
 
 fn put(home: &Path, target: &str, name: &str, bytes: &[u8]) -> io::Result<()> {
@@ -30,6 +34,8 @@ fn dhcp(home: &Path) -> io::Result<()> {
         let bytes = hex(&fs::read_to_string(&path)?);
         let message = Message::decode(&bytes).map_err(io::Error::other)?;
         put(home, "dhcp_message", &name, &bytes)?;
+        let length = u16::try_from(bytes.len()).unwrap_or(u16::MAX).to_be_bytes();
+        put(home, "lease_restart", &name, &[length.as_slice(), &[0], &bytes].concat())?;
         // One raw datagram: see the input format of the target.
         put(home, "dhcp_exchange", &name, &[&[9, 0, 0, 0, 0, 0], bytes.as_slice()].concat())?;
         let choices = [
@@ -45,6 +51,7 @@ fn dhcp(home: &Path) -> io::Result<()> {
             }
         }
     }
+    put(home, "lease_restart", "lease", &lease_story())?;
     // DISCOVER and REQUEST of two machines, a release, a decline.
     let lease = [
         [1, 1, 1, 0, 1, 0],
@@ -60,6 +67,30 @@ fn dhcp(home: &Path) -> io::Result<()> {
     put(home, "pxe_options", "menu", menu)
 }
 
+/// DISCOVER and REQUEST with everything a lease keeps: identifier, host name, GUID, option 82.
+fn lease_story() -> Vec<u8> {
+    let mut story = Vec::new();
+    for (kind, address) in [(1, None), (3, Some([10, 77, 0, 100]))] {
+        let mut message = Message::new(Op::BootRequest);
+        message.chaddr[..6].copy_from_slice(&[0x52, 0x54, 0, 0, 0, 1]);
+        message.giaddr = [10, 77, 0, 2].into();
+        message.options.set(code::MESSAGE_TYPE, [kind]);
+        message.options.set(code::CLIENT_IDENTIFIER, [0, 1, 2, 3]);
+        message.options.set(code::HOST_NAME, b"web01".to_vec());
+        message.options.set(code::CLIENT_GUID, [0; 17]);
+        message.options.set(code::RELAY_INFO, [1, 2, b'p', b'1']);
+        if let Some(address) = address {
+            message.options.set_ip(code::REQUESTED_ADDRESS, address.into());
+            message.options.set_ip(code::SERVER_IDENTIFIER, [10, 77, 0, 1].into());
+        }
+        let encoded = message.encode(&[], &Encoding::default()).expect("a request encodes").bytes;
+        story.extend(u16::try_from(encoded.len()).unwrap_or(u16::MAX).to_be_bytes());
+        story.push(0);
+        story.extend(encoded);
+    }
+    story
+}
+
 fn tftp(home: &Path) -> io::Result<()> {
     let reads: [(&str, &str, &[(&str, &str)]); 5] = [
         ("ipxe", "undionly.kpxe", &[("blksize", "1432"), ("tsize", "0")]),
@@ -70,6 +101,15 @@ fn tftp(home: &Path) -> io::Result<()> {
     ];
     for (name, file, options) in reads {
         put(home, "tftp_packet", name, &read_request(file, "octet", options))?;
+    }
+    let ops: [(&str, &[u8]); 4] = [
+        ("lock-step", &[0, 4, 0, 2, 0, 1, 0, 1, 0, 0, 1, 0, 0, 2, 0, 0, 3]),
+        ("window", &[4, 255, 0, 2, 0, 8, 2, 0, 0, 0, 0, 0, 0, 8, 6, 2, 88, 0, 0, 12]),
+        ("probe", &[0, 4, 0, 2, 0, 4, 3, 1, 3, 0, 8, 7, 0, 0]),
+        ("silence", &[0, 4, 0, 2, 0, 1, 0, 0, 6, 40, 0, 6, 40, 0, 7, 0, 1, 8, 0, 0]),
+    ];
+    for (name, bytes) in ops {
+        put(home, "transfer_ops", name, bytes)?;
     }
     let size: &[u8] = b"tsize";
     put(home, "tftp_packet", "ack", &ack(1))?;

@@ -1,0 +1,6 @@
+//! Any bytes as a frame of the journal, with the checksum made to fit.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| store::fuzzing::frame(bytes));

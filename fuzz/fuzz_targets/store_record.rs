@@ -1,0 +1,43 @@
+//! Any bytes as a stored record or a line of a dump (the first byte chooses). What is read is written to what reads the same.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use store::Change;
+use store::records::{
+    decode_host, decode_image, decode_lease, encode_host, encode_image, encode_lease, lease_address,
+    lease_key,
+};
+
+fuzz_target!(|bytes: &[u8]| {
+    let Some((choice, value)) = bytes.split_first() else { return };
+    match choice % 5 {
+        0 => {
+            if let Ok(lease) = decode_lease(value) {
+                let written = encode_lease(&lease).expect("a lease is written");
+                assert_eq!(decode_lease(&written).expect("and read"), lease);
+            }
+        }
+        1 => {
+            if let Ok(host) = decode_host(value) {
+                let written = encode_host(&host).expect("a host is written");
+                assert_eq!(decode_host(&written).expect("and read"), host);
+            }
+        }
+        2 => {
+            if let Ok(image) = decode_image(value) {
+                let written = encode_image(&image).expect("an image is written");
+                assert_eq!(decode_image(&written).expect("and read"), image);
+            }
+        }
+        3 => {
+            if let Some(address) = lease_address(value) {
+                assert_eq!(lease_key(address), value);
+            }
+        }
+        _ => {
+            if let Ok(line) = std::str::from_utf8(value) {
+                let _ = Change::from_dump(line);
+            }
+        }
+    }
+});

