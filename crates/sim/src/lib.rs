@@ -8,7 +8,7 @@
 //! | module | what |
 //! |---|---|
 //! | `scenario`, `incident` | what a seed means, and what goes wrong when |
-//! | `world`, `link` | the virtual clock and the wire |
+//! | `world`, `link` | the virtual clock and the wire (`world/wire.rs`: who hears what) |
 //! | `machine`, `relay`, `crowd` | who asks: firmware, iPXE, operating systems, a relay agent, flooders |
 //! | `server`, `disk` | an appliance: the door's loop around the responder, the store's engine on a simulated disk |
 //! | `audit` | what an appliance promised, held against everything it does |
