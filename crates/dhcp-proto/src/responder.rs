@@ -200,9 +200,9 @@ impl Responder {
         })
     }
 
-    /// Nobody answered at the address of a [`Probe`]. True when the offer still stands and its reply may leave.
-    pub fn probed(&mut self, now: Now, address: Ipv4Addr) -> bool {
-        self.table_of(address).is_some_and(|table| table.probed(now, address))
+    /// Nobody answered at the address of a [`Probe`]. True when that client's offer still stands and its reply may leave.
+    pub fn probed(&mut self, now: Now, probe: &Probe) -> bool {
+        self.table_of(probe.address).is_some_and(|table| table.probed(now, probe.address, probe.client))
     }
 
     /// Whether the store takes new leases. While it does not, machines without a durable lease are not answered, so that

@@ -101,7 +101,7 @@ impl<L: LeaseLog> Core<L> {
         if let Err(error) = asked {
             tracing::debug!(%error, address = %probe.address, "an address is offered unasked");
             self.tally.add(|counters| counters.unprobed += 1);
-            self.responder.probed(now, probe.address);
+            self.responder.probed(now, &probe);
             return Some(action);
         }
         self.tally.add(|counters| counters.probes += 1);
@@ -125,7 +125,7 @@ impl<L: LeaseLog> Core<L> {
                 }
                 let next = waiting.until;
                 self.probing.put(Waiting { next, ..waiting });
-            } else if self.responder.probed(now, address) {
+            } else if self.responder.probed(now, &waiting.probe) {
                 outgoing.push(self.outgoing(waiting.datagram.socket, waiting.action, Ok(&())));
             }
         }

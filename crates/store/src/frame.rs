@@ -103,7 +103,9 @@ pub(crate) fn decode(bytes: &[u8]) -> Option<(Frame, usize)> {
     let payload_len = fields.len32().filter(|len| *len <= FRAME_BYTES_MAX)?;
     let (chain, first, count, digest) = (fields.u32()?, fields.u64()?, fields.u32()?, fields.u64()?);
     let payload = reader.take(payload_len)?;
-    if crc != crc32(&[header, payload]) || first == 0 || count == 0 {
+    // Revisions count up: a frame cannot begin where they would run out.
+    let ends = first.checked_add(u64::from(count) + 1).is_some();
+    if crc != crc32(&[header, payload]) || first == 0 || count == 0 || !ends {
         return None;
     }
     let mut reader = Reader(payload);
@@ -117,12 +119,17 @@ pub(crate) fn decode(bytes: &[u8]) -> Option<(Frame, usize)> {
 
 fn decode_change(reader: &mut Reader<'_>) -> Option<Change> {
     let table = Table::from_byte(reader.u8()?)?;
-    let written = reader.u8()? == 1;
+    let written = match reader.u8()? {
+        0 => false,
+        1 => true,
+        _ => return None,
+    };
     let key_len = usize::from(reader.u16()?);
     let value_len = reader.len32()?;
     let key = reader.take(key_len)?.to_vec();
     let value = reader.take(value_len)?;
-    Some(Change { table, key, value: written.then(|| value.to_vec()) })
+    // A removed record has no bytes.
+    (written || value.is_empty()).then(|| Change { table, key, value: written.then(|| value.to_vec()) })
 }
 
 /// Looks for a whole frame of a later revision than `after`, from `start` on: what tells damage from a torn tail.
@@ -133,4 +140,43 @@ pub(crate) fn find(bytes: &[u8], start: usize, after: u64) -> Option<usize> {
         .filter(|(_, window)| *window == MAGIC)
         .map(|(at, _)| start + at)
         .find(|at| bytes.get(*at..).and_then(decode).is_some_and(|(frame, _)| frame.first > after))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(first: u64) -> Vec<u8> {
+        let change = Change { table: Table::Meta, key: b"k".to_vec(), value: Some(b"v".to_vec()) };
+        encode(7, first, 9, [vec![change.clone()], vec![change]].iter().map(Vec::as_slice)).0
+    }
+
+    /// With the checksum made to fit.
+    fn sealed(mut bytes: Vec<u8>) -> Vec<u8> {
+        let crc = crc32(&[&bytes[..SUMMED_BYTES], &bytes[HEADER_BYTES..]]);
+        bytes[SUMMED_BYTES..HEADER_BYTES].copy_from_slice(&crc.to_be_bytes());
+        bytes
+    }
+
+    #[test]
+    fn a_frame_whose_revisions_run_out_is_none() {
+        for (first, sound) in [(1, true), (u64::MAX - 3, true), (u64::MAX - 2, false), (u64::MAX, false)] {
+            let decoded = decode(&frame(first));
+            assert_eq!(decoded.is_some(), sound, "{first}");
+            if let Some((frame, _)) = decoded {
+                assert_eq!((frame.last(), frame.effects().count()), (first + 1, 2));
+            }
+        }
+    }
+
+    #[test]
+    fn a_change_is_written_or_removed_and_nothing_else() {
+        let mut odd = frame(1);
+        // Behind the number of changes and the table.
+        odd[HEADER_BYTES + 5] = 2;
+        assert!(decode(&sealed(odd.clone())).is_none());
+        odd[HEADER_BYTES + 5] = 0;
+        assert!(decode(&sealed(odd)).is_none(), "removed, and yet with bytes");
+        assert!(decode(&frame(1)).is_some());
+    }
 }

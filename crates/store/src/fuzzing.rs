@@ -18,11 +18,7 @@ pub fn frame(bytes: &[u8]) {
         let (written, _) = frame::encode(read.chain, read.first, read.digest, batches);
         let (again, _) = frame::decode(&written).expect("our own bytes decode");
         assert_eq!((again.first, &again.batches), (read.first, &read.batches));
-        assert!(length <= bytes.len());
-        // A known weakness, out of reach without a forged checksum: revisions at the very end of the range overflow.
-        if read.first > u64::MAX >> 1 {
-            return;
-        }
+        assert_eq!(bytes.get(..length), Some(written.as_slice()), "one form only");
         assert!(read.last() >= read.first);
         read.effects().for_each(drop);
     }

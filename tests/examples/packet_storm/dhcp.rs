@@ -116,7 +116,7 @@ impl Lab {
                         }
                         return Fate::Acted;
                     }
-                    self.responder.probed(self.now, probe.address);
+                    self.responder.probed(self.now, &probe);
                 }
                 let fails = !action.commit.is_empty() && dice.chance(COMMIT_FAILURES);
                 let sent = if fails { action.fallback } else { action.transmit };

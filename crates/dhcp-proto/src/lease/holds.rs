@@ -71,9 +71,10 @@ impl Holds {
         self.open(now, client).is_some_and(|(held, hold)| held == address && hold.probed)
     }
 
-    /// Nobody answered at the address. True when it is held still.
-    pub(super) fn mark_probed(&mut self, now: Instant, address: Ipv4Addr) -> bool {
-        match self.by_address.get_mut(&address).filter(|hold| hold.until > now) {
+    /// Nobody answered at the address. True when it is held still for that client.
+    pub(super) fn mark_probed(&mut self, now: Instant, address: Ipv4Addr, client: Option<MacAddr>) -> bool {
+        let hold = self.by_address.get_mut(&address);
+        match hold.filter(|hold| hold.until > now && hold.mac == client) {
             Some(hold) => {
                 hold.probed = true;
                 true

@@ -323,6 +323,11 @@ impl Table {
         self.candidates(client).any(|address| self.durable_left(now, client, address).is_some())
     }
 
+    /// True when the address is one that we give to anybody at all.
+    pub fn gives(&self, address: Ipv4Addr) -> bool {
+        self.allowed.contains(address) || self.reserved_for.contains_key(&address)
+    }
+
     /// The record of whoever has the address bound now.
     pub fn owner(&self, now: Now, address: Ipv4Addr) -> Option<&LeaseRecord> {
         self.entries.get(&address).filter(|_| self.live(now, address)).map(|entry| &entry.record)

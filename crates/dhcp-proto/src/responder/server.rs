@@ -224,6 +224,8 @@ impl Responder {
         match (own, table.usable(ask.now, &ask.client, address)) {
             (true, true) => Ok(address),
             (true, false) => Err(No::Refused("address_not_available")),
+            // DIVERGES RFC 2131 §4.3.2: an address we never give is another server's to judge, whoever asks.
+            (false, _) if !table.gives(address) => Err(No::Silence(IgnoreReason::UnknownLease)),
             (false, _) if table.knows(&ask.client) => Err(No::Refused("another_address_is_bound")),
             (false, _) => Err(No::Silence(IgnoreReason::UnknownLease)),
         }

@@ -63,7 +63,7 @@ impl Server {
             out.push(Out::Ask(waiting.probe));
             waiting.next = waiting.until;
             self.asking.0.insert(address, waiting);
-        } else if self.responder.probed(self.clock.wall(at), address)
+        } else if self.responder.probed(self.clock.wall(at), &waiting.probe)
             && let Some(transmit) = waiting.action.transmit
         {
             self.transmit(at, waiting.datagram.serial, transmit, &[], out, book);

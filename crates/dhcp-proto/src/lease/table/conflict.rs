@@ -35,9 +35,10 @@ impl Table {
         self.own_record(client, address).is_none() && !self.holds.is_probed(now.instant, client, address)
     }
 
-    /// Nobody answered at the address. True when it is held still, so that the offer may leave.
-    pub fn probed(&mut self, now: Now, address: Ipv4Addr) -> bool {
-        self.holds.mark_probed(now.instant, address)
+    /// Nobody answered at the address. True when it is held still for the client with this hardware address, so that its
+    /// offer may leave.
+    pub fn probed(&mut self, now: Now, address: Ipv4Addr, client: Option<MacAddr>) -> bool {
+        self.holds.mark_probed(now.instant, address, client)
     }
 
     /// True while the subnet may put another address into quarantine because a client says so.
@@ -54,8 +55,7 @@ impl Table {
         by: Option<MacAddr>,
         quarantine: Duration,
     ) -> Option<Conflicted> {
-        let ours = self.allowed.contains(address) || self.reserved_for.contains_key(&address);
-        if !ours || self.live(now, address) {
+        if !self.gives(address) || self.live(now, address) {
             return None;
         }
         self.drop_hold(address);

@@ -19,7 +19,7 @@ fn asked(lab: &mut Lab, message: &Message) -> Option<Probe> {
 /// Offered, nobody answers, taken.
 fn leased(lab: &mut Lab, n: u32) -> Ipv4Addr {
     let probe = asked(lab, &discover(n)).unwrap();
-    assert!(lab.responder.probed(lab.now, probe.address));
+    assert!(lab.responder.probed(lab.now, &probe));
     lab.lease(&discover(n))
 }
 
@@ -29,7 +29,7 @@ fn a_new_machine_waits_until_its_address_was_asked_for() {
     let probe = asked(&mut lab, &discover(1)).unwrap();
     assert_eq!(probe, Probe { address: ip(100), way: ProbeWay::Arp(3), client: Some(mac(1)) });
     assert_eq!(asked(&mut lab, &discover(1)), Some(probe), "asked again meanwhile: the same probe");
-    assert!(lab.responder.probed(lab.now, probe.address));
+    assert!(lab.responder.probed(lab.now, &probe));
     let action = lab.act(&arrival(), &discover(1));
     assert_eq!((action.probe, reply(&action).yiaddr), (None, ip(100)), "not asked for twice");
 }
@@ -58,7 +58,7 @@ fn an_address_that_answers_is_quarantined_and_the_next_one_is_asked_for() {
     assert_eq!(conflict.event.field("used_by"), Some(&Value::from(mac(77).to_string())));
     let second = asked(&mut lab, &discover(1)).unwrap();
     assert_eq!(second.address, ip(101));
-    assert!(!lab.responder.probed(lab.now, first.address), "that offer does not stand any more");
+    assert!(!lab.responder.probed(lab.now, &first), "that offer does not stand any more");
     lab.wait(601);
     let again = asked(&mut lab, &discover(2)).unwrap();
     assert_eq!(again.address, ip(100), "the quarantine has a timer");
@@ -129,4 +129,16 @@ fn a_reserved_address_in_use_by_another_is_found_too() {
     assert_eq!(asked(&mut lab, &discover(1)).unwrap().address, ip(50));
     assert!(lab.responder.address_in_use(lab.now, ip(50), Some(mac(2))).is_some());
     assert_eq!(lab.ignored(&discover(1)), IgnoreReason::ReservationBusy);
+}
+
+#[test]
+fn an_offer_that_waited_while_its_address_went_to_another_does_not_leave() {
+    let mut lab = probing();
+    let first = asked(&mut lab, &discover(1)).unwrap();
+    // It takes another server's offer, and the next machine is offered the address.
+    lab.ignored(&selecting(1, ip(100), ip(9)));
+    let second = asked(&mut lab, &discover(2)).unwrap();
+    assert_eq!(second.address, first.address);
+    assert!(!lab.responder.probed(lab.now, &first));
+    assert!(lab.responder.probed(lab.now, &second));
 }
