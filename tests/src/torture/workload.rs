@@ -24,7 +24,12 @@ pub type Records = BTreeMap<(Table, Vec<u8>), Vec<u8>>;
 
 /// Small segments and checkpoints: all that happens once a day happens in a second.
 pub fn options(folder: &Path) -> StoreOptions {
-    StoreOptions { segment_bytes: 16 << 10, checkpoint_bytes: 40 << 10, ..StoreOptions::new(folder) }
+    StoreOptions {
+        segment_bytes: 16 << 10,
+        checkpoint_bytes: 40 << 10,
+        ballast_bytes: 64 << 10,
+        ..StoreOptions::new(folder)
+    }
 }
 
 /// Changes of batch `number`, which is also the revision it becomes.
