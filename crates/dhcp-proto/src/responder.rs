@@ -17,7 +17,7 @@
 //! records move to the new one at once ([`Redating`]); a crash in between finds records and clock of one kind.
 //!
 //! Floods: a client that asks faster than machines boot, and unknown machines beyond what one source may bring, are not
-//! answered ([`flood`]); the last addresses of a pool and of the offers are kept for machines we know.
+//! answered (`responder/flood.rs`); the last addresses of a pool and of the offers are kept for machines we know.
 //!
 //! Deliberately absent: sockets, the store, logging, asking for addresses (see [`Probe`]).
 

@@ -456,7 +456,7 @@ impl Table {
     }
 
     /// True when the free addresses are so few that unknown machines get none of them (one in
-    /// [`FREE_FLOOR_SHARE`](crate::limits::FREE_FLOOR_SHARE) of a larger pool).
+    /// [`FREE_FLOOR_SHARE`] of a larger pool).
     pub fn floor_reached(&self) -> bool {
         self.size() >= FLOOR_SIZE && self.free() <= self.size() / FREE_FLOOR_SHARE
     }
