@@ -11,6 +11,7 @@
 //!
 //! Only [`wire`] knows what bytes look like; only [`limits`] holds numbers.
 
+pub mod asking;
 pub mod classify;
 pub mod destination;
 pub mod lease;

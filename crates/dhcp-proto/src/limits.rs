@@ -76,6 +76,12 @@ pub const FLOOR_SIZE: u64 = 64;
 /// probe stops us, but no longer than this after he ends.
 pub const QUARANTINE_CROWDED: Duration = Duration::from_secs(60);
 
+/// Offers that may wait at once: a rack of racks whose power came back. Beyond, addresses are offered unasked.
+pub const WAITING_MAX: usize = 4096;
+
+/// Addresses in use that one datagram may meet before it is dropped: its client asks again in seconds.
+pub const CONFLICTS_MAX: u8 = 8;
+
 /// The wall clock may run off by this before leases are dated anew: below it, [`LEASE_GRACE`] covers the difference.
 pub const CLOCK_STEP_MIN: Duration = Duration::from_secs(10);
 

@@ -1,4 +1,4 @@
-//! Offers that wait until their address was asked for. Nobody else waits with them.
+//! Asking for addresses before they are offered: the hands around [`Asking`], which knows what waits for how long.
 //!
 //! ```text
 //! decide ─► probe? ─► ask ─┬─ nobody answers until the deadline ─► the offer leaves
@@ -7,20 +7,14 @@
 //! ```
 
 use crate::commit::{Core, LeaseLog, Outgoing, Received};
+use dhcp_proto::asking::{Asking, Due};
+use dhcp_proto::limits::CONFLICTS_MAX;
 use dhcp_proto::{Action, Probe, ProbeWay};
 use net::{InUse, Prober};
-use std::collections::{BTreeSet, HashMap};
 use std::io;
-use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Instant;
 use types::Now;
-
-/// Offers that may wait at once: a rack of racks whose power came back. Beyond, addresses are offered unasked.
-pub(crate) const WAITING_MAX: usize = 4096;
-
-/// Addresses in use that one datagram may meet before it is dropped: its client asks again in seconds.
-pub(crate) const CONFLICTS_MAX: u8 = 8;
 
 /// Asks for an address; answers come back through [`Core::heard`].
 pub(crate) trait Ask: Send + Sync {
@@ -36,51 +30,34 @@ impl Ask for Prober {
     }
 }
 
-#[derive(Debug)]
-struct Waiting {
-    datagram: Received,
-    action: Action,
-    probe: Probe,
-    /// When the offer leaves.
-    until: Instant,
-    /// When something is to be done: one question may get lost, so it is asked twice.
-    next: Instant,
-}
-
-/// Offers that wait, by address.
+/// Who asks, and the offers that wait.
 #[derive(Default)]
 pub(crate) struct Probing {
     asker: Option<Arc<dyn Ask>>,
-    by_address: HashMap<Ipv4Addr, Waiting>,
-    due: BTreeSet<(Instant, Ipv4Addr)>,
+    asking: Asking<(Received, Action)>,
 }
 
 impl Probing {
     /// Without an asker every address is offered unasked.
     pub(crate) fn new(asker: Option<Arc<dyn Ask>>) -> Probing {
-        Probing { asker, ..Probing::default() }
+        Probing { asker, asking: Asking::default() }
     }
 
     /// When [`Core::probes_due`] has something to do.
     pub(crate) fn next_due(&self) -> Option<Instant> {
-        self.due.first().map(|(at, _)| *at)
+        self.asking.next_due()
     }
 
-    fn take(&mut self, address: Ipv4Addr) -> Option<Waiting> {
-        let waiting = self.by_address.remove(&address)?;
-        self.due.remove(&(waiting.next, address));
-        Some(waiting)
-    }
-
-    fn put(&mut self, waiting: Waiting) {
-        let address = waiting.probe.address;
-        self.due.insert((waiting.next, address));
-        self.by_address.insert(address, waiting);
+    fn ask(&self, probe: &Probe) -> io::Result<()> {
+        match &self.asker {
+            Some(asker) => asker.ask(probe),
+            None => Err(io::ErrorKind::Unsupported.into()),
+        }
     }
 
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
-        self.by_address.len()
+        self.asking.len()
     }
 }
 
@@ -88,15 +65,13 @@ impl<L: LeaseLog> Core<L> {
     /// Lets an action wait for its probe; answers it when there is nothing to wait for.
     pub(crate) fn ask_first(&mut self, now: Now, datagram: Received, action: Action) -> Option<Action> {
         let Some(probe) = action.probe else { return Some(action) };
-        if let Some(earlier) = self.probing.take(probe.address) {
-            // The client asks again: its newer words count, the question goes on.
-            self.probing.put(Waiting { datagram, action, probe, ..earlier });
+        let Err((datagram, action)) = self.probing.asking.join(probe, (datagram, action)) else {
             return None;
-        }
-        let room = self.probing.by_address.len() < WAITING_MAX;
-        let asked = match self.probing.asker.as_ref().filter(|_| room) {
-            Some(asker) => asker.ask(&probe),
-            None => Err(io::ErrorKind::Unsupported.into()),
+        };
+        let asked = if self.probing.asking.has_room() {
+            self.probing.ask(&probe)
+        } else {
+            Err(io::ErrorKind::QuotaExceeded.into())
         };
         if let Err(error) = asked {
             tracing::debug!(%error, address = %probe.address, "an address is offered unasked");
@@ -106,27 +81,25 @@ impl<L: LeaseLog> Core<L> {
         }
         self.tally.add(|counters| counters.probes += 1);
         let wait = self.responder.settings().probe_wait;
-        let (next, until) = (now.instant + wait / 2, now.instant + wait);
-        self.probing.put(Waiting { datagram, action, probe, until, next });
+        self.probing.asking.begin(now.instant, wait, probe, (datagram, action));
         None
     }
 
     /// What the time has come for: asks a second time, or lets an offer go.
     pub(crate) fn probes_due(&mut self, now: Now) -> Vec<Outgoing> {
         let mut outgoing = Vec::new();
-        while let Some((_, address)) = self.probing.due.first().copied().filter(|(at, _)| *at <= now.instant)
-        {
-            let Some(waiting) = self.probing.take(address) else { break };
-            if waiting.until > now.instant {
-                if let Some(asker) = &self.probing.asker
-                    && let Err(error) = asker.ask(&waiting.probe)
-                {
-                    tracing::debug!(%error, %address, "an address was asked for once only");
+        while let Some(due) = self.probing.asking.due(now.instant) {
+            match due {
+                Due::Again(probe) => {
+                    if let Err(error) = self.probing.ask(&probe) {
+                        tracing::debug!(%error, address = %probe.address, "an address was asked for once only");
+                    }
                 }
-                let next = waiting.until;
-                self.probing.put(Waiting { next, ..waiting });
-            } else if self.responder.probed(now, &waiting.probe) {
-                outgoing.push(self.outgoing(waiting.datagram.socket, waiting.action, Ok(&())));
+                Due::Over(probe, (datagram, action)) => {
+                    if self.responder.probed(now, &probe) {
+                        outgoing.push(self.outgoing(datagram.socket, action, Ok(&())));
+                    }
+                }
             }
         }
         outgoing
@@ -134,28 +107,20 @@ impl<L: LeaseLog> Core<L> {
 
     /// Somebody uses an address: when an offer of it waits, that one is not made.
     pub(crate) async fn heard(&mut self, now: Now, heard: InUse) -> Vec<Outgoing> {
-        let Some(waiting) = self.probing.by_address.get(&heard.address) else { return Vec::new() };
-        let same_link = match waiting.probe.way {
-            ProbeWay::Arp(index) => heard.interface_index == index,
-            ProbeWay::Echo(_) => heard.mac.is_none(),
-        };
-        let its_own = heard.mac.is_some() && heard.mac == waiting.probe.client;
-        if !same_link || its_own {
-            return Vec::new();
-        }
-        let Some(waiting) = self.probing.take(heard.address) else { return Vec::new() };
+        let waiting = self.probing.asking.heard(heard.address, heard.mac, heard.interface_index);
+        let Some((datagram, _)) = waiting else { return Vec::new() };
         self.tally.add(|counters| counters.probes_answered += 1);
         if let Some(conflict) = self.responder.address_in_use(now, heard.address, heard.mac) {
             self.events.record(conflict.event);
             // When it cannot be written the quarantine holds until we restart; that is said by the commit itself.
             let _ = self.commit(&conflict.commit, true).await;
         }
-        let conflicts = waiting.datagram.conflicts.saturating_add(1);
+        let conflicts = datagram.conflicts.saturating_add(1);
         if conflicts >= CONFLICTS_MAX {
             self.tally.add(|counters| counters.probes_given_up += 1);
             return Vec::new();
         }
-        self.turn(now, vec![Received { conflicts, ..waiting.datagram }]).await
+        self.turn(now, vec![Received { conflicts, ..datagram }]).await
     }
 }
 

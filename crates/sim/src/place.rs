@@ -9,6 +9,9 @@ use std::sync::Arc;
 use types::subnet::{DhcpMode, Ipv4Range, LeaseTimes, LoaderChoice, Subnet};
 use types::{Firmware, MacAddr};
 
+/// The appliances' interface on the first network.
+pub(crate) const INTERFACE_INDEX: u32 = 2;
+
 /// Address of an appliance, on the first network.
 pub(crate) fn appliance(number: u8) -> Ipv4Addr {
     Ipv4Addr::new(10, 77, 0, 1 + number)

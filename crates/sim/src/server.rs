@@ -19,9 +19,9 @@ use crate::disk::{Death, Disk};
 use crate::report::{Book, Promise};
 use crate::scenario::Scenario;
 use crate::{Seed, place};
-use asking::Asking;
 use clock::Clock;
-use dhcp_proto::{Probe, Responder, Settings};
+use dhcp_proto::asking::Asking;
+use dhcp_proto::{Action, Probe, Responder, Settings};
 use mutant::Mutation;
 use plan::Catalog;
 use std::collections::{BTreeSet, VecDeque};
@@ -82,7 +82,7 @@ pub(crate) struct Server {
     queue: VecDeque<Received>,
     /// Answers to what was asked: address, and whose when it can be told.
     heard: VecDeque<(Ipv4Addr, Option<MacAddr>)>,
-    asking: Asking,
+    asking: Asking<(Received, Action)>,
     turn: Option<Turn>,
     /// A batch is in the hands of the store.
     commits: bool,
@@ -177,7 +177,7 @@ impl Server {
         match (&self.down, &self.turn) {
             (Some((until, _)), _) => Some(*until),
             (None, Some(turn)) => Some(turn.due()),
-            (None, None) => self.asking.due(),
+            (None, None) => self.asking.next_due(),
         }
     }
 
@@ -209,7 +209,7 @@ impl Server {
                 }
             } else if let Some((address, mac)) = self.heard.pop_front() {
                 self.in_use(at, address, mac, decider, &mut out, book);
-            } else if self.asking.due().is_some_and(|due| due <= at) {
+            } else if self.asking.next_due().is_some_and(|due| due <= at) {
                 self.asked_long_enough(at, &mut out, book);
             } else if !self.queue.is_empty() {
                 let take = self.queue.len().min(self.batch);

@@ -1,37 +1,16 @@
-//! Offers that wait until their address was asked for: a model of `crates/dhcp/src/probing.rs`.
+//! Offers that wait until their address was asked for: what `crates/dhcp/src/probing.rs` does, with the same queue.
 
 use super::{Out, Received, Server};
+use crate::place::INTERFACE_INDEX;
 use crate::report::Book;
+use dhcp_proto::asking::Due;
+use dhcp_proto::limits::CONFLICTS_MAX;
 use dhcp_proto::{Action, Probe};
 use plan::Catalog;
-use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Instant;
 use types::MacAddr;
-
-/// Addresses in use that one datagram may meet before it is dropped.
-const CONFLICTS_MAX: u8 = 8;
-
-struct Waiting {
-    datagram: Received,
-    action: Action,
-    probe: Probe,
-    /// When the offer leaves.
-    until: Instant,
-    /// When something is to be done: it is asked twice.
-    next: Instant,
-}
-
-/// Offers that wait, by address.
-#[derive(Default)]
-pub(super) struct Asking(BTreeMap<Ipv4Addr, Waiting>);
-
-impl Asking {
-    pub(super) fn due(&self) -> Option<Instant> {
-        self.0.values().map(|waiting| waiting.next).min()
-    }
-}
 
 impl Server {
     /// Lets an action wait for its probe.
@@ -43,30 +22,23 @@ impl Server {
         probe: Probe,
         out: &mut Vec<Out>,
     ) {
-        if let Some(earlier) = self.asking.0.get_mut(&probe.address) {
-            // The client asks again: its newer words count, the question goes on.
-            (earlier.datagram, earlier.action, earlier.probe) = (datagram, action, probe);
-            return;
-        }
+        let Err(waits) = self.asking.join(probe, (datagram, action)) else { return };
         out.push(Out::Ask(probe));
-        let wait = self.settings.probe_wait;
-        let (next, until) = (at + wait / 2, at + wait);
-        self.asking.0.insert(probe.address, Waiting { datagram, action, probe, until, next });
+        self.asking.begin(at, self.settings.probe_wait, probe, waits);
     }
 
     /// Asks a second time, or lets an offer go.
     pub(super) fn asked_long_enough(&mut self, at: Instant, out: &mut Vec<Out>, book: &mut Book) {
-        let due = self.asking.0.iter().find(|(_, waiting)| waiting.next <= at);
-        let Some(address) = due.map(|(address, _)| *address) else { return };
-        let Some(mut waiting) = self.asking.0.remove(&address) else { return };
-        if waiting.until > at {
-            out.push(Out::Ask(waiting.probe));
-            waiting.next = waiting.until;
-            self.asking.0.insert(address, waiting);
-        } else if self.responder.probed(self.clock.wall(at), &waiting.probe)
-            && let Some(transmit) = waiting.action.transmit
-        {
-            self.transmit(at, waiting.datagram.serial, transmit, &[], out, book);
+        match self.asking.due(at) {
+            None => {}
+            Some(Due::Again(probe)) => out.push(Out::Ask(probe)),
+            Some(Due::Over(probe, (datagram, action))) => {
+                if self.responder.probed(self.clock.wall(at), &probe)
+                    && let Some(transmit) = action.transmit
+                {
+                    self.transmit(at, datagram.serial, transmit, &[], out, book);
+                }
+            }
         }
     }
 
@@ -80,11 +52,11 @@ impl Server {
         out: &mut Vec<Out>,
         book: &mut Book,
     ) {
-        let own = |waiting: &Waiting| mac.is_some() && mac == waiting.probe.client;
-        if self.asking.0.get(&address).is_none_or(own) {
+        let Some((mut datagram, _)) =
+            self.asking.heard(address, mac, if mac.is_some() { INTERFACE_INDEX } else { 0 })
+        else {
             return;
-        }
-        let Some(Waiting { mut datagram, .. }) = self.asking.0.remove(&address) else { return };
+        };
         book.counts().probes_answered += 1;
         book.say(at, || format!("{} hears that {mac:?} uses {address}", self.address));
         if let Some(conflict) = self.responder.address_in_use(self.clock.wall(at), address, mac) {

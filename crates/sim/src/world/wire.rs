@@ -2,6 +2,7 @@
 
 use super::{Asked, Frame, Node, QUESTION, SQUATTER, World};
 use crate::machine::Machine;
+use crate::place::INTERFACE_INDEX;
 use crate::relay;
 use crate::report::Promise;
 use dhcp_proto::wire::{Encoding, Message};
@@ -40,7 +41,7 @@ impl World<'_> {
                     self.serial += 1;
                     let Some(server) = self.servers.get_mut(at) else { continue };
                     let arrival = Arrival {
-                        interface_index: 2,
+                        interface_index: INTERFACE_INDEX,
                         interface: self.stage.interface.clone(),
                         local: server.address,
                         sent_to: frame.destination,
