@@ -36,7 +36,7 @@ struct Waiting<T> {
     next: Instant,
 }
 
-/// Offers that wait, by address; at most [`WAITING_MAX`](crate::limits::WAITING_MAX).
+/// Offers that wait, by address; at most [`WAITING_MAX`].
 #[derive(Debug)]
 pub struct Asking<T> {
     by_address: HashMap<Ipv4Addr, Waiting<T>>,
