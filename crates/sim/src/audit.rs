@@ -22,25 +22,31 @@ const ROUNDING: Duration = Duration::from_secs(2);
 pub(crate) struct Who {
     mac: Option<MacAddr>,
     id: Option<Vec<u8>>,
+    /// Hardware type and address as they came: what names a client that has neither of the others (a damaged packet).
+    hardware: Option<(u8, Vec<u8>)>,
 }
 
 impl Who {
     pub(crate) fn of(message: &Message) -> Who {
-        Who { mac: message.mac(), id: message.options.client_identifier().map(Into::into) }
+        let address = message.chaddr.get(..usize::from(message.hlen)).unwrap_or_default();
+        let hardware = Some((message.htype, address.to_vec())).filter(|_| !address.is_empty());
+        Who { mac: message.mac(), id: message.options.client_identifier().map(Into::into), hardware }
     }
 
     /// The owner in a record.
     fn owns(record: &LeaseRecord) -> Who {
-        let id = match &record.key {
-            ClientKey::ClientId(id) => Some(id.to_vec()),
-            ClientKey::Hardware { .. } => None,
+        let (id, hardware) = match &record.key {
+            ClientKey::ClientId(id) => (Some(id.to_vec()), None),
+            ClientKey::Hardware { htype, address } => (None, Some((*htype, address.to_vec()))),
         };
-        Who { mac: record.mac, id }
+        Who { mac: record.mac, id, hardware }
     }
 
     /// One board under any of its names.
     fn is(&self, other: &Who) -> bool {
-        (self.mac.is_some() && self.mac == other.mac) || (self.id.is_some() && self.id == other.id)
+        (self.mac.is_some() && self.mac == other.mac)
+            || (self.id.is_some() && self.id == other.id)
+            || (self.hardware.is_some() && self.hardware == other.hardware)
     }
 }
 

@@ -77,6 +77,7 @@ const REGRESSIONS: &[(u64, &str)] = &[
     (3462, "a quarantine that was over begins once more by a clock that is behind"),
     (12647, "an address kept for its last owner takes the place of what that one was offered"),
     (212, "an ACK and a RELEASE in one batch: the lease was durable when the ACK was decided"),
+    (3_000_259, "a damaged packet may name its client by an odd hardware address alone"),
 ];
 
 #[test]
