@@ -8,10 +8,9 @@
 mod files;
 mod profile;
 
-use crate::run::{cargo_command, step};
+use crate::run::optimised;
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
-use harness::daemon::workspace;
 use harness::packages::{self, BENCH, BOOT, CLIENTS, TORTURE};
 use harness::world::{self, World};
 use harness::{Lab, Namespace, Running};
@@ -66,11 +65,7 @@ impl Bench {
         if world::find()? == World::Rootless {
             bail!("perfdhcp needs port 67 of a namespace: run as root");
         }
-        step(
-            "build, optimised",
-            cargo_command(&["build", "--release", "--package", "reveille"]).env_remove("CARGO_TARGET_DIR"),
-        )?;
-        let binary = workspace().join("target/release/reveille");
+        let binary = optimised()?;
         match self.part {
             Part::Dhcp if self.profile => profile::run(self, &binary),
             Part::Dhcp => self.dhcp(&binary),

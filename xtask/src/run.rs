@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result, bail};
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
@@ -28,6 +29,16 @@ pub(crate) fn step(title: &str, command: &mut Command) -> Result<()> {
     }
     eprintln!("   {title}: good, {:.0?}", start.elapsed());
     Ok(())
+}
+
+/// The appliance as it is shipped: `REVEILLE_BIN`, else built here.
+pub(crate) fn optimised() -> Result<PathBuf> {
+    if let Some(given) = std::env::var_os("REVEILLE_BIN") {
+        return Ok(PathBuf::from(given));
+    }
+    let mut build = cargo_command(&["build", "--release", "--package", "reveille"]);
+    step("build, optimised", build.env_remove("CARGO_TARGET_DIR"))?;
+    Ok(harness::daemon::workspace().join("target/release/reveille"))
 }
 
 /// Its output, when it succeeds.

@@ -120,12 +120,12 @@ impl Disk {
 
     /// True while the store takes new leases.
     pub(crate) fn takes_new(&self) -> bool {
-        self.store.as_ref().is_some_and(|store| store.status().room == Room::Plenty)
+        self.store.as_ref().is_some_and(SimStore::has_plenty)
     }
 
     /// What the store says of its room, when that is not plenty.
     pub(crate) fn shortage(&self) -> Option<String> {
-        let status = self.store.as_ref()?.status();
+        let status = self.store.as_ref().filter(|store| !store.has_plenty())?.status();
         (status.room != Room::Plenty).then(|| format!("{:?} {:?}", status.room, status.space))
     }
 

@@ -78,6 +78,11 @@ impl Shared {
         self.room.borrow().clone()
     }
 
+    #[cfg(any(test, feature = "sim"))]
+    pub(crate) fn has_plenty(&self) -> bool {
+        *self.room.borrow() == Room::Plenty
+    }
+
     pub(crate) fn watch_room(&self) -> watch::Receiver<Room> {
         self.room.subscribe()
     }

@@ -188,6 +188,11 @@ impl SimStore {
         self.shared().status()
     }
 
+    /// True while everything can be committed.
+    pub fn has_plenty(&self) -> bool {
+        self.shared().has_plenty()
+    }
+
     /// Reads everything and compares it with the index.
     ///
     /// # Errors

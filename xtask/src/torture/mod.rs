@@ -3,15 +3,13 @@
 //! The code is the harness's (`harness::torture`), where it runs as ordinary tests in its short forms. Each part says how
 //! far it is every few seconds, ends with one line of figures, and fails on any violation. `--seed` repeats a run.
 
-use crate::run::{cargo_command, step};
+use crate::run::optimised;
 use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
-use harness::daemon::workspace;
 use harness::packages::{self, BOOT, CLIENTS, TORTURE};
 use harness::torture::churn::Churn;
 use harness::torture::{Outcome, bitrot, diskfull, fresh_seed, inject, kill, powercut, site, start, starve};
 use harness::world::{self, World};
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -94,7 +92,7 @@ impl Torture {
         };
         match self.part {
             Part::Kill { points, leases } => {
-                let binary = optimised("reveille")?;
+                let binary = optimised()?;
                 if leases > 0 {
                     report(start::run(&binary, start::Options { leases, starts: 5, goal: start::GOAL })?);
                 }
@@ -106,14 +104,14 @@ impl Torture {
             Part::Inject { calls, daemon_calls } => {
                 let options = inject::Options { calls, daemon_calls, seed };
                 report(inject::store(options)?);
-                report(inject::daemon(&optimised("reveille")?, options, Churn::default())?);
+                report(inject::daemon(&optimised()?, options, Churn::default())?);
             }
             Part::Diskfull { points } => {
                 let options = diskfull::Options { points, seed, churn: Churn::default() };
-                report(diskfull::run(&optimised("reveille")?, options)?);
+                report(diskfull::run(&optimised()?, options)?);
             }
             Part::Starve { rate, seconds } => {
-                let binary = optimised("reveille")?;
+                let binary = optimised()?;
                 for pool in [starve::SMALL_POOL, site::POOL] {
                     let flood = Duration::from_secs(seconds);
                     report(starve::run(
@@ -133,11 +131,4 @@ impl Torture {
         }
         Ok(if clean { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
-}
-
-/// The appliance as it is shipped.
-fn optimised(package: &str) -> Result<PathBuf> {
-    let mut build = cargo_command(&["build", "--release", "--package", package]);
-    step("build, optimised", build.env_remove("CARGO_TARGET_DIR"))?;
-    Ok(workspace().join("target/release").join(package))
 }
