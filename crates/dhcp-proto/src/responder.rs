@@ -42,6 +42,7 @@ use plan::Decider;
 use settings::SubnetIndex;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::Arc;
+use std::time::Duration;
 use types::event::Level;
 use types::lease::LeaseRecord;
 use types::subnet::{DhcpMode, Subnet};
@@ -285,7 +286,10 @@ impl Responder {
     fn lease_now(&mut self, now: Now) -> Now {
         let clock = *self.clock.get_or_insert(now);
         let since = now.instant.saturating_duration_since(clock.instant);
-        Now { instant: now.instant, unix: clock.unix.saturating_add(since) }
+        let unix = clock.unix.saturating_add(since);
+        // Whole seconds of two clocks never agree to the second: within what a lease is kept beyond its end the wall clock counts.
+        let off = Duration::from_secs(now.unix.0.abs_diff(unix.0));
+        Now { instant: now.instant, unix: if off < CLOCK_STEP_MIN { now.unix } else { unix } }
     }
 
     fn redated_stray(&self, record: LeaseRecord, clock: Now) -> LeaseRecord {

@@ -10,14 +10,17 @@ use library::{Library, LibraryError, LibraryOptions, Source};
 use net::interface::Interface;
 use plan::UnknownPolicy;
 use std::net::Ipv4Addr;
+use std::num::NonZero;
 use std::sync::Arc;
 use store::records::decode_lease;
-use store::{Store, StoreError, StoreOptions, Table};
+use store::{RecordError, Store, StoreError, StoreOptions, Stored, Table};
 use types::lease::LeaseRecord;
 use types::subnet::LoaderChoice;
 
 /// Leases read from the store at once.
-const SCAN_STEP: usize = 1_000;
+const SCAN_STEP: usize = 20_000;
+/// Fewer are decoded faster than a thread starts.
+const DECODED_ALONE_MAX: usize = 1_000;
 
 /// The interfaces of the settings, or every wired one with an address.
 pub(super) fn served_interfaces(settings: &Settings) -> Result<Vec<Interface>, Failure> {
@@ -202,13 +205,31 @@ pub(super) fn read_leases(store: &Store) -> Result<Vec<LeaseRecord>, Failure> {
             .map_err(|error| unreadable(chain(&error)))?;
         let last = step.len() < SCAN_STEP;
         after = step.last().map(|(key, _)| key.clone());
-        for (_, stored) in step {
-            leases.push(decode_lease(&stored.value).map_err(|error| unreadable(chain(&error)))?);
-        }
+        leases.append(&mut decode_leases(&step).map_err(|error| unreadable(chain(&error)))?);
         if last {
             return Ok(leases);
         }
     }
+}
+
+/// On all cores: it is most of a start with many leases.
+fn decode_leases(stored: &[(Vec<u8>, Stored)]) -> Result<Vec<LeaseRecord>, RecordError> {
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let decode = |part: &[(Vec<u8>, Stored)]| {
+        part.iter().map(|(_, stored)| decode_lease(&stored.value)).collect::<Result<Vec<_>, _>>()
+    };
+    if stored.len() < DECODED_ALONE_MAX {
+        return decode(stored);
+    }
+    std::thread::scope(|scope| {
+        let parts = stored.chunks(stored.len().div_ceil(cores));
+        let parts: Vec<_> = parts.map(|part| scope.spawn(move || decode(part))).collect();
+        let mut leases = Vec::with_capacity(stored.len());
+        for part in parts {
+            leases.append(&mut part.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
+        }
+        Ok(leases)
+    })
 }
 
 /// Images of the file: those whose files are not there yet are imported before anything is answered, the others are
