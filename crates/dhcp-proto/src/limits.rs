@@ -50,10 +50,11 @@ const _: () = assert!(REPLY_BYTES_MIN > MESSAGE_BYTES_MIN);
 
 /// A repeated REQUEST of one transaction within this time gets the same ACK and writes nothing: longer than any client
 /// waits between two tries (UEFI firmware: 32 s).
-pub const REPEAT_WINDOW: Duration = Duration::from_secs(60);
+pub const REPEAT_WINDOW: Duration = Duration::from_secs(45);
 
-/// An ended lease stays its client's for this long: a client that heard only the repeated ACK counts from there.
-pub const LEASE_GRACE: Duration = REPEAT_WINDOW;
+/// An ended lease stays its client's for this long: a client that heard only the repeated ACK counts from there. What is left
+/// beyond the window is for an ACK that waits behind a slow disk, and for clocks that differ.
+pub const LEASE_GRACE: Duration = Duration::from_secs(60);
 
 /// One address in this many may be quarantined by DECLINEs; the rest of the pool stays in use.
 pub const QUARANTINE_SHARE: u64 = 5;
@@ -108,6 +109,7 @@ pub const STRANGER_SOURCES: u32 = 4;
 pub const STRANGER_RATE_DEFAULT: u32 = 500;
 
 const _: () = assert!(CLOCK_STEP_MIN.as_secs() * 2 < LEASE_GRACE.as_secs());
+const _: () = assert!(REPEAT_WINDOW.as_secs() + CLOCK_STEP_MIN.as_secs() < LEASE_GRACE.as_secs());
 
 /// Deadlines worked off per packet; the periodic tick does the rest.
 pub const SWEEP_MAX: usize = 64;

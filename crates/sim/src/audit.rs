@@ -6,7 +6,7 @@
 use crate::disk::Disk;
 use crate::report::{Book, Promise};
 use dhcp_proto::Responder;
-use dhcp_proto::limits::{LEASE_GRACE, REPEAT_WINDOW};
+use dhcp_proto::limits::LEASE_GRACE;
 use dhcp_proto::wire::{Message, MessageType, code};
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -208,7 +208,7 @@ impl Audit {
         };
         let seconds = reply.options.u32(code::LEASE_TIME).unwrap_or(0);
         let promised = now.unix.saturating_add(Duration::from_secs(seconds.into()));
-        let stored = record.expires.saturating_add(REPEAT_WINDOW + self.rounding);
+        let stored = record.expires.saturating_add(LEASE_GRACE + self.rounding);
         book.check(at, stored >= promised, Promise::DurableFirst, || {
             format!("{address} is promised until {promised} and stored until {}", record.expires)
         });
@@ -316,7 +316,7 @@ impl Audit {
     /// True when the store promises this machine this address until then.
     pub(crate) fn keeps(&self, address: Ipv4Addr, mac: MacAddr, until: UnixTime) -> bool {
         self.durable.get(&address).is_some_and(|record| {
-            let stored = record.expires.saturating_add(REPEAT_WINDOW + self.rounding);
+            let stored = record.expires.saturating_add(LEASE_GRACE + self.rounding);
             record.state == LeaseState::Bound && record.mac == Some(mac) && (stored >= until)
         })
     }

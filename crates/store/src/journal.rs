@@ -19,7 +19,7 @@
 //!    written anything.
 //! 4. When a segment exists, frames of an older one with its revisions are leftovers of rule 3 and do not count.
 //! 5. At start the last frame is written again in place and synced: it may have been read from memory that never reached
-//!    the disk.
+//!    the disk. Where that fails, rule 3 holds, and the frame is written once more with each try.
 
 use crate::disk::{Disk, DiskFile};
 use crate::frame::{self, Frame};
@@ -250,12 +250,22 @@ struct Segment {
     frames: u64,
 }
 
+/// A segment as a failed write or sync left it.
+struct Broken {
+    name: String,
+    /// Bytes up to the end of the last whole frame.
+    good: u64,
+    frames: u64,
+    /// Rule 5, not done yet: where the last frame is and its bytes.
+    last: Option<(u64, Vec<u8>)>,
+}
+
 /// The writing end. One per store.
 pub(crate) struct Journal {
     disk: Arc<dyn Disk>,
     segment: Option<Segment>,
-    /// A segment that has to be cut back before anything is acknowledged again: name, good bytes, frames in it.
-    broken: Option<(String, u64, u64)>,
+    /// A segment that has to be cut back before anything is acknowledged again.
+    broken: Option<Broken>,
     /// Checksum of the last frame.
     chain: u32,
     /// Revision of the next batch.
@@ -275,17 +285,17 @@ impl Journal {
         let mut journal =
             Journal { disk, segment: None, broken: None, chain, next: revision + 1, segment_bytes };
         let Some(tail) = tail else { return (journal, None) };
-        let place = (tail.name.clone(), tail.good, tail.frames);
-        match journal.take_up(tail) {
+        match journal.take_up(&tail) {
             Ok(()) => (journal, None),
             Err(error) => {
-                journal.broken = Some(place);
+                let Tail { name, good, frames, last, .. } = tail;
+                journal.broken = Some(Broken { name, good, frames, last });
                 (journal, Some(Arc::new(error)))
             }
         }
     }
 
-    fn take_up(&mut self, tail: Tail) -> io::Result<()> {
+    fn take_up(&mut self, tail: &Tail) -> io::Result<()> {
         if tail.frames == 0 {
             // It would be begun under the same name: make it anew.
             self.disk.remove(&tail.name)?;
@@ -301,7 +311,8 @@ impl Journal {
         file.sync()?;
         // The name may be as new as the frame.
         self.disk.sync_dir(DIR)?;
-        self.segment = Some(Segment { name: tail.name, file, len: tail.good, frames: tail.frames });
+        let (name, len, frames) = (tail.name.clone(), tail.good, tail.frames);
+        self.segment = Some(Segment { name, file, len, frames });
         Ok(())
     }
 
@@ -339,7 +350,8 @@ impl Journal {
                 Ok(())
             }
             Err(error) => {
-                self.broken = Some((segment.name, segment.len, segment.frames));
+                let Segment { name, len: good, frames, .. } = segment;
+                self.broken = Some(Broken { name, good, frames, last: None });
                 // At once, so that what was refused does not come back after a restart. If it fails now, the next append
                 // tries again.
                 let _ = self.recover();
@@ -358,9 +370,9 @@ impl Journal {
         Ok(Segment { name, file, len: header.len() as u64, frames: 0 })
     }
 
-    /// Rule 3: cuts back what a failed write left. Does nothing when there is nothing.
+    /// Rule 3: cuts back what a failed write left, and catches up on rule 5. Does nothing when there is nothing.
     pub(crate) fn recover(&mut self) -> io::Result<()> {
-        let Some((name, good, frames)) = &self.broken else { return Ok(()) };
+        let Some(Broken { name, good, frames, last }) = &self.broken else { return Ok(()) };
         if *frames == 0 {
             match self.disk.remove(name) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -368,6 +380,9 @@ impl Journal {
             }
         } else {
             let mut file = self.disk.open(name, false)?;
+            if let Some((offset, bytes)) = last {
+                file.write_at(*offset, bytes)?;
+            }
             file.set_len(*good)?;
             file.sync()?;
             self.disk.sync_dir(DIR)?;

@@ -69,9 +69,11 @@ impl Clock {
 
     /// The machine starts anew. Sometimes its clock has no battery.
     pub(super) fn lose_power(&mut self, at: Instant, seed: &mut Seed) {
-        self.between |= self.wall(at).unix.0.abs_diff(self.lease(at).unix.0) >= CLOCK_STEP_MIN.as_secs();
+        let (wall, lease) = (self.wall(at).unix, self.lease(at).unix);
+        self.between |= wall.0.abs_diff(lease.0) >= CLOCK_STEP_MIN.as_secs();
         if seed.chance(150) {
-            self.set(at, UnixTime(seed.below(100)).min(self.lease(at).unix));
+            // Behind whichever of the two the leases are dated by: the commit between them may be durable unheard.
+            self.set(at, UnixTime(seed.below(100)).min(lease).min(wall));
             self.between = false;
         }
         self.boot += 1;

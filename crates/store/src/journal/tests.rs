@@ -150,6 +150,27 @@ fn a_frame_read_back_after_a_sync_that_failed_is_written_again_at_start() {
 }
 
 #[test]
+fn a_frame_that_could_not_be_synced_at_start_is_written_again_before_the_next() {
+    let (disk, _) = three_frames();
+    let (mut journal, _) = resume(&disk);
+    disk.fail(disk.operations() + 2, Fault::Once(io::ErrorKind::Other));
+    disk.fail(disk.operations() + 3, Fault::Once(io::ErrorKind::Other));
+    append(&mut journal, b"only in memory").unwrap_err();
+    let restarted = disk.fork();
+    // Written, and its sync fails: from now on the system holds the bytes for written.
+    restarted.fail(restarted.operations() + 2, Fault::Once(io::ErrorKind::Other));
+    let contents = read(&restarted, None).unwrap();
+    let last = contents.frames.last().unwrap();
+    let end = (last.last(), last.crc);
+    let (mut journal, refused) = Journal::resume(Arc::new(restarted.clone()), contents.tail, end, 1 << 20);
+    assert!(refused.is_some());
+    append(&mut journal, b"five").unwrap();
+    for seed in 1..50 {
+        assert_eq!(revisions(&read(&restarted.crash(&mut Rng::new(seed)), None).unwrap()), [1, 2, 3, 4, 5]);
+    }
+}
+
+#[test]
 fn frames_a_newer_segment_has_again_do_not_count() {
     let (disk, _) = three_frames();
     let (mut journal, _) = resume(&disk);
