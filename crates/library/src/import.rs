@@ -20,7 +20,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use types::UnixTime;
-use types::resource::{Image, ImageKind};
+use types::resource::Image;
 
 /// Where the files of an image come from.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -286,22 +286,14 @@ pub(crate) fn prepare(request: &ImportRequest, bytes_max: u64) -> Result<Prepare
 
 /// Every file the profile names must be there.
 pub(crate) fn check_profile(image: &Image, manifest: &Manifest) -> Result<(), ImportError> {
-    let incomplete = |field| ImportError::ProfileIncomplete { kind: image.kind.as_str(), field };
-    let mut named: Vec<(&'static str, &String)> = Vec::new();
-    match image.kind {
-        ImageKind::Linux => {
-            named.push(("kernel", image.kernel.as_ref().ok_or_else(|| incomplete("kernel"))?));
-            named.extend(image.initrd.iter().map(|initrd| ("initrd", initrd)));
-        }
-        ImageKind::IpxeScript => {
-            named.push(("script", image.script.as_ref().ok_or_else(|| incomplete("script"))?))
-        }
+    if let Some(field) = image.lacks() {
+        return Err(ImportError::ProfileIncomplete { kind: image.kind.as_str(), field });
     }
-    match named.into_iter().find(|(_, file)| manifest.find(file).is_none()) {
+    match image.named_files().find(|(_, file)| manifest.find(file).is_none()) {
         None => Ok(()),
         Some((role, file)) => Err(ImportError::ProfileFile {
             role,
-            file: file.clone(),
+            file: file.to_owned(),
             source_text: manifest.source.clone(),
             listed: some_names(manifest),
         }),

@@ -30,18 +30,7 @@ fn write(folder: &Path, name: &str, bytes: &[u8]) {
 }
 
 fn image(name: &str) -> Image {
-    Image {
-        name: name.parse().unwrap(),
-        kind: ImageKind::Linux,
-        source: None,
-        kernel: Some("linux".to_owned()),
-        initrd: vec![],
-        cmdline: String::new(),
-        script: None,
-        destructive: false,
-        firmware: vec![],
-        description: String::new(),
-    }
+    Image { kernel: Some("linux".to_owned()), ..Image::new(name.parse().unwrap(), ImageKind::Linux) }
 }
 
 impl Bench {

@@ -22,16 +22,9 @@ fn guid(at: u32) -> MachineGuid {
 
 fn catalog(hosts: u32) -> Catalog {
     let image = Image {
-        name: "debian".parse().unwrap(),
-        kind: ImageKind::Linux,
-        source: None,
         kernel: Some("linux".into()),
         initrd: vec!["initrd.gz".into()],
-        cmdline: String::new(),
-        script: None,
-        destructive: false,
-        firmware: Vec::new(),
-        description: String::new(),
+        ..Image::new("debian".parse().unwrap(), ImageKind::Linux)
     };
     let host = |at: u32| Host {
         name: format!("host-{at}").parse().unwrap(),
@@ -43,6 +36,7 @@ fn catalog(hosts: u32) -> Catalog {
         image: Some(image.name.clone()),
         loader: None,
         params: Default::default(),
+        template: None,
         kernel_args_append: Vec::new(),
     };
     Catalog::build(CatalogParts {

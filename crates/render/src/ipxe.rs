@@ -6,8 +6,8 @@
 //! Shape of every script: do the thing, `|| goto failed`; `:failed` says what happened and waits; `:local` ends at the
 //! machine's own disk.
 
-use crate::cmdline::CommandLine;
-use crate::{BootImage, RenderError, text};
+use crate::cmdline::{Additions, CommandLine};
+use crate::{BootImage, RenderError, esxi, need, text};
 use std::net::{IpAddr, SocketAddr};
 use types::Firmware;
 use types::resource::{Image, ImageKind};
@@ -84,27 +84,11 @@ pub fn image(boot: &BootImage<'_>, origin: Origin) -> Result<String, RenderError
     let mut script = Script::new(&format!("image {name}{host}, generation {}", boot.generation));
     script.line(&format!("echo reveille: booting {name}"));
     let file = |file: &str| origin.url(&format!("{name}/{file}"));
-    match boot.image.kind {
-        ImageKind::Linux => {
-            let kernel = boot.image.kernel.as_deref().ok_or(RenderError::NoKernel)?;
-            let words = CommandLine::of(boot.image, boot.host, &boot.additions)?;
-            // The EFI stub loads its ramdisks itself, by these names; the BIOS path has them in memory already.
-            let by_stub = boot.firmware != Some(Firmware::Bios);
-            let initrd_words: Vec<String> = (0..boot.image.initrd.len())
-                .filter(|_| by_stub)
-                .map(|at| format!("initrd=initrd{at}"))
-                .collect();
-            let line = words.for_ipxe(&initrd_words)?;
-            script.line("imgfree");
-            let space = if line.is_empty() { "" } else { " " };
-            script.line(&format!("kernel --name kernel {}{space}{line} || goto failed", file(kernel)));
-            for (at, initrd) in boot.image.initrd.iter().enumerate() {
-                script.line(&format!("initrd --name initrd{at} {} || goto failed", file(initrd)));
-            }
-            script.line("boot || goto failed");
-        }
+    let image = boot.image;
+    match image.kind {
+        ImageKind::Linux => linux(&mut script, boot, need(image, "kernel", image.kernel.as_deref())?, file)?,
         ImageKind::IpxeScript => {
-            let own = boot.image.script.as_deref().ok_or(RenderError::NoScript)?;
+            let own = need(image, "script", image.script.as_deref())?;
             if let Some(url) = &boot.additions.callback {
                 script.line(&format!("set reveille-callback {url}"));
             }
@@ -112,10 +96,90 @@ pub fn image(boot: &BootImage<'_>, origin: Origin) -> Result<String, RenderError
             // It came back: whatever it decided, what is left is the local disk.
             script.line("goto local");
         }
+        ImageKind::Esxi => esxi(&mut script, boot, file),
+        ImageKind::Windows => {
+            let words = CommandLine::of(image, boot.host, &Additions::default())?.for_ipxe(&[])?;
+            let wimboot = match image.kernel.as_deref() {
+                Some(own) => file(own),
+                None => origin.url(WIMBOOT_FILE),
+            };
+            script.line("imgfree");
+            script.line(&format!("kernel --name wimboot {} || goto failed", joined(&wimboot, &words)));
+            for initrd in &image.initrd {
+                let base = initrd.rsplit('/').next().unwrap_or(initrd);
+                if text::url_path(base) != base {
+                    return Err(RenderError::FileName { name: text::screen(base) });
+                }
+                script.line(&format!("initrd --name {base} {} || goto failed", file(initrd)));
+            }
+            script.line("boot || goto failed");
+        }
+        ImageKind::Efi => {
+            let words = CommandLine::of(image, boot.host, &boot.additions)?.for_ipxe(&[])?;
+            let program = need(image, "efi", image.efi.as_deref())?;
+            let efi = format!("kernel {} || goto failed", joined(&file(program), &words));
+            let bios = image
+                .kernel
+                .as_deref()
+                .map(|kernel| format!("kernel {} || goto failed", joined(&file(kernel), &words)));
+            script.line("imgfree");
+            script.by_platform(boot.firmware, bios.as_deref(), &efi)?;
+            script.line("boot || goto failed");
+        }
+        ImageKind::Iso => {
+            let disk = need(image, "disk", image.disk.as_deref())?;
+            // Kept attached: what starts from it reads on.
+            script.line(&format!("sanboot --no-describe {} || goto failed", file(disk)));
+        }
     }
     script.fail(&format!("reveille: booting {name} failed, see the iPXE error above"), boot.firmware);
     Ok(script.text)
 }
+
+fn linux(
+    script: &mut Script,
+    boot: &BootImage<'_>,
+    kernel: &str,
+    file: impl Fn(&str) -> String,
+) -> Result<(), RenderError> {
+    let words = CommandLine::of(boot.image, boot.host, &boot.additions)?;
+    // The EFI stub loads its ramdisks itself, by these names; the BIOS path has them in memory already.
+    let by_stub = boot.firmware != Some(Firmware::Bios);
+    let initrd_words: Vec<String> =
+        (0..boot.image.initrd.len()).filter(|_| by_stub).map(|at| format!("initrd=initrd{at}")).collect();
+    let line = words.for_ipxe(&initrd_words)?;
+    script.line("imgfree");
+    script.line(&format!("kernel --name kernel {} || goto failed", joined(&file(kernel), &line)));
+    for (at, initrd) in boot.image.initrd.iter().enumerate() {
+        script.line(&format!("initrd --name initrd{at} {} || goto failed", file(initrd)));
+    }
+    script.line("boot || goto failed");
+    Ok(())
+}
+
+/// `mboot` with the machine's own `boot.cfg`, named in full: started by a script it cannot tell where it came from
+/// (esx-boot, `bootlib/tftpfile.c`). The BIOS form needs an iPXE with COMBOOT.
+fn esxi(script: &mut Script, boot: &BootImage<'_>, file: impl Fn(&str) -> String) {
+    // Its own setting, so nothing is encoded in it.
+    let config = format!("{}{OWN_FOLDER}/{}", file(""), esxi::BOOT_CFG);
+    let start = |mboot: &str| format!("kernel {} -c {config} || goto failed", file(mboot));
+    script.line("imgfree");
+    let (bios, efi) = (start(esxi::MBOOT_BIOS), start(esxi::MBOOT_EFI));
+    // Both are there, so this cannot be refused.
+    let _ = script.by_platform(boot.firmware, Some(&bios), &efi);
+    script.line("boot || goto failed");
+}
+
+/// A command and its words.
+fn joined(first: &str, words: &str) -> String {
+    if words.is_empty() { first.to_owned() } else { format!("{first} {words}") }
+}
+
+/// The folder of the machine that runs the script, as `mboot` asks for it by itself.
+const OWN_FOLDER: &str = "01-${netX/mac:hexhyp}";
+
+/// The loader of Windows images that bring none, by its name in the boot tree.
+pub const WIMBOOT_FILE: &str = "wimboot";
 
 /// The script that goes on to another NBP of the boot tree (pxelinux, when the host asks for it), always by TFTP: that
 /// is where pxelinux looks for its modules and configuration.
@@ -195,6 +259,29 @@ impl Script {
         }
         self.line(&format!("echo reveille: local disk in {MESSAGE_SECS} seconds"));
         self.line(&format!("sleep {MESSAGE_SECS}"));
+    }
+
+    /// One line on BIOS machines, another on all others; where the firmware is not known, the machine says which.
+    fn by_platform(
+        &mut self,
+        firmware: Option<Firmware>,
+        bios: Option<&str>,
+        efi: &str,
+    ) -> Result<(), RenderError> {
+        match (firmware, bios) {
+            (Some(Firmware::Bios), None) => return Err(RenderError::FirmwareUnfit { field: "kernel" }),
+            (Some(Firmware::Bios), Some(bios)) => self.line(bios),
+            (Some(_), _) => self.line(efi),
+            (None, bios) => {
+                self.line("iseq ${platform} pcbios || goto efi");
+                self.line(bios.unwrap_or("goto failed"));
+                self.line("goto loaded");
+                self.line(":efi");
+                self.line(efi);
+                self.line(":loaded");
+            }
+        }
+        Ok(())
     }
 
     /// `:failed` with its message, then `:local`.

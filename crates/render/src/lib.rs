@@ -14,6 +14,7 @@
 //! escaped. Syslinux 6.04 reads one directive per line, its value up to the end of the line.
 
 pub mod cmdline;
+pub mod esxi;
 pub mod ipxe;
 pub mod message;
 pub mod pxelinux;
@@ -59,10 +60,18 @@ pub enum RenderError {
         /// The most that fits, see [`cmdline::COMMAND_LINE_BYTES_MAX`].
         bytes_max: usize,
     },
-    /// A Linux image without a kernel.
-    NoKernel,
-    /// An `ipxe-script` image without a script.
-    NoScript,
+    /// The image lacks what its kind cannot do without.
+    Lacks {
+        /// Name of the kind.
+        kind: &'static str,
+        /// The field.
+        field: &'static str,
+    },
+    /// The image has nothing for machines with this firmware.
+    FirmwareUnfit {
+        /// The field that would say what they boot.
+        field: &'static str,
+    },
     /// The loader cannot boot this kind of image.
     KindUnfit {
         /// Name of the kind.
@@ -79,8 +88,8 @@ impl RenderError {
             RenderError::Word { .. } => "kernel_args_unsafe",
             RenderError::FileName { .. } => "file_name_unsafe",
             RenderError::CommandLineTooLong { .. } => "kernel_args_too_long",
-            RenderError::NoKernel => "no_kernel",
-            RenderError::NoScript => "no_script",
+            RenderError::Lacks { .. } => "image_incomplete",
+            RenderError::FirmwareUnfit { .. } => "firmware_unfit",
             RenderError::KindUnfit { .. } => "kind_unfit",
         }
     }
@@ -96,8 +105,10 @@ impl std::fmt::Display for RenderError {
             RenderError::CommandLineTooLong { bytes, bytes_max } => {
                 write!(f, "kernel command line has {bytes} bytes, at most {bytes_max} fit")
             }
-            RenderError::NoKernel => f.write_str("the image names no kernel"),
-            RenderError::NoScript => f.write_str("the image names no script"),
+            RenderError::Lacks { kind, field } => write!(f, "an image of kind {kind} needs `{field}`"),
+            RenderError::FirmwareUnfit { field } => {
+                write!(f, "it has nothing for machines with this firmware: `{field}` is not set")
+            }
             RenderError::KindUnfit { kind, loader } => {
                 write!(f, "{loader} cannot boot images of kind {kind}")
             }
@@ -112,12 +123,23 @@ impl std::error::Error for RenderError {}
 /// # Errors
 /// What a machine would meet later.
 pub fn check_image(image: &Image, host: Option<&Host>) -> Result<(), RenderError> {
+    if let Some(field) = image.lacks() {
+        return Err(RenderError::Lacks { kind: image.kind.as_str(), field });
+    }
     match image.kind {
-        ImageKind::Linux => {
-            image.kernel.as_deref().ok_or(RenderError::NoKernel)?;
+        ImageKind::Linux | ImageKind::Windows | ImageKind::Efi | ImageKind::Esxi => {
             let words = cmdline::CommandLine::of(image, host, &cmdline::Additions::default())?;
             words.for_ipxe(&[]).map(drop)
         }
-        ImageKind::IpxeScript => image.script.as_deref().map(drop).ok_or(RenderError::NoScript),
+        ImageKind::IpxeScript | ImageKind::Iso => Ok(()),
     }
+}
+
+/// A field its kind cannot do without.
+pub(crate) fn need<'a>(
+    image: &Image,
+    field: &'static str,
+    value: Option<&'a str>,
+) -> Result<&'a str, RenderError> {
+    value.ok_or(RenderError::Lacks { kind: image.kind.as_str(), field })
 }

@@ -5,7 +5,7 @@
 
 use crate::cmdline::{Additions, CommandLine};
 use crate::ipxe::{MENU_IMAGES_MAX, MENU_SECS, MESSAGE_SECS, menu_text};
-use crate::{BootImage, RenderError, text};
+use crate::{BootImage, RenderError, need, text};
 use types::resource::{Image, ImageKind};
 
 /// Longest file name pxelinux takes in a configuration (its `FILENAME_MAX`), with `::/` and the final NUL.
@@ -71,7 +71,7 @@ fn label(boot: &BootImage<'_>) -> Result<String, RenderError> {
     if image.kind != ImageKind::Linux {
         return Err(RenderError::KindUnfit { kind: image.kind.as_str(), loader: "pxelinux" });
     }
-    let kernel = file_name(image, image.kernel.as_deref().ok_or(RenderError::NoKernel)?)?;
+    let kernel = file_name(image, need(image, "kernel", image.kernel.as_deref())?)?;
     let initrds: Vec<String> =
         image.initrd.iter().map(|file| file_name(image, file)).collect::<Result<_, _>>()?;
     let words = CommandLine::of(image, boot.host, &boot.additions)?.for_pxelinux()?;

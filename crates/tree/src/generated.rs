@@ -7,7 +7,7 @@ use render::ipxe::{Origin, SCRIPT_NAME};
 use render::{BootImage, ipxe, message, pxelinux};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
-use types::resource::{Host, Image, ImageKind};
+use types::resource::{Host, Image};
 use types::{Facts, MacAddr, MachineGuid, Stage};
 
 /// The folder pxelinux looks into, relative to its own.
@@ -244,11 +244,7 @@ impl Tree {
         let Some(manifest) = self.parts.library.manifest(image.name.as_str()) else {
             return Some("its files are not imported".to_owned());
         };
-        let named: Vec<&String> = match image.kind {
-            ImageKind::Linux => image.kernel.iter().chain(&image.initrd).collect(),
-            ImageKind::IpxeScript => image.script.iter().collect(),
-        };
-        let missing = named.into_iter().find(|file| manifest.find(file).is_none())?;
+        let (_, missing) = image.named_files().find(|(_, file)| manifest.find(file).is_none())?;
         Some(format!("it has no file {missing}"))
     }
 

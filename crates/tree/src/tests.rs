@@ -55,16 +55,10 @@ pub(crate) struct Bench {
 
 pub(crate) fn image(name: &str) -> Image {
     Image {
-        name: name.parse().unwrap(),
-        kind: ImageKind::Linux,
-        source: None,
         kernel: Some("LINUX".to_owned()),
         initrd: vec!["initrd.gz".to_owned()],
         cmdline: "--- quiet".to_owned(),
-        script: None,
-        destructive: false,
-        firmware: vec![],
-        description: String::new(),
+        ..Image::new(name.parse().unwrap(), ImageKind::Linux)
     }
 }
 
@@ -214,16 +208,8 @@ fn h5_the_entity_tag_changes_whenever_the_bytes_do() {
     for bytes in [b"one", b"two", b"six"] {
         std::fs::write(source.path().join("kernel"), bytes).unwrap();
         let image = types::resource::Image {
-            name: "tiny".parse().unwrap(),
-            kind: types::resource::ImageKind::Linux,
-            source: None,
             kernel: Some("kernel".to_owned()),
-            initrd: Vec::new(),
-            cmdline: String::new(),
-            script: None,
-            destructive: false,
-            firmware: Vec::new(),
-            description: String::new(),
+            ..types::resource::Image::new("tiny".parse().unwrap(), types::resource::ImageKind::Linux)
         };
         let request = library::ImportRequest {
             image,

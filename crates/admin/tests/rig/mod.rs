@@ -40,18 +40,8 @@ impl MemoryBackend {
         let host: HostView = serde_json::from_str(host).unwrap();
         memory.hosts.insert("web-file".into(), host);
         for (name, owner) in [("debian", "api"), ("rescue", OWNER)] {
-            let image = Image {
-                name: name.parse().unwrap(),
-                kind: ImageKind::Linux,
-                source: None,
-                kernel: Some("linux".into()),
-                initrd: Vec::new(),
-                cmdline: String::new(),
-                script: None,
-                destructive: false,
-                firmware: Vec::new(),
-                description: String::new(),
-            };
+            let image =
+                Image { kernel: Some("linux".into()), ..Image::new(name.parse().unwrap(), ImageKind::Linux) };
             let view = ImageView {
                 image,
                 managed_by: owner.into(),

@@ -112,25 +112,22 @@ fn image_is_complete(image: &Image, index: usize, view: &mut View<'_>) {
                 .fix("name the file, or give a source that has it"),
         );
     };
-    let idle: Vec<(&str, bool)> = match image.kind {
-        ImageKind::Linux => {
-            if bare && image.kernel.is_none() {
-                lacks("kernel");
-            }
-            vec![("script", image.script.is_some())]
-        }
-        ImageKind::IpxeScript => {
-            if bare && image.script.is_none() {
-                lacks("script");
-            }
-            vec![
-                ("kernel", image.kernel.is_some()),
-                ("initrd", !image.initrd.is_empty()),
-                ("cmdline", !image.cmdline.is_empty()),
-            ]
-        }
-    };
-    for (key, _) in idle.into_iter().filter(|(_, given)| *given) {
+    if bare && let Some(field) = image.lacks() {
+        lacks(field);
+    }
+    use ImageKind::{Efi, Esxi, IpxeScript, Iso, Linux, Windows};
+    let fields: [(&str, bool, &[ImageKind]); 8] = [
+        ("kernel", image.kernel.is_some(), &[Linux, Windows, Efi]),
+        ("initrd", !image.initrd.is_empty(), &[Linux, Windows]),
+        ("cmdline", !image.cmdline.is_empty(), &[Linux, Windows, Efi, Esxi]),
+        ("script", image.script.is_some(), &[IpxeScript]),
+        ("efi", image.efi.is_some(), &[Efi]),
+        ("disk", image.disk.is_some(), &[Iso]),
+        ("base", image.base.is_some(), &[Esxi]),
+        ("modules", !image.modules.is_empty(), &[Esxi]),
+    ];
+    let idle = fields.into_iter().filter(|(_, given, kinds)| *given && !kinds.contains(&image.kind));
+    for (key, _, _) in idle {
         let message = format!("`{key}` has no effect: image `{}` is of kind {kind}", image.name);
         view.add(Draft::new(Code::NoEffect, view.key_spot(&steps, key), message));
     }

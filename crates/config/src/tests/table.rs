@@ -98,6 +98,11 @@ fn rows() -> Vec<(Row, &'static str)> {
         ("resources.images[].initrd", "[a, b]", |l| debug(&l.images[0].initrd)),
         ("resources.images[].cmdline", "quiet splash", |l| debug(&l.images[0].cmdline)),
         ("resources.images[].script", "a.ipxe", |l| debug(&l.images[0].script)),
+        ("resources.images[].efi", "memtest.efi", |l| debug(&l.images[0].efi)),
+        ("resources.images[].disk", "rescue.iso", |l| debug(&l.images[0].disk)),
+        ("resources.images[].base", "esxi-8", |l| debug(&l.images[0].base)),
+        ("resources.images[].modules", "[driver.v00]", |l| debug(&l.images[0].modules)),
+        ("resources.images[].template", "esxi-std", |l| debug(&l.images[0].template)),
         ("resources.images[].destructive", "true", |l| debug(l.images[0].destructive)),
         ("resources.images[].firmware", "[bios]", |l| debug(&l.images[0].firmware)),
         ("resources.images[].description", "One line", |l| debug(&l.images[0].description)),
@@ -112,6 +117,7 @@ fn rows() -> Vec<(Row, &'static str)> {
         ("resources.hosts[].image", "known", |l| debug(&l.hosts[0].image)),
         ("resources.hosts[].loader", "pxelinux", |l| debug(l.hosts[0].loader)),
         ("resources.hosts[].params", "{a: b}", |l| debug(&l.hosts[0].params)),
+        ("resources.hosts[].template", "esxi-std", |l| debug(&l.hosts[0].template)),
         ("resources.hosts[].kernel_args_append", "[single]", |l| debug(&l.hosts[0].kernel_args_append)),
     ];
     rows.into_iter().map(|row| (row, template(row.0))).collect()

@@ -212,6 +212,7 @@ fn recorded(name: &str) -> types::resource::Host {
         image: None,
         loader: None,
         params: std::collections::BTreeMap::new(),
+        template: None,
         kernel_args_append: Vec::new(),
     }
 }

@@ -14,6 +14,7 @@ fn serde_json_host(name: &str) -> Host {
         image: None,
         loader: None,
         params: Default::default(),
+        template: None,
         kernel_args_append: Vec::new(),
     }
 }

@@ -9,18 +9,7 @@ const GUID: &str = "11223344-5566-7788-99aa-bbccddeeff00";
 const MAC: &str = "52:54:00:12:34:56";
 
 fn image(name: &str) -> Image {
-    Image {
-        name: name.parse().unwrap(),
-        kind: ImageKind::Linux,
-        source: None,
-        kernel: Some("linux".into()),
-        initrd: Vec::new(),
-        cmdline: String::new(),
-        script: None,
-        destructive: false,
-        firmware: Vec::new(),
-        description: String::new(),
-    }
+    Image { kernel: Some("linux".into()), ..Image::new(name.parse().unwrap(), ImageKind::Linux) }
 }
 
 fn host(name: &str, mac: Option<&str>, uuid: Option<&str>, image: Option<&str>) -> Host {
@@ -34,6 +23,7 @@ fn host(name: &str, mac: Option<&str>, uuid: Option<&str>, image: Option<&str>) 
         image: image.map(|text| text.parse().unwrap()),
         loader: None,
         params: Default::default(),
+        template: None,
         kernel_args_append: Vec::new(),
     }
 }

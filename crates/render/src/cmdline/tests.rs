@@ -2,16 +2,9 @@ use super::*;
 
 fn image(cmdline: &str) -> Image {
     Image {
-        name: "debian-12".parse().unwrap(),
-        kind: types::resource::ImageKind::Linux,
-        source: None,
         kernel: Some("linux".to_owned()),
-        initrd: vec![],
         cmdline: cmdline.to_owned(),
-        script: None,
-        destructive: false,
-        firmware: vec![],
-        description: String::new(),
+        ..Image::new("debian-12".parse().unwrap(), types::resource::ImageKind::Linux)
     }
 }
 
@@ -22,6 +15,7 @@ fn host(words: &[&str]) -> Host {
         image: None,
         loader: None,
         params: std::collections::BTreeMap::new(),
+        template: None,
         kernel_args_append: words.iter().map(|word| (*word).to_owned()).collect(),
     }
 }

@@ -9,16 +9,11 @@ const LOCAL: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 77, 0, 1));
 
 fn debian() -> Image {
     Image {
-        name: "debian-12".parse().unwrap(),
-        kind: ImageKind::Linux,
-        source: None,
         kernel: Some("linux".to_owned()),
         initrd: vec!["initrd.gz".to_owned(), "extra files.gz".to_owned()],
         cmdline: "vga=788 --- quiet".to_owned(),
-        script: None,
-        destructive: false,
-        firmware: vec![],
         description: "Debian 12 installer".to_owned(),
+        ..Image::new("debian-12".parse().unwrap(), ImageKind::Linux)
     }
 }
 
@@ -29,6 +24,7 @@ fn web01() -> Host {
         image: None,
         loader: None,
         params: std::collections::BTreeMap::new(),
+        template: None,
         kernel_args_append: vec!["console=ttyS0".to_owned()],
     }
 }

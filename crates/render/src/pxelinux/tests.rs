@@ -5,16 +5,11 @@ use types::resource::Host;
 
 fn debian() -> Image {
     Image {
-        name: "debian-12".parse().unwrap(),
-        kind: ImageKind::Linux,
-        source: None,
         kernel: Some("linux".to_owned()),
         initrd: vec!["initrd.gz".to_owned(), "firmware.cpio.gz".to_owned()],
         cmdline: "vga=788 --- quiet".to_owned(),
-        script: None,
-        destructive: false,
-        firmware: vec![],
         description: "Debian 12 installer".to_owned(),
+        ..Image::new("debian-12".parse().unwrap(), ImageKind::Linux)
     }
 }
 
@@ -40,6 +35,7 @@ fn linux_image() {
         image: None,
         loader: None,
         params: std::collections::BTreeMap::new(),
+        template: None,
         kernel_args_append: vec!["console=ttyS0".to_owned()],
     };
     assert_snapshot!(super::image(&BootImage { host: Some(&host), ..boot(&image) }).unwrap());

@@ -267,25 +267,9 @@ fn read_request(request: &ImportRequest) -> Result<(Source, Image), BackendError
         destructive: request.destructive.unwrap_or(false),
         firmware: request.firmware.clone(),
         description: request.description.clone().unwrap_or_default(),
-        ..profile(name)
+        ..Image::new(name, ImageKind::Linux)
     };
     Ok((source, image))
-}
-
-/// An image of which nothing but its name is known yet.
-fn profile(name: Name) -> Image {
-    Image {
-        name,
-        kind: ImageKind::Linux,
-        source: None,
-        kernel: None,
-        initrd: Vec::new(),
-        cmdline: String::new(),
-        script: None,
-        destructive: false,
-        firmware: Vec::new(),
-        description: String::new(),
-    }
 }
 
 /// `debian-netboot` is its own name; a directory gives its last part, made a DNS label.

@@ -16,18 +16,7 @@ fn facts(machine: u8, address: u8) -> Facts {
 }
 
 fn image() -> Image {
-    Image {
-        name: "debian".parse().unwrap(),
-        kind: ImageKind::Linux,
-        source: None,
-        kernel: Some("linux".to_owned()),
-        initrd: Vec::new(),
-        cmdline: String::new(),
-        script: None,
-        destructive: false,
-        firmware: Vec::new(),
-        description: String::new(),
-    }
+    Image { kernel: Some("linux".to_owned()), ..Image::new("debian".parse().unwrap(), ImageKind::Linux) }
 }
 
 /// A world with two recorded hosts; machine 1 is at 10.0.0.1 and machine 2 at 10.0.0.2.
@@ -38,6 +27,7 @@ fn world() -> (Arc<World>, Arc<EventBus>) {
         image: None,
         loader: None,
         params: std::collections::BTreeMap::new(),
+        template: None,
         kernel_args_append: Vec::new(),
     };
     let by_mac =

@@ -24,6 +24,9 @@ pub struct Host {
     /// Loader to chain through instead of the firmware's usual one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub loader: Option<LoaderKind>,
+    /// Template of its answer file, in place of its image's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template: Option<Name>,
     /// Values for templates and scripts, read as text.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub params: BTreeMap<String, String>,

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 /// A named set of files and its profile: the recipe that boots it.
 ///
-/// `kernel`, `initrd` and `script` are file names inside the image, looked up in its manifest and never on a disk.
+/// `kernel`, `initrd`, `script`, `efi`, `disk` and `modules` are file names inside the image (or inside its `base`),
+/// looked up in its manifest and never on a disk.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Image {
@@ -19,18 +20,34 @@ pub struct Image {
     /// (`dir:/srv/debian`, `debian-netboot`). Imported images leave it out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
-    /// Linux: the kernel's file name in the image.
+    /// Linux: the kernel's file name in the image. `efi`: what BIOS machines boot instead of the program. Windows: the
+    /// `wimboot` loader.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kernel: Option<String>,
-    /// Linux: initial ramdisks in loading order.
+    /// Linux: initial ramdisks in loading order. Windows: the files `wimboot` is given (`BCD`, `boot.sdi`, `boot.wim`).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub initrd: Vec<String>,
-    /// Linux: the kernel command line.
+    /// The kernel command line. ESXi: options added to those of its `boot.cfg`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub cmdline: String,
     /// iPXE script: its file name in the image.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub script: Option<String>,
+    /// `efi`: the program UEFI machines run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub efi: Option<String>,
+    /// `iso`: the disk image.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk: Option<String>,
+    /// ESXi: the image this one stands on. Its files are found behind our own, and its `boot.cfg` is ours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<Name>,
+    /// ESXi: modules loaded after those of `boot.cfg` (drivers, archives that unpack over the root file system).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub modules: Vec<String>,
+    /// Template of the answer file each host gets (kickstart, preseed, user-data …).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template: Option<Name>,
     /// Booting it may erase a disk: never in a menu, needs an armed host.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub destructive: bool,
@@ -42,6 +59,54 @@ pub struct Image {
     pub description: String,
 }
 
+impl Image {
+    /// An image of which nothing but name and kind is known yet.
+    pub fn new(name: Name, kind: ImageKind) -> Image {
+        Image {
+            name,
+            kind,
+            source: None,
+            kernel: None,
+            initrd: Vec::new(),
+            cmdline: String::new(),
+            script: None,
+            efi: None,
+            disk: None,
+            base: None,
+            modules: Vec::new(),
+            template: None,
+            destructive: false,
+            firmware: Vec::new(),
+            description: String::new(),
+        }
+    }
+
+    /// Every file its profile names, with what each is for.
+    pub fn named_files(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let single =
+            [("kernel", &self.kernel), ("script", &self.script), ("efi", &self.efi), ("disk", &self.disk)];
+        let single = single.into_iter().filter_map(|(role, file)| Some((role, file.as_deref()?)));
+        let listed = [("initrd", &self.initrd), ("modules", &self.modules)];
+        let listed =
+            listed.into_iter().flat_map(|(role, files)| files.iter().map(move |file| (role, file.as_str())));
+        single.chain(listed)
+    }
+
+    /// What its kind cannot do without and this one lacks.
+    pub fn lacks(&self) -> Option<&'static str> {
+        let (field, there) = match self.kind {
+            ImageKind::Linux => ("kernel", self.kernel.is_some()),
+            ImageKind::Windows => ("initrd", !self.initrd.is_empty()),
+            ImageKind::IpxeScript => ("script", self.script.is_some()),
+            ImageKind::Efi => ("efi", self.efi.is_some()),
+            ImageKind::Iso => ("disk", self.disk.is_some()),
+            // Everything is in its `boot.cfg`.
+            ImageKind::Esxi => return None,
+        };
+        (!there).then_some(field)
+    }
+}
+
 /// How an image is booted.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -50,6 +115,14 @@ pub enum ImageKind {
     Linux,
     /// An iPXE script, run as it is.
     IpxeScript,
+    /// VMware ESXi: `mboot` with the `boot.cfg` of its installer medium.
+    Esxi,
+    /// Windows PE or Setup: `wimboot` with the files it is given.
+    Windows,
+    /// An EFI program, and for BIOS machines a kernel.
+    Efi,
+    /// A disk image, booted over HTTP as a drive.
+    Iso,
 }
 
 impl ImageKind {
@@ -58,6 +131,10 @@ impl ImageKind {
         match self {
             ImageKind::Linux => "linux",
             ImageKind::IpxeScript => "ipxe-script",
+            ImageKind::Esxi => "esxi",
+            ImageKind::Windows => "windows",
+            ImageKind::Efi => "efi",
+            ImageKind::Iso => "iso",
         }
     }
 }

@@ -2,9 +2,11 @@
 
 mod host;
 mod image;
+mod template;
 
 pub use host::{Host, HostMatch, LoaderKind, OneOrMany};
 pub use image::{Image, ImageKind};
+pub use template::{Template, TemplateKind};
 
 use std::fmt;
 use std::str::FromStr;
