@@ -4,7 +4,7 @@ use crate::identity::IdentityIndex;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
-use types::resource::{Host, Image, Name};
+use types::resource::{Host, Image, Name, Template};
 use types::subnet::LoaderChoice;
 use types::{Firmware, MacAddr, MachineGuid};
 
@@ -43,6 +43,8 @@ pub struct CatalogParts {
     pub hosts: Vec<Host>,
     /// Images that can be booted.
     pub images: Vec<Image>,
+    /// Templates of answer files.
+    pub templates: Vec<Template>,
     /// Image of every machine without a pin, known or not.
     pub default_image: Option<Name>,
     /// For machines without a record when there is no default image.
@@ -60,6 +62,8 @@ pub enum CatalogFault {
     DuplicateHost(Name),
     /// Two images share a name.
     DuplicateImage(Name),
+    /// Two templates share a name.
+    DuplicateTemplate(Name),
     /// Two hosts claim one MAC.
     DuplicateMac(MacAddr, Name, Name),
     /// Two hosts claim one GUID, in either byte order.
@@ -77,6 +81,7 @@ impl fmt::Display for CatalogFault {
         match self {
             CatalogFault::DuplicateHost(name) => write!(f, "host `{name}` is defined twice"),
             CatalogFault::DuplicateImage(name) => write!(f, "image `{name}` is defined twice"),
+            CatalogFault::DuplicateTemplate(name) => write!(f, "template `{name}` is defined twice"),
             CatalogFault::DuplicateMac(mac, one, other) => {
                 write!(f, "hosts `{one}` and `{other}` both claim MAC {mac}")
             }
@@ -138,6 +143,7 @@ pub struct Catalog {
     pub(crate) identities: IdentityIndex,
     names: HashMap<Name, usize>,
     images: HashMap<Name, Arc<Image>>,
+    templates: HashMap<Name, Arc<Template>>,
     pub(crate) default_image: Option<Name>,
     pub(crate) unknown: UnknownPolicy,
     loaders: Vec<LoaderChoice>,
@@ -156,6 +162,12 @@ impl Catalog {
         for image in parts.images {
             if let Some(twice) = images.insert(image.name.clone(), Arc::new(image)) {
                 faults.push(CatalogFault::DuplicateImage(twice.name.clone()));
+            }
+        }
+        let mut templates = HashMap::with_capacity(parts.templates.len());
+        for template in parts.templates {
+            if let Some(twice) = templates.insert(template.name.clone(), Arc::new(template)) {
+                faults.push(CatalogFault::DuplicateTemplate(twice.name.clone()));
             }
         }
         let mut warnings = Vec::new();
@@ -183,6 +195,7 @@ impl Catalog {
             identities,
             names,
             images,
+            templates,
             default_image: parts.default_image,
             unknown: parts.unknown,
             loaders: parts.loaders,
@@ -198,6 +211,11 @@ impl Catalog {
     /// The image of that name.
     pub fn image(&self, name: &str) -> Option<&Arc<Image>> {
         self.images.get(name)
+    }
+
+    /// The template of that name.
+    pub fn template(&self, name: &str) -> Option<&Arc<Template>> {
+        self.templates.get(name)
     }
 
     /// The host of that name.

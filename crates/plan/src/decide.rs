@@ -5,11 +5,14 @@ use crate::identity::Identity;
 use crate::{Catalog, Trace, TraceLine, UnknownPolicy};
 use std::fmt;
 use std::sync::Arc;
-use types::resource::{Host, Image, LoaderKind};
+use types::resource::{Host, Image, ImageKind, LoaderKind};
 use types::{Facts, Firmware, Stage};
 
 /// The pxelinux NBP, by its name in the boot tree.
 const PXELINUX_FILE: &str = "pxelinux.0";
+
+/// ESXi's loader for UEFI, by its name in the boot tree, below the image.
+const ESXI_LOADER_FILE: &str = "mboot.efi";
 
 /// What outlives a step and gates the next one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -303,6 +306,12 @@ fn choose_loader(
         return Decision::LeaveAlone(LeaveAloneReason::FirmwareUnfit);
     }
     let asked = host.and_then(|host| host.loader);
+    if let (Target::Image(image), None) = (&target, asked)
+        && let Some(file) = own_loader(image, firmware)
+    {
+        trace.push(TraceLine::OwnLoader { image: image.name.clone(), firmware, file: file.clone() });
+        return Decision::Boot(BootPlan { target, step: Step::Loader(file) });
+    }
     if asked == Some(LoaderKind::Pxelinux) {
         if firmware == Firmware::Bios && facts.stage == Stage::Rom {
             let file: Arc<str> = PXELINUX_FILE.into();
@@ -317,6 +326,16 @@ fn choose_loader(
     };
     trace.push(TraceLine::Loader { firmware, file: choice.file.clone(), asked: None });
     Decision::Boot(BootPlan { target, step: Step::Loader(choice.file.clone()) })
+}
+
+/// The loader an image brings for a firmware: nothing stands between that one and the image. A host that names a loader
+/// goes through that instead.
+fn own_loader(image: &Image, firmware: Firmware) -> Option<Arc<str>> {
+    let file = match (image.kind, firmware) {
+        (ImageKind::Esxi, Firmware::UefiX64 | Firmware::UefiArm64) => ESXI_LOADER_FILE,
+        _ => return None,
+    };
+    Some(format!("{}/{file}", image.name).into())
 }
 
 #[cfg(test)]

@@ -55,6 +55,15 @@ pub enum TraceLine {
         /// The host asked for this family.
         asked: Option<LoaderKind>,
     },
+    /// The image brings its own loader.
+    OwnLoader {
+        /// The image.
+        image: Name,
+        /// For this firmware.
+        firmware: Firmware,
+        /// Its file name.
+        file: Arc<str>,
+    },
     /// The loader the host asked for does not run there; the usual one is used.
     LoaderUnfit(LoaderKind, Firmware),
     /// iPXE runs already: it gets its script.
@@ -81,7 +90,10 @@ impl TraceLine {
             TraceLine::ImageMissing(_) | TraceLine::FirmwareUnfit(..) => "image",
             TraceLine::NotArmed(_) => "armed",
             TraceLine::FirmwareUnknown => "firmware",
-            TraceLine::NoLoader(_) | TraceLine::Loader { .. } | TraceLine::LoaderUnfit(..) => "loader",
+            TraceLine::NoLoader(_)
+            | TraceLine::Loader { .. }
+            | TraceLine::OwnLoader { .. }
+            | TraceLine::LoaderUnfit(..) => "loader",
             TraceLine::Script | TraceLine::Config => "next",
             TraceLine::LeftAlone(_) => "verdict",
         }
@@ -144,6 +156,9 @@ impl fmt::Display for TraceLine {
                 write!(f, "{firmware} → {file} (host asks for {})", kind.as_str())
             }
             TraceLine::Loader { firmware, file, asked: None } => write!(f, "{firmware} → {file}"),
+            TraceLine::OwnLoader { image, firmware, file } => {
+                write!(f, "{firmware} → {file} (the own loader of `{image}`)")
+            }
             TraceLine::LoaderUnfit(kind, firmware) => {
                 write!(f, "host asks for {}, which does not run on {firmware}", kind.as_str())
             }

@@ -292,3 +292,27 @@ proptest! {
         prop_assert_eq!(one.trace, other.trace);
     }
 }
+
+#[test]
+fn an_esxi_image_brings_its_own_loader_for_uefi_unless_the_host_asks_for_another() {
+    let esxi = Image::new("esxi-8".parse().unwrap(), ImageKind::Esxi);
+    let catalog = |loader| {
+        catalog(|parts| {
+            parts.images.push(esxi.clone());
+            parts.hosts[0].image = Some("esxi-8".parse().unwrap());
+            parts.hosts[0].loader = loader;
+        })
+    };
+    let step = |loader, stage, firmware| asked(&catalog(loader), &facts(stage, firmware, MAC)).unwrap().step;
+    let own = Step::Loader("esxi-8/mboot.efi".into());
+    assert_eq!(step(None, Stage::Rom, Firmware::UefiX64), own);
+    assert_eq!(step(None, Stage::HttpRom, Firmware::UefiX64), own);
+    assert_eq!(step(None, Stage::Rom, Firmware::Bios), Step::Loader("undionly.kpxe".into()));
+    assert_eq!(step(None, Stage::Ipxe, Firmware::UefiX64), Step::Script);
+    assert_eq!(
+        step(Some(LoaderKind::Ipxe), Stage::Rom, Firmware::UefiX64),
+        Step::Loader("snponly.efi".into())
+    );
+    let verdict = decide(&catalog(None), &facts(Stage::Rom, Firmware::UefiX64, MAC), &BootState::default());
+    assert!(verdict.trace.to_string().contains("the own loader of `esxi-8`"), "{}", verdict.trace);
+}
