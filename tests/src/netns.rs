@@ -208,6 +208,8 @@ impl Lab {
         // Best effort: our switch has nothing to say in IPv6, but one that does harms no test.
         let _ = switch.sysctl("ipv6/conf/all/disable_ipv6", "1");
         let _ = switch.sysctl("ipv6/conf/default/disable_ipv6", "1");
+        // Nor does a switch ask anybody's packet filter.
+        let _ = switch.sysctl("bridge/bridge-nf-call-iptables", "0");
         switch.ip(&[
             "link",
             "add",
