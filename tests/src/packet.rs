@@ -11,8 +11,8 @@
 use anyhow::{Context, Result, anyhow, bail};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{
-    AddressFamily, ControlMessageOwned, MsgFlags, SockFlag, SockProtocol, SockType, bind, recv, recvmsg,
-    send, setsockopt, socket, sockopt,
+    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, MultiHeaders, SockFlag, SockProtocol,
+    SockType, bind, recv, recvmsg, send, sendmmsg, setsockopt, socket, sockopt,
 };
 use nix::sys::time::{TimeVal, TimeValLike};
 use std::collections::VecDeque;
@@ -30,6 +30,8 @@ const FRAME_BYTES_MAX: usize = 1518;
 const QUEUE_FRAMES_MAX: usize = 1024;
 /// A burst of a window or two must survive in the kernel's queue.
 const SOCKET_BYTES: usize = 4 << 20;
+/// Frames of one system call.
+const SEND_FRAMES_MAX: usize = 64;
 /// Waits of ten milliseconds for room in the send queue.
 const SEND_TRIES_MAX: usize = 100;
 
@@ -71,6 +73,34 @@ impl RawSocket {
                     let _ = poll(&mut polled, PollTimeout::from(10u8));
                 }
                 _ => return,
+            }
+        }
+    }
+
+    /// As [`RawSocket::send_patiently`], many frames in one system call.
+    pub(crate) fn send_all_patiently(&self, frames: &[&[u8]]) {
+        for some in frames.chunks(SEND_FRAMES_MAX) {
+            let mut left: Vec<[io::IoSlice<'_>; 1]> =
+                some.iter().map(|frame| [io::IoSlice::new(frame)]).collect();
+            let mut headers = MultiHeaders::<()>::preallocate(left.len(), None);
+            for _ in 0..SEND_TRIES_MAX {
+                let nowhere = vec![None; left.len()];
+                let none: [ControlMessage<'_>; 0] = [];
+                match sendmmsg(self.0.as_raw_fd(), &mut headers, &left, nowhere, none, MsgFlags::MSG_DONTWAIT)
+                {
+                    Ok(sent) => {
+                        let sent = sent.count();
+                        left.drain(..sent);
+                    }
+                    Err(nix::errno::Errno::EAGAIN | nix::errno::Errno::ENOBUFS) => {
+                        let mut polled = [PollFd::new(self.0.as_fd(), PollFlags::POLLOUT)];
+                        let _ = poll(&mut polled, PollTimeout::from(10u8));
+                    }
+                    Err(_) => break,
+                }
+                if left.is_empty() {
+                    break;
+                }
             }
         }
     }

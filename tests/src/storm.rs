@@ -10,13 +10,13 @@ mod rrq;
 
 pub use dhcp::{Exchange, Prober};
 pub use http::SlowClients;
-pub use rrq::RrqFlood;
+pub use rrq::{Requests, RrqFlood, TFTP_PORT};
 
 use crate::daemon::{Config, Daemon};
 use crate::{Lab, Namespace, Segment, clients};
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, UdpSocket};
 use std::time::{Duration, Instant};
 
 /// The appliance.
@@ -106,6 +106,17 @@ impl StormLab {
     /// When the latter cannot be read.
     pub fn server_end(&self) -> Result<(Ipv4Addr, [u8; 6])> {
         Ok((SERVER_ADDRESS, rrq::hardware_address(&self.server)?))
+    }
+
+    /// A port of the appliance's machine that nobody reads: what comes there costs the sender and the kernel, not the
+    /// appliance. It is gone with the socket.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub fn sink(&self) -> Result<(UdpSocket, u16)> {
+        let socket = self.server.run(|| UdpSocket::bind((SERVER_ADDRESS, 0)))??;
+        let port = socket.local_addr()?.port();
+        Ok((socket, port))
     }
 
     /// Where HTTP is served.

@@ -1,7 +1,7 @@
 //! The appliance under floods: bounds hold, and a machine with a lease is served.
 
 use harness::packages::{self, Package};
-use harness::storm::{RrqFlood, SERVER, SlowClients, StormLab};
+use harness::storm::{Requests, RrqFlood, SERVER, SlowClients, StormLab, TFTP_PORT};
 use std::time::{Duration, Instant};
 
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -30,9 +30,9 @@ fn thirty_thousand_spoofed_requests_cost_bounded_sessions_and_memory_and_no_mach
     let lab = StormLab::new(1 << 20, None).unwrap();
     lab.fetch().unwrap();
     let before = lab.memory().unwrap();
-    let flood =
-        RrqFlood::start(&lab.attacker, lab.server_end().unwrap(), "storm/storm.bin", false, 30_000, 10_000)
-            .unwrap();
+    let end = lab.server_end().unwrap();
+    let requests = Requests::new(end, TFTP_PORT, "storm/storm.bin", false, 0..30_000);
+    let flood = RrqFlood::start(&lab.attacker, requests, 10_000).unwrap();
     lab.fetch().expect("a machine with a lease gets its file meanwhile");
     let mut most = 0;
     while flood.is_running() {
@@ -58,7 +58,8 @@ fn answers_to_spoofed_requests_are_a_small_multiple_of_what_they_cost() {
         let (in_before, out_before) = lab.traffic().unwrap();
         let started = lab.counter("tftp", "started").unwrap();
         let end = lab.server_end().unwrap();
-        RrqFlood::start(&lab.attacker, end, "storm/storm.bin", options, 200, 1000).unwrap().finish().unwrap();
+        let requests = Requests::new(end, TFTP_PORT, "storm/storm.bin", options, 0..200);
+        RrqFlood::start(&lab.attacker, requests, 1000).unwrap().finish().unwrap();
         let until = Instant::now() + DEADLINE;
         while lab.counter("tftp", "started").unwrap() < started + 200
             || lab.counter("tftp", "active").unwrap() > 0

@@ -2,7 +2,8 @@
 
 use anyhow::{Result, anyhow, bail};
 use clap::Args;
-use harness::storm::{RrqFlood, SlowClients, StormLab, median};
+use harness::storm::{Requests, RrqFlood, SlowClients, StormLab, TFTP_PORT, median};
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 /// What the appliance's resident memory may grow by.
@@ -11,6 +12,8 @@ const GROWTH_BYTES_MAX: u64 = 64 << 20;
 const DEADLINE: Duration = Duration::from_secs(60);
 /// A transfer of some seconds at 512 bytes a round trip.
 const FILE_BYTES: usize = 8 << 20;
+/// A transfer that got so far is one.
+const UNDER_WAY_BYTES: u64 = 64 << 10;
 /// DHCP exchanges of one measurement.
 const EXCHANGES: usize = 200;
 
@@ -42,22 +45,17 @@ impl Rrq {
         lab.fetch()?;
         let before = lab.memory()?;
         let (mut sent, mut sessions) = (0, 0);
-        let (mut quiet, mut flooded) = (Vec::new(), Vec::new());
+        let (mut quiet, mut aside, mut flooded) = (Vec::new(), Vec::new(), Vec::new());
+        let (_sink, unread) = lab.sink()?;
         let began = Instant::now();
-        for _ in 0..self.rounds.max(1) {
+        let rounds = self.rounds.max(1);
+        let share = self.count / rounds as u64;
+        for round in 0..rounds as u64 {
             quiet.push(lab.fetch()?);
-            let share = self.count / self.rounds.max(1) as u64;
-            let name = "storm/storm.bin";
-            // The transfer is under way before the flood begins.
-            let before = lab.counter("tftp", "started")?;
-            let (took, flood) = std::thread::scope(|scope| -> Result<_> {
-                let fetching = scope.spawn(|| lab.fetch());
-                while lab.counter("tftp", "started")? == before && !fetching.is_finished() {}
-                let end = lab.server_end()?;
-                let flood = RrqFlood::start(&lab.attacker, end, name, true, share, self.rate)?;
-                let took = fetching.join().map_err(|_| anyhow!("the fetch panicked"))??;
-                Ok((took, flood))
-            })?;
+            // The same packets at a port nobody reads: the share of the sender and of the kernel, who have no machine of
+            // their own here.
+            aside.push(self.fetch_beside(&lab, unread, 0..share)?.0);
+            let (took, flood) = self.fetch_beside(&lab, TFTP_PORT, round * share..(round + 1) * share)?;
             flooded.push(took);
             while flood.is_running() {
                 sessions = sessions.max(lab.counter("tftp", "active")?);
@@ -65,8 +63,12 @@ impl Rrq {
             sent += flood.finish()?.0;
         }
         let grown = lab.memory()?.saturating_sub(before);
-        let (quiet, flooded) = (median(quiet), median(flooded));
-        let slower = flooded.as_secs_f64() / quiet.as_secs_f64() - 1.0;
+        for ((quiet, aside), flooded) in quiet.iter().zip(&aside).zip(&flooded) {
+            println!(
+                "round      {quiet:.2?} in quiet, {aside:.2?} beside unread packets, {flooded:.2?} under the flood"
+            );
+        }
+        let (beside, under) = (slower(&quiet, &aside), slower(&quiet, &flooded));
         println!("requests   {sent} spoofed, asked for {}/s, in {:.0?}", self.rate, began.elapsed());
         for name in
             ["requests", "started", "evicted", "busy", "flood_source", "flood_strangers", "flood_known"]
@@ -75,16 +77,36 @@ impl Rrq {
         }
         println!("sessions   {sessions} at most");
         println!("memory     {} KiB before, grown by {} KiB", before / 1024, grown / 1024);
+        println!("transfer   {:.2?} in quiet (medians of {rounds})", median(quiet.clone()));
         println!(
-            "transfer   {quiet:.2?} in quiet, {flooded:.2?} under the flood, {:+.0} % (medians of {})",
-            slower * 100.0,
-            self.rounds
+            "           {:.2?} beside as many packets to a port nobody reads, {beside:+.0} %",
+            median(aside)
         );
+        println!("           {:.2?} under the flood, {under:+.0} %", median(flooded));
         if grown > GROWTH_BYTES_MAX {
             bail!("memory grew by more than {} MiB", GROWTH_BYTES_MAX >> 20);
         }
         Ok(())
     }
+
+    /// A transfer that was under way when the flood began; how long it took, and the flood.
+    fn fetch_beside(&self, lab: &StormLab, port: u16, numbers: Range<u64>) -> Result<(Duration, RrqFlood)> {
+        let requests = Requests::new(lab.server_end()?, port, "storm/storm.bin", true, numbers);
+        let (_, before) = lab.traffic()?;
+        std::thread::scope(|scope| {
+            let fetching = scope.spawn(|| lab.fetch());
+            // Looked up in a file: asking the appliance would take its time.
+            while lab.traffic()?.1 < before + UNDER_WAY_BYTES && !fetching.is_finished() {}
+            let flood = RrqFlood::start(&lab.attacker, requests, self.rate)?;
+            let took = fetching.join().map_err(|_| anyhow!("the fetch panicked"))??;
+            Ok((took, flood))
+        })
+    }
+}
+
+/// By how much the second is longer, medians, in percent.
+fn slower(before: &[Duration], after: &[Duration]) -> f64 {
+    (median(after.to_vec()).as_secs_f64() / median(before.to_vec()).as_secs_f64() - 1.0) * 100.0
 }
 
 impl Http {
