@@ -18,6 +18,9 @@ pub const COMMAND_LINE_BYTES_MAX: usize = 2047;
 /// Prefix of every kernel parameter of ours.
 pub const CALLBACK_PARAMETER: &str = "reveille.callback";
 
+/// Where the words of an image or a host want the URL of the answer file: `inst.ks={{ url }}`.
+pub const ANSWER_PLACE: &str = "{{url}}";
+
 /// What is wrong with a word.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum WordFault {
@@ -46,6 +49,8 @@ pub struct Additions {
     pub callback: Option<String>,
     /// The interface it booted from, as `BOOTIF=01-…`.
     pub boot_mac: Option<MacAddr>,
+    /// URL of the machine's answer file: what stands for [`ANSWER_PLACE`] in the words of image and host.
+    pub answer: Option<String>,
 }
 
 /// A checked command line in three parts.
@@ -56,6 +61,12 @@ pub struct CommandLine {
     after: Vec<String>,
 }
 
+/// True when the words of image or host want the URL of an answer file.
+pub fn wants_answer(image: &Image, host: Option<&Host>) -> bool {
+    let wants = |words: &str| words.replace("{{ url }}", ANSWER_PLACE).contains(ANSWER_PLACE);
+    wants(&image.cmdline) || host.is_some_and(|host| host.kernel_args_append.iter().any(|words| wants(words)))
+}
+
 impl CommandLine {
     /// Takes the words of image and host apart and checks each.
     ///
@@ -64,7 +75,15 @@ impl CommandLine {
     pub fn of(image: &Image, host: Option<&Host>, additions: &Additions) -> Result<CommandLine, RenderError> {
         let mut before: Vec<String> = Vec::new();
         let mut after: Vec<String> = Vec::new();
-        for word in image.cmdline.split_ascii_whitespace() {
+        let place = |words: &str| {
+            // The place may be written with blanks, as in a template.
+            let words = words.replace("{{ url }}", ANSWER_PLACE);
+            match &additions.answer {
+                Some(url) => words.replace(ANSWER_PLACE, url),
+                None => words,
+            }
+        };
+        for word in place(&image.cmdline).split_ascii_whitespace() {
             if !after.is_empty() || word == "---" || word == "--" {
                 after.push(word.to_owned());
             } else {
@@ -72,7 +91,9 @@ impl CommandLine {
             }
         }
         let appended = host.map(|host| host.kernel_args_append.as_slice()).unwrap_or_default();
-        after.extend(appended.iter().flat_map(|words| words.split_ascii_whitespace()).map(str::to_owned));
+        for words in appended {
+            after.extend(place(words).split_ascii_whitespace().map(str::to_owned));
+        }
         let mut ours = Vec::new();
         if let Some(mac) = additions.boot_mac
             && !before.iter().chain(&after).any(|word| word.starts_with("BOOTIF="))

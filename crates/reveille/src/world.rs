@@ -14,8 +14,8 @@ use sightings::Sightings;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
-use tickets::Tickets;
-use tree::{BootLedger, BootTicket, CallbackError};
+use tickets::{Holder, Tickets};
+use tree::{BootHolder, BootLedger, BootTicket, CallbackError};
 use types::event::{Level, Value};
 use types::resource::{Host, Image};
 use types::{Event, EventName, EventSink, Facts, MacAddr};
@@ -199,6 +199,11 @@ impl BootLedger for World {
         ticket
     }
 
+    fn holder(&self, token: &str, from: IpAddr) -> Result<BootHolder, CallbackError> {
+        let Holder { boot, facts, host, image, .. } = self.ticket_holder(Instant::now(), token, from)?;
+        Ok(BootHolder { boot, facts, host, image })
+    }
+
     fn call_back(
         &self,
         token: &str,
@@ -207,13 +212,7 @@ impl BootLedger for World {
         detail: Option<&str>,
     ) -> Result<(), CallbackError> {
         let now = Instant::now();
-        let mac = lock(&self.tickets).holder(now, token)?.facts.mac;
-        // The system may have another address than its loader had, but not one that DHCP gave to another machine.
-        let foreign =
-            mac.is_some_and(|mac| lock(&self.sightings).holder(from).is_some_and(|holder| holder != mac));
-        if foreign {
-            return Err(CallbackError::ForeignAddress);
-        }
+        let mac = self.ticket_holder(now, token, from)?.facts.mac;
         let holder = lock(&self.tickets).redeem(now, token, stage)?;
         // A token of an earlier boot says nothing of the one under way.
         let current =
@@ -241,6 +240,18 @@ impl BootLedger for World {
             self.publish(event);
         }
         Ok(())
+    }
+}
+
+impl World {
+    /// Whom a token belongs to. The system may have another address than its loader had, but not one that DHCP gave to
+    /// another machine.
+    fn ticket_holder(&self, now: Instant, token: &str, from: IpAddr) -> Result<Holder, CallbackError> {
+        let holder = lock(&self.tickets).holder(now, token)?.clone();
+        let mac = holder.facts.mac;
+        let foreign =
+            mac.is_some_and(|mac| lock(&self.sightings).holder(from).is_some_and(|other| other != mac));
+        if foreign { Err(CallbackError::ForeignAddress) } else { Ok(holder) }
     }
 }
 

@@ -216,7 +216,7 @@ impl Tree {
             host,
             generation,
             firmware: facts.firmware,
-            additions: Additions { callback: None, boot_mac: facts.mac },
+            additions: Additions { callback: None, boot_mac: facts.mac, answer: None },
         };
         // Rendered once without the secret: an attempt that cannot be rendered is none.
         let refused =

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 use types::Facts;
-use types::resource::{Host, Image};
+use types::resource::{Host, Image, Name};
 
 /// A boot attempt that has just begun.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -43,12 +43,31 @@ impl CallbackError {
     }
 }
 
+/// Whom a token belongs to, as it was when the boot began.
+#[derive(Clone, Debug)]
+pub struct BootHolder {
+    /// Id of the boot, for events.
+    pub boot: Arc<str>,
+    /// The machine.
+    pub facts: Facts,
+    /// Name of the recorded host, when it is one.
+    pub host: Option<Arc<str>>,
+    /// The image it boots.
+    pub image: Name,
+}
+
 /// Boot attempts and their secrets.
 pub trait BootLedger: Send + Sync {
     /// A script or configuration that boots `image` is about to be given to this machine.
     ///
     /// A machine that asks again within the same attempt may be given the same ticket.
     fn begin_boot(&self, facts: &Facts, host: Option<&Host>, image: &Image) -> BootTicket;
+
+    /// Whom the token belongs to, when `from` may be that machine. Uses nothing up.
+    ///
+    /// # Errors
+    /// When the token is unknown, expired or bound to another address.
+    fn holder(&self, token: &str, from: IpAddr) -> Result<BootHolder, CallbackError>;
 
     /// A machine reports a stage with its token.
     ///

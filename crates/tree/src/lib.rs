@@ -22,7 +22,7 @@ mod generated;
 mod ledger;
 pub mod names;
 
-pub use ledger::{BootLedger, BootTicket, CallbackError};
+pub use ledger::{BootHolder, BootLedger, BootTicket, CallbackError};
 pub use names::NameFault;
 
 use bytes::Bytes;

@@ -40,6 +40,13 @@ impl BootLedger for Counting {
         begun.push((facts.clone(), host.map(|host| host.name.to_string()), image.name.to_string()));
         BootTicket { boot: format!("boot-{}", begun.len()).into(), token: TOKEN.into() }
     }
+    fn holder(&self, token: &str, _: IpAddr) -> Result<BootHolder, CallbackError> {
+        let begun = self.begun.lock().unwrap();
+        let (facts, host, image) =
+            begun.last().filter(|_| token == TOKEN).ok_or(CallbackError::Unknown)?.clone();
+        let boot = format!("boot-{}", begun.len()).into();
+        Ok(BootHolder { boot, facts, host: host.map(Into::into), image: image.parse().unwrap() })
+    }
     fn call_back(&self, _: &str, _: IpAddr, _: &str, _: Option<&str>) -> Result<(), CallbackError> {
         Err(CallbackError::Unknown)
     }

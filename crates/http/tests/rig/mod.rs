@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
-use tree::{BootLedger, BootTicket, CallbackError, OpenError, Opened, Role, Who};
+use tree::{BootHolder, BootLedger, BootTicket, CallbackError, OpenError, Opened, Role, Who};
 use types::resource::{Host, Image};
 use types::{Event, EventSink, Facts};
 
@@ -90,6 +90,9 @@ pub struct Ledger(pub Mutex<Vec<(String, Option<String>)>>);
 impl BootLedger for Ledger {
     fn begin_boot(&self, _: &Facts, _: Option<&Host>, _: &Image) -> BootTicket {
         BootTicket { boot: "b1".into(), token: TOKEN.into() }
+    }
+    fn holder(&self, _: &str, _: IpAddr) -> Result<BootHolder, CallbackError> {
+        Err(CallbackError::Unknown)
     }
     fn call_back(
         &self,

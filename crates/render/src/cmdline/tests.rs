@@ -24,6 +24,7 @@ fn ours() -> Additions {
     Additions {
         callback: Some("http://10.0.0.1:8080/b/00/up".to_owned()),
         boot_mac: Some("52:54:00:12:34:56".parse().unwrap()),
+        answer: None,
     }
 }
 
@@ -89,4 +90,17 @@ fn a_line_the_kernel_would_cut_is_refused() {
     let longer = image(&"x".repeat(COMMAND_LINE_BYTES_MAX + 1));
     let error = CommandLine::of(&longer, None, &Additions::default()).unwrap().for_ipxe(&[]).unwrap_err();
     assert_eq!(error, RenderError::CommandLineTooLong { bytes: 2048, bytes_max: 2047 });
+}
+
+#[test]
+fn the_url_of_the_answer_file_stands_where_the_words_want_it() {
+    let additions =
+        Additions { answer: Some("http://10.0.0.1/b/x/answer/ks.cfg".to_owned()), ..Additions::default() };
+    for words in ["inst.ks={{ url }} quiet", "inst.ks={{url}} quiet"] {
+        let line = CommandLine::of(&image(words), None, &additions).unwrap().for_ipxe(&[]).unwrap();
+        assert_eq!(line, "inst.ks=http://10.0.0.1/b/x/answer/ks.cfg quiet");
+        assert!(wants_answer(&image(words), None));
+    }
+    assert!(wants_answer(&image("quiet"), Some(&host(&["ks={{ url }}"]))));
+    assert!(!wants_answer(&image("quiet"), None));
 }
