@@ -172,3 +172,43 @@ fn hosts_and_images_are_read_back() {
         serde_json::from_str(r#"{"name":"rescue","kind":"linux","kernel":"vmlinuz"}"#).unwrap();
     assert_eq!(decode_image(&encode_image(&image).unwrap()).unwrap(), image);
 }
+
+#[test]
+fn one_pass_or_two_say_the_same() {
+    #[derive(Serialize, Deserialize, PartialEq, Eq, Debug)]
+    struct Thing {
+        a: u32,
+    }
+    const KIND: Kind = Kind { name: "thing", steps: &[|_| Ok(())] };
+    let read = |text: &str| KIND.decode::<Thing>(text.as_bytes());
+    for sound in [
+        r#"{"v":2,"record":{"a":7}}"#,
+        r#"{"record":{"a":7},"v":2}"#,
+        r#" {"v":2,"x":[{}],"record":{"a":7,"b":1}} "#,
+        // In the form of version 2, and one all the same.
+        r#"{"v":1,"record":{"a":7}}"#,
+    ] {
+        assert_eq!(read(sound).unwrap(), Thing { a: 7 }, "{sound}");
+    }
+    for newer in [r#"{"v":3,"record":{"a":7}}"#, r#"{"v":3}"#, r#"{"record":0,"v":3}"#] {
+        assert!(matches!(read(newer), Err(RecordError::Newer { found: 3, known: 2, .. })), "{newer}");
+        assert!(matches!(decode::<Thing>("thing", 2, newer.as_bytes()), Err(RecordError::Newer { .. })));
+    }
+    let zero = r#"{"v":0,"record":{"a":7}}"#;
+    assert!(matches!(read(zero), Err(RecordError::BadField { field: "v", .. })));
+    for malformed in [
+        r#"{"v":2}"#,
+        r#"{"record":{"a":7}}"#,
+        r#"{"v":2,"record":{}}"#,
+        r#"{"v":2,"v":2,"record":{"a":7}}"#,
+        r#"{"v":2,"record":{"a":7},"record":{"a":7}}"#,
+        r#"{"v":2,"record":{"a":7}}x"#,
+        "",
+    ] {
+        assert!(matches!(read(malformed), Err(RecordError::Malformed { .. })), "{malformed}");
+        assert!(matches!(
+            decode::<Thing>("thing", 2, malformed.as_bytes()),
+            Err(RecordError::Malformed { .. })
+        ));
+    }
+}
