@@ -35,25 +35,90 @@ pub(crate) struct Frame {
     pub(crate) first: u64,
     /// Digest of all records after it.
     pub(crate) digest: u64,
-    /// The batches, never empty.
-    pub(crate) batches: Vec<Vec<Change>>,
+    /// Number of batches, never 0.
+    count: u32,
+    /// The batches as they were written; [`decode`] has walked through all of them.
+    payload: Vec<u8>,
+}
+
+/// One change as it lies in a payload.
+struct RawChange<'a> {
+    table: Table,
+    key: &'a [u8],
+    value: Option<&'a [u8]>,
+}
+
+/// The changes of a payload in order, with the revision of their batch.
+struct Changes<'a> {
+    reader: Reader<'a>,
+    /// Batches not begun.
+    batches: u32,
+    /// Changes left in the current one.
+    left: u32,
+    /// Revision of the next one.
+    next: u64,
+}
+
+impl<'a> Changes<'a> {
+    fn new(payload: &'a [u8], first: u64, count: u32) -> Changes<'a> {
+        Changes { reader: Reader(payload), batches: count, left: 0, next: first }
+    }
+
+    /// `Some(None)`: the end. `None`: it is not in the form of a payload.
+    #[expect(clippy::option_option, reason = "a fault and the end are two things")]
+    fn step(&mut self) -> Option<Option<(u64, RawChange<'a>)>> {
+        while self.left == 0 {
+            if self.batches == 0 {
+                return self.reader.0.is_empty().then_some(None);
+            }
+            self.left = self.reader.u32()?;
+            self.batches -= 1;
+            self.next = self.next.saturating_add(1);
+        }
+        self.left -= 1;
+        let change = decode_change(&mut self.reader)?;
+        Some(Some((self.next.saturating_sub(1), change)))
+    }
+}
+
+impl<'a> Iterator for Changes<'a> {
+    type Item = (u64, RawChange<'a>);
+
+    fn next(&mut self) -> Option<(u64, RawChange<'a>)> {
+        self.step().flatten()
+    }
 }
 
 impl Frame {
     /// Revision of the last batch.
     pub(crate) fn last(&self) -> u64 {
-        self.first.saturating_add(self.batches.len() as u64).saturating_sub(1)
+        self.first.saturating_add(u64::from(self.count)).saturating_sub(1)
+    }
+
+    fn changes(&self) -> Changes<'_> {
+        Changes::new(&self.payload, self.first, self.count)
     }
 
     /// What it does to the records: key and new envelope, in order.
     pub(crate) fn effects(&self) -> impl Iterator<Item = (Vec<u8>, Option<Vec<u8>>)> + '_ {
-        (self.first..).zip(&self.batches).flat_map(|(revision, changes)| {
-            changes.iter().map(move |change| {
-                let key = full_key(change.table, &change.key);
-                let sealed = change.value.as_ref().map(|value| envelope::seal(&key, revision, value));
-                (key, sealed)
-            })
+        self.changes().map(|(revision, change)| {
+            let key = full_key(change.table, change.key);
+            let sealed = change.value.map(|value| envelope::seal(&key, revision, value));
+            (key, sealed)
         })
+    }
+
+    /// The batches, as they were committed.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(crate) fn batches(&self) -> Vec<Vec<Change>> {
+        let mut batches = vec![Vec::new(); self.count as usize];
+        for (revision, RawChange { table, key, value }) in self.changes() {
+            let at = usize::try_from(revision - self.first).unwrap_or(usize::MAX);
+            if let Some(batch) = batches.get_mut(at) {
+                batch.push(Change { table, key: key.to_vec(), value: value.map(<[u8]>::to_vec) });
+            }
+        }
+        batches
     }
 }
 
@@ -108,16 +173,13 @@ pub(crate) fn decode(bytes: &[u8]) -> Option<(Frame, usize)> {
     if crc != crc32(&[header, payload]) || first == 0 || count == 0 || !ends {
         return None;
     }
-    let mut reader = Reader(payload);
-    let mut batches = Vec::new();
-    for _ in 0..count {
-        let changes = reader.u32()?;
-        batches.push((0..changes).map(|_| decode_change(&mut reader)).collect::<Option<Vec<_>>>()?);
-    }
-    reader.0.is_empty().then_some((Frame { chain, crc, first, digest, batches }, HEADER_BYTES + payload_len))
+    let mut changes = Changes::new(payload, first, count);
+    while changes.step()?.is_some() {}
+    let payload = payload.to_vec();
+    Some((Frame { chain, crc, first, digest, count, payload }, HEADER_BYTES + payload_len))
 }
 
-fn decode_change(reader: &mut Reader<'_>) -> Option<Change> {
+fn decode_change<'a>(reader: &mut Reader<'a>) -> Option<RawChange<'a>> {
     let table = Table::from_byte(reader.u8()?)?;
     let written = match reader.u8()? {
         0 => false,
@@ -126,10 +188,10 @@ fn decode_change(reader: &mut Reader<'_>) -> Option<Change> {
     };
     let key_len = usize::from(reader.u16()?);
     let value_len = reader.len32()?;
-    let key = reader.take(key_len)?.to_vec();
+    let key = reader.take(key_len)?;
     let value = reader.take(value_len)?;
     // A removed record has no bytes.
-    (written || value.is_empty()).then(|| Change { table, key, value: written.then(|| value.to_vec()) })
+    (written || value.is_empty()).then_some(RawChange { table, key, value: written.then_some(value) })
 }
 
 /// Looks for a whole frame of a later revision than `after`, from `start` on: what tells damage from a torn tail.

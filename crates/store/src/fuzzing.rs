@@ -14,10 +14,11 @@ pub fn frame(bytes: &[u8]) {
         crc.copy_from_slice(&wire::crc32(&[summed, payload]).to_be_bytes());
     }
     if let Some((read, length)) = frame::decode(&bytes) {
-        let batches = read.batches.iter().map(Vec::as_slice);
-        let (written, _) = frame::encode(read.chain, read.first, read.digest, batches);
+        let batches = read.batches();
+        let slices = batches.iter().map(Vec::as_slice);
+        let (written, _) = frame::encode(read.chain, read.first, read.digest, slices);
         let (again, _) = frame::decode(&written).expect("our own bytes decode");
-        assert_eq!((again.first, &again.batches), (read.first, &read.batches));
+        assert_eq!((again.first, again.batches()), (read.first, batches));
         assert_eq!(bytes.get(..length), Some(written.as_slice()), "one form only");
         assert!(read.last() >= read.first);
         read.effects().for_each(drop);

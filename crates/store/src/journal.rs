@@ -190,6 +190,7 @@ fn read_segment(
     }
     let (good, len) = (offset.min(bytes.len()) as u64, bytes.len() as u64);
     let mut tail = Tail { name: name.to_owned(), good, len, frames: 0, revision: last, last: None };
+    let mut last_frame = 0..0;
     while offset < bytes.len() {
         let rest = bytes.get(offset..).unwrap_or_default();
         match frame::decode(rest) {
@@ -205,7 +206,7 @@ fn read_segment(
                 }
                 last = frame.last();
                 tail.revision = last;
-                tail.last = Some((offset as u64, rest.get(..len).unwrap_or_default().to_vec()));
+                last_frame = offset..offset + len;
                 tail.frames += 1;
                 offset += len;
                 tail.good = offset as u64;
@@ -239,6 +240,9 @@ fn read_segment(
                 }
             },
         }
+    }
+    if let Some(frame) = bytes.get(last_frame.clone()).filter(|frame| !frame.is_empty()) {
+        tail.last = Some((last_frame.start as u64, frame.to_vec()));
     }
     contents.tail = Some(tail);
 }

@@ -126,7 +126,7 @@ fn after_a_failed_write_or_sync_the_frame_is_not_there_and_the_next_ones_are_dur
         for seed in 1..50 {
             let contents = read(&disk.crash(&mut Rng::new(seed)), None).unwrap();
             assert_eq!(revisions(&contents), [1, 2, 3, 4, 5]);
-            assert_eq!(contents.frames[3].batches[0][0].value.as_deref(), Some(&b"four"[..]));
+            assert_eq!(contents.frames[3].batches()[0][0].value.as_deref(), Some(&b"four"[..]));
             assert!(contents.damages.is_empty());
         }
     }
@@ -183,7 +183,7 @@ fn frames_a_newer_segment_has_again_do_not_count() {
     leftover.edit(SEGMENT, |bytes| *bytes = with_leftover);
     let contents = read(&leftover, None).unwrap();
     assert_eq!(revisions(&contents), [1, 2, 3, 4]);
-    assert_eq!(contents.frames[3].batches[0][0].value.as_deref(), Some(&b"four"[..]));
+    assert_eq!(contents.frames[3].batches()[0][0].value.as_deref(), Some(&b"four"[..]));
     assert!(matches!(contents.findings.as_slice(), [Finding::AbandonedTail { .. }]));
     assert!(contents.damages.is_empty());
 }
