@@ -21,8 +21,8 @@ use config::{Loaded, LogFormat, Settings};
 use doors::{bind_admin, bind_dhcp, bind_http, bind_tftp, listeners};
 use nix::sys::stat::{Mode, umask};
 use prepare::{
-    from_file, import_configured, open_library, open_store, read_leases, refuse_own_addresses_in_pools,
-    served_interfaces, usable_loaders,
+    from_file, import_configured, open_library, open_store, refuse_own_addresses_in_pools, served_interfaces,
+    usable_loaders,
 };
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -30,8 +30,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tree::{Tree, TreeParts};
-use types::lease::LeaseState;
-use types::{Event, EventName, EventSink, Facts};
+use types::{Event, EventName, EventSink};
 
 /// Events kept for late readers: a storm of a few hundred boots.
 const EVENTS_KEPT: usize = 10_000;
@@ -60,7 +59,7 @@ pub(crate) async fn run(global: &Global, loaded: Loaded, strictness: Strictness)
         descriptors::Budget::take(settings.http.max_clients as usize, settings.tftp.max_transfers as usize);
     let interfaces = served_interfaces(&settings)?;
     refuse_own_addresses_in_pools(&settings)?;
-    let store = open_store(&settings).await?;
+    let (store, (leases, sightings)) = open_store(&settings).await?;
     let library = open_library(&settings, &store).await?;
     let loaders = usable_loaders(&settings, &library, strictness)?;
     let inventory = Arc::new(Inventory::new(store.clone(), library.clone(), from_file(&loaded, loaders)));
@@ -69,17 +68,8 @@ pub(crate) async fn run(global: &Global, loaded: Loaded, strictness: Strictness)
         tracing::warn!("{warning}");
     }
     let bus = Arc::new(EventBus::new(EVENTS_KEPT));
-    let world = Arc::new(World::new(catalog, bus.clone()));
+    let world = Arc::new(World::new(catalog, bus.clone(), sightings));
     let importer = Arc::new(Importer::new(library.clone(), inventory.clone(), world.clone()));
-    let leases = read_leases(&store)?;
-    for lease in leases.iter().filter(|lease| lease.state == LeaseState::Bound) {
-        world.preload(&Facts {
-            mac: lease.mac,
-            guid: lease.guid,
-            address: Some(lease.address.into()),
-            ..Facts::default()
-        });
-    }
 
     let tree = Tree::new(TreeParts {
         decider: world.clone(),

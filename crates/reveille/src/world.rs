@@ -10,7 +10,7 @@ use admin::EventBus;
 use arc_swap::ArcSwap;
 use boots::{Attempt, Finding, Tracker};
 use plan::{BootState, Catalog, Decider, Verdict};
-use sightings::Sightings;
+pub(crate) use sightings::Sightings;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -30,10 +30,11 @@ pub(crate) struct World {
 }
 
 impl World {
-    pub(crate) fn new(catalog: Catalog, bus: Arc<EventBus>) -> World {
+    /// What leases say of machines is known from the first packet on.
+    pub(crate) fn new(catalog: Catalog, bus: Arc<EventBus>, sightings: Sightings) -> World {
         World {
             catalog: ArcSwap::from_pointee(catalog),
-            sightings: Mutex::default(),
+            sightings: Mutex::new(sightings),
             tracker: Mutex::default(),
             tickets: Mutex::default(),
             bus,
@@ -48,11 +49,6 @@ impl World {
     /// What is known of a machine.
     pub(crate) fn remembered(&self, mac: MacAddr) -> Option<Facts> {
         lock(&self.sightings).by_mac(mac).cloned()
-    }
-
-    /// Puts a machine into memory without an event: leases read at start.
-    pub(crate) fn preload(&self, facts: &Facts) {
-        lock(&self.sightings).see(facts);
     }
 
     /// The newest attempt of every machine.

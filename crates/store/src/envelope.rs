@@ -37,6 +37,11 @@ pub(crate) fn revision(full_key: &[u8], envelope: &[u8]) -> Option<u64> {
     checked(full_key, envelope).map(|(revision, _)| revision)
 }
 
+/// The value of an envelope that is known to be sound.
+pub(crate) fn value(envelope: &[u8]) -> &[u8] {
+    envelope.get(HEADER_BYTES..).unwrap_or_default()
+}
+
 fn checked<'a>(full_key: &[u8], envelope: &'a [u8]) -> Option<(u64, &'a [u8])> {
     let mut reader = Reader(envelope);
     let version = reader.u8().filter(|version| *version == VERSION)?;

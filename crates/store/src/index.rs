@@ -153,8 +153,8 @@ fn decode_position(bytes: &[u8]) -> Option<Position> {
 }
 
 impl Index {
-    /// Opens what is on disk and reads all of it. `Ok(None)`: there is none.
-    pub(crate) fn open(home: &Home) -> Result<Option<(Index, State)>, Fault> {
+    /// Opens what is on disk and checks all of it. `Ok(None)`: there is none.
+    pub(crate) fn open(home: &Home) -> Result<Option<Index>, Fault> {
         let Home(Some(root)) = home else { return Ok(None) };
         if !folder(root).exists() {
             return Ok(None);
@@ -165,9 +165,16 @@ impl Index {
             let empty = sled_call(|| Ok(db.is_empty()))?;
             return if empty { Ok(None) } else { Err(Fault::failed("it was not finished")) };
         };
-        let index = Index { position, backing: Backing::Sled(db), generation: 0 };
-        let state = index.snapshot()?;
-        Ok(Some((index, state)))
+        let mut sum = Sum::default();
+        sled_call(|| {
+            for record in db.range(RECORDS..) {
+                let (key, envelope) = record?;
+                sum.add(&key, &envelope);
+            }
+            Ok(())
+        })?;
+        sum.check(position)?;
+        Ok(Some(Index { position, backing: Backing::Sled(db), generation: 0 }))
     }
 
     /// Makes an index of `state`, on disk if that can be done. The answer's second part says why it could not.
@@ -354,21 +361,11 @@ impl Index {
 
     /// All records, each sound and together what the position promises.
     pub(crate) fn snapshot(&self) -> Result<State, Fault> {
-        let mut state = State::default();
-        for (key, envelope) in self.entries()? {
-            if envelope::revision(&key, &envelope).is_none() {
-                return Err(unsound(&key));
-            }
-            state.set(key, Some(envelope));
-        }
-        if state.position.digest != self.position.digest {
-            return Err(Fault::failed(format!(
-                "its {} records are not those of its revision",
-                state.records.len()
-            )));
-        }
-        state.position = self.position;
-        Ok(state)
+        let records = self.entries()?;
+        let mut sum = Sum::default();
+        records.iter().for_each(|(key, envelope)| sum.add(key, envelope));
+        sum.check(self.position)?;
+        Ok(State { position: self.position, records })
     }
 
     /// Applying what stands at `position` failed: nothing is read here any more. Made anew it stands at `position`.
@@ -410,6 +407,34 @@ impl Index {
             Backing::Sled(db) => drop(db.insert(key, envelope).unwrap()),
             Backing::Memory(records) => drop(records.insert(key.to_vec(), envelope)),
             Backing::Failed(_) | Backing::Closed => {}
+        }
+    }
+}
+
+/// What a pass over all records comes to.
+#[derive(Default)]
+struct Sum {
+    records: usize,
+    digest: u64,
+    /// The first that fails its checksum.
+    unsound: Option<Vec<u8>>,
+}
+
+impl Sum {
+    fn add(&mut self, key: &[u8], envelope: &[u8]) {
+        if envelope::revision(key, envelope).is_none() {
+            self.unsound.get_or_insert_with(|| key.to_vec());
+        }
+        self.records += 1;
+        self.digest = self.digest.wrapping_add(envelope::digest(envelope));
+    }
+
+    /// Each is sound, and together they are what the position promises.
+    fn check(&self, position: Position) -> Result<(), Fault> {
+        match &self.unsound {
+            Some(key) => Err(unsound(key)),
+            None if self.digest == position.digest => Ok(()),
+            None => Err(Fault::failed(format!("its {} records are not those of its revision", self.records))),
         }
     }
 }

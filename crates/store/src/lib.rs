@@ -213,6 +213,30 @@ impl Store {
     /// acknowledged batches cannot be read and no copy has them; [`StoreError::NewerFormat`]; [`StoreError::Io`] when the
     /// folder cannot be used at all.
     pub fn open(options: StoreOptions) -> Result<Store, StoreError> {
+        Store::open_showing(&options, &mut |_| {})
+    }
+
+    /// As [`Store::open`], and reads one table on the way, which is far cheaper than scanning it behind: `read` gets key and
+    /// value of every record, by key, while the index is still being checked, and again should they turn out to be others.
+    /// Its last answer is that of the open store.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn open_reading<T>(
+        options: &StoreOptions,
+        table: Table,
+        mut read: impl FnMut(&[(&[u8], &[u8])]) -> T,
+    ) -> Result<(Store, T), StoreError> {
+        let mut answer = None;
+        let store = Store::open_showing(options, &mut |state| {
+            let records: Vec<_> = state.table(table).collect();
+            answer = Some(read(&records));
+        })?;
+        let answer = answer.unwrap_or_else(|| read(&[]));
+        Ok((store, answer))
+    }
+
+    fn open_showing(options: &StoreOptions, look: open::Look<'_>) -> Result<Store, StoreError> {
         let disk = RealDisk::new(options.path.clone());
         disk.create_dir("").map_err(|source| StoreError::io("make folder", &options.path, source))?;
         // The folder may be new itself. Where its parent cannot be opened, whoever made that one answers for it.
@@ -220,7 +244,7 @@ impl Store {
             let _ = parent.sync_all();
         }
         let lock = open::lock(&options.path)?;
-        Store::open_on(Arc::new(disk), Home(Some(options.path.clone())), &options, Some(lock))
+        Store::open_on(Arc::new(disk), Home(Some(options.path.clone())), options, Some(lock), look)
     }
 
     fn open_on(
@@ -228,9 +252,10 @@ impl Store {
         home: Home,
         options: &StoreOptions,
         lock: Option<File>,
+        look: open::Look<'_>,
     ) -> Result<Store, StoreError> {
         let began = Instant::now();
-        let mut opened = open::open(&disk, &home, options.segment_bytes, options.accept_loss)
+        let mut opened = open::open(&disk, &home, options.segment_bytes, options.accept_loss, look)
             .map_err(|error| error.under(&options.path))?;
         opened.report.took = began.elapsed();
         let (ballast, quota) = (options.ballast_bytes, options.quota_bytes);

@@ -80,6 +80,10 @@ impl Opened {
     }
 }
 
+/// Is shown what is true, as soon as it is thought to be known and again when it turns out to be something else: what it
+/// saw last is true, when opening succeeds.
+pub(crate) type Look<'a> = &'a mut dyn FnMut(&State);
+
 /// Reads the store and repairs what can be repaired, with the room of the ballast when there is no other. How long that
 /// took is for the caller to say.
 pub(crate) fn open(
@@ -87,31 +91,40 @@ pub(crate) fn open(
     home: &Home,
     segment_bytes: u64,
     accept_loss: bool,
+    look: Look<'_>,
 ) -> Result<Opened, StoreError> {
-    let opened = read(disk, home, segment_bytes, accept_loss);
+    let opened = read(disk, home, segment_bytes, accept_loss, look);
     match &opened {
         Err(StoreError::Io { source, .. })
             if room::is_full(source)
                 && room::held(disk.as_ref()) > 0
                 && room::release(disk.as_ref()).is_ok() =>
         {
-            read(disk, home, segment_bytes, accept_loss)
+            read(disk, home, segment_bytes, accept_loss, look)
         }
         _ => opened,
     }
 }
 
-/// What was on disk of the index, with all its records.
-type FoundIndex = Result<Option<(Index, State)>, Fault>;
+/// An index that was on disk.
+type Found = Result<Option<Index>, Fault>;
 
-/// Files and index, at the same time: each takes about half of a start.
-fn read_both(disk: &dyn Disk, home: &Home) -> (Result<History, StoreError>, FoundIndex) {
+/// Files and index, at the same time: each takes about half of a start. What is shown is what the files say, when they are
+/// whole.
+fn read_both(disk: &dyn Disk, home: &Home, look: Look<'_>) -> (Result<History, StoreError>, Found) {
+    let mut files = || {
+        let history = truth::read(disk, None);
+        if let Ok(History { broken: None, state, .. }) = &history {
+            look(state);
+        }
+        history
+    };
     if home.0.is_none() {
-        return (truth::read(disk, None), Index::open(home));
+        return (files(), Index::open(home));
     }
     std::thread::scope(|scope| {
         let index = scope.spawn(|| Index::open(home));
-        let history = truth::read(disk, None);
+        let history = files();
         (history, index.join().unwrap_or_else(|_| Err(Fault::failed("reading it panicked"))))
     })
 }
@@ -121,6 +134,7 @@ fn read(
     home: &Home,
     segment_bytes: u64,
     accept_loss: bool,
+    look: Look<'_>,
 ) -> Result<Opened, StoreError> {
     let mut findings = restore::finish(disk.as_ref(), home)?;
     for dir in [journal::DIR, checkpoint::DIR] {
@@ -132,8 +146,9 @@ fn read(
     if let Err(error) = checkpoint::remove_unfinished(disk.as_ref()) {
         findings.push(Finding::CheckpointFailed { reason: error.to_string() });
     }
-    let (history, found) = read_both(disk.as_ref(), home);
+    let (history, found) = read_both(disk.as_ref(), home, look);
     let mut history = history?;
+    let shown = history.broken.is_none().then_some(history.state.position);
     findings.append(&mut history.journal.findings);
     findings.extend(
         history
@@ -153,6 +168,9 @@ fn read(
     }
     let was_empty = history.state.position.revision == 0 && history.broken.is_none();
     let found = settle(&mut history, found, accept_loss, &mut findings)?;
+    if shown != Some(history.state.position) {
+        look(&history.state);
+    }
     let restored = findings
         .iter()
         .any(|finding| matches!(finding, Finding::RestoredFromIndex { .. } | Finding::LossAccepted { .. }));
@@ -190,34 +208,31 @@ fn read(
     Ok(Opened { index, journal, checkpointed, refused, report })
 }
 
-/// An index that was on disk.
-type Found = Result<Option<Index>, Fault>;
-
 /// Decides what is true when files and index disagree. The files are, unless they lost something the index still has.
 fn settle(
     history: &mut History,
-    found: FoundIndex,
+    found: Found,
     accept_loss: bool,
     findings: &mut Vec<Finding>,
 ) -> Result<Found, StoreError> {
     let files = Revision(history.state.position.revision);
-    let (index, state) = match found {
-        Ok(Some((index, state))) => (index, state),
+    let index = match found {
+        Ok(Some(index)) => index,
         other => {
-            let Some(broken) = history.broken.take() else { return Ok(other.map(|_| None)) };
+            let Some(broken) = history.broken.take() else { return Ok(other) };
             let error = broken.into_error();
             if !accept_loss {
                 return Err(error);
             }
             lose(history, None, &error, findings);
-            return Ok(other.map(|_| None));
+            return Ok(other);
         }
     };
     let ahead = index.position().revision > files.0;
     if history.broken.is_none() && !ahead {
         return Ok(Ok(Some(index)));
     }
-    let carried = truth::carry_on(state, &history.journal);
+    let carried = index.snapshot().ok().and_then(|state| truth::carry_on(state, &history.journal));
     let carried = carried.filter(|(state, _)| state.position.revision >= history.newest);
     match (carried, history.broken.take()) {
         (Some((state, frames)), broken) => {

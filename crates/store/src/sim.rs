@@ -100,7 +100,7 @@ impl SimStore {
         let allowance = Allowance { ballast: ballast_bytes, quota: quota_bytes, margin: margin_bytes };
         let disk: Arc<dyn crate::disk::Disk> = Arc::new(disk.clone());
         let home = Home(None);
-        let opened = open::open(&disk, &home, segment_bytes, accept_loss)?;
+        let opened = open::open(&disk, &home, segment_bytes, accept_loss, &mut |_| {})?;
         let (engine, report) = opened.start(disk, home, allowance);
         Ok(SimStore { engine, checkpoint_bytes, report })
     }

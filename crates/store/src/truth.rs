@@ -6,6 +6,7 @@ use crate::envelope;
 use crate::error::StoreError;
 use crate::frame::Frame;
 use crate::journal::{self, Contents};
+use crate::model::Table;
 use crate::report::{Damage, Finding};
 use crate::room;
 use std::collections::BTreeMap;
@@ -51,6 +52,12 @@ impl State {
         if let Some(old) = old {
             *digest = digest.wrapping_sub(envelope::digest(&old));
         }
+    }
+
+    /// The records of a table: key and value, by key.
+    pub(crate) fn table(&self, table: Table) -> impl Iterator<Item = (&[u8], &[u8])> {
+        let records = self.records.range(vec![table.byte()]..vec![table.byte() + 1]);
+        records.map(|(key, envelope)| (key.get(1..).unwrap_or_default(), envelope::value(envelope)))
     }
 
     /// Applies a frame; false when the digest it promises does not come out.

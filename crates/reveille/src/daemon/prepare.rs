@@ -5,6 +5,7 @@ use crate::backend::Importer;
 use crate::choose;
 use crate::failure::{Exit, Failure, chain};
 use crate::inventory::{FromFile, Inventory};
+use crate::world::Sightings;
 use config::{AssetPath, Assets, Loaded, Settings, UnknownHosts};
 use library::{Library, LibraryError, LibraryOptions, Source};
 use net::interface::Interface;
@@ -13,12 +14,10 @@ use std::net::Ipv4Addr;
 use std::num::NonZero;
 use std::sync::Arc;
 use store::records::decode_lease;
-use store::{RecordError, Store, StoreError, StoreOptions, Stored, Table};
+use store::{RecordError, Store, StoreError, StoreOptions, Table};
 use types::lease::LeaseRecord;
 use types::subnet::LoaderChoice;
 
-/// Leases read from the store at once.
-const SCAN_STEP: usize = 20_000;
 /// Fewer are decoded faster than a thread starts.
 const DECODED_ALONE_MAX: usize = 1_000;
 
@@ -71,16 +70,21 @@ pub(super) fn refuse_own_addresses_in_pools(settings: &Settings) -> Result<(), F
         .exit(Exit::Usage))
 }
 
-pub(super) async fn open_store(settings: &Settings) -> Result<Store, Failure> {
+/// The leases of the store, and the machines they tell of.
+pub(super) type Leased = (Vec<LeaseRecord>, Sightings);
+
+/// The store, and what its leases say.
+pub(super) async fn open_store(settings: &Settings) -> Result<(Store, Leased), Failure> {
     let options = StoreOptions {
         quota_bytes: settings.store.quota_bytes,
         ballast_bytes: settings.store.ballast_bytes,
         ..StoreOptions::new(&settings.store.path)
     };
-    let opening = tokio::task::spawn_blocking(move || Store::open(options));
+    let opening =
+        tokio::task::spawn_blocking(move || Store::open_reading(&options, Table::Leases, read_leases));
     let opened =
         opening.await.map_err(|error| Failure::new("R-STO-03", "cannot open the store").cause(error))?;
-    let store = opened.map_err(|error| {
+    let (store, leases) = opened.map_err(|error| {
         let failure =
             Failure::new("R-STO-03", format!("cannot open the store {}", settings.store.path.display()))
                 .cause(chain(&error));
@@ -99,7 +103,12 @@ pub(super) async fn open_store(settings: &Settings) -> Result<Store, Failure> {
         tracing::warn!("store: {finding}");
     }
     tracing::info!(revision = report.revision.0, records = report.records, frames = report.frames, took = ?report.took, "store opened");
-    Ok(store)
+    let leases = leases.map_err(|error| {
+        Failure::new("R-STO-02", "cannot read the leases")
+            .cause(chain(&error))
+            .fix("keep a copy of the store folder and report it")
+    })?;
+    Ok((store, leases))
 }
 
 pub(super) async fn open_library(settings: &Settings, store: &Store) -> Result<Library, Failure> {
@@ -191,32 +200,17 @@ pub(super) fn from_file(loaded: &Loaded, loaders: Vec<LoaderChoice>) -> FromFile
     }
 }
 
-pub(super) fn read_leases(store: &Store) -> Result<Vec<LeaseRecord>, Failure> {
-    let unreadable = |cause: String| {
-        Failure::new("R-STO-02", "cannot read the leases")
-            .cause(cause)
-            .fix("keep a copy of the store folder and report it")
-    };
-    let mut leases = Vec::new();
-    let mut after: Option<Vec<u8>> = None;
-    loop {
-        let step = store
-            .scan(Table::Leases, after.as_deref(), SCAN_STEP)
-            .map_err(|error| unreadable(chain(&error)))?;
-        let last = step.len() < SCAN_STEP;
-        after = step.last().map(|(key, _)| key.clone());
-        leases.append(&mut decode_leases(&step).map_err(|error| unreadable(chain(&error)))?);
-        if last {
-            return Ok(leases);
-        }
-    }
+fn read_leases(stored: &[(&[u8], &[u8])]) -> Result<Leased, RecordError> {
+    let leases = decode_leases(stored)?;
+    let sightings = Sightings::of(&leases);
+    Ok((leases, sightings))
 }
 
 /// On all cores: it is most of a start with many leases.
-fn decode_leases(stored: &[(Vec<u8>, Stored)]) -> Result<Vec<LeaseRecord>, RecordError> {
+fn decode_leases(stored: &[(&[u8], &[u8])]) -> Result<Vec<LeaseRecord>, RecordError> {
     let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
-    let decode = |part: &[(Vec<u8>, Stored)]| {
-        part.iter().map(|(_, stored)| decode_lease(&stored.value)).collect::<Result<Vec<_>, _>>()
+    let decode = |part: &[(&[u8], &[u8])]| {
+        part.iter().map(|(_, value)| decode_lease(value)).collect::<Result<Vec<_>, _>>()
     };
     if stored.len() < DECODED_ALONE_MAX {
         return decode(stored);

@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use types::lease::{LeaseRecord, LeaseState};
 use types::{Facts, MacAddr};
 
 /// Machines remembered: five times the largest site we were built for.
@@ -24,7 +25,7 @@ struct Machine {
 
 /// Facts by hardware address, with a second way in by IP address.
 #[derive(Default)]
-pub(super) struct Sightings {
+pub(crate) struct Sightings {
     machines: HashMap<MacAddr, Machine>,
     addresses: HashMap<IpAddr, MacAddr>,
     said: usize,
@@ -32,6 +33,29 @@ pub(super) struct Sightings {
 }
 
 impl Sightings {
+    /// What leases say: who has an address now. Of more than fit, those granted last.
+    pub(crate) fn of(leases: &[LeaseRecord]) -> Sightings {
+        let bound = leases.iter().filter(|lease| lease.state == LeaseState::Bound && lease.mac.is_some());
+        let mut bound: Vec<&LeaseRecord> = bound.collect();
+        // The latest last: it is believed, and forgotten last.
+        bound.sort_by_key(|lease| lease.granted);
+        bound.drain(..bound.len().saturating_sub(SIGHTINGS_MAX));
+        let mut sightings = Sightings {
+            machines: HashMap::with_capacity(bound.len()),
+            addresses: HashMap::with_capacity(bound.len()),
+            ..Sightings::default()
+        };
+        for lease in bound {
+            sightings.see(&Facts {
+                mac: lease.mac,
+                guid: lease.guid,
+                address: Some(lease.address.into()),
+                ..Facts::default()
+            });
+        }
+        sightings
+    }
+
     /// Takes in what DHCP saw; true when the machine was never seen before.
     pub(super) fn see(&mut self, facts: &Facts) -> bool {
         let Some(mac) = facts.mac else { return false };

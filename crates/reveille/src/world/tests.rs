@@ -36,7 +36,7 @@ fn world() -> (Arc<World>, Arc<EventBus>) {
     let parts =
         CatalogParts { hosts: vec![host("one", by_mac), host("two", by_serial)], ..CatalogParts::default() };
     let bus = Arc::new(EventBus::new(100));
-    let world = Arc::new(World::new(Catalog::build(parts).unwrap(), bus.clone()));
+    let world = Arc::new(World::new(Catalog::build(parts).unwrap(), bus.clone(), Sightings::default()));
     world.learn(&facts(1, 1));
     world.learn(&facts(2, 2));
     (world, bus)

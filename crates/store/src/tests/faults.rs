@@ -6,7 +6,7 @@ use std::io;
 
 fn open(disk: &SimDisk) -> Result<Store, StoreError> {
     let options = StoreOptions { segment_bytes: 600, ballast_bytes: 512, ..StoreOptions::new("memory") };
-    Store::open_on(Arc::new(disk.clone()), Home(None), &options, None)
+    Store::open_on(Arc::new(disk.clone()), Home(None), &options, None, &mut |_| {})
 }
 
 /// What a run got acknowledged, and what was refused by a store that acknowledged nothing after it: that may still come back.
@@ -251,7 +251,7 @@ fn an_operator_may_accept_the_loss_and_gets_all_that_is_readable() {
     let disk = died();
     disk.edit("journal/00000000000000000006.log", |bytes| bytes[100] ^= 1);
     let options = StoreOptions { accept_loss: true, ..StoreOptions::new("memory") };
-    let store = Store::open_on(Arc::new(disk.clone()), Home(None), &options, None).unwrap();
+    let store = Store::open_on(Arc::new(disk.clone()), Home(None), &options, None, &mut |_| {}).unwrap();
     let found: Vec<u64> = values(&store, Table::Leases).iter().map(|(key, _)| number_of(key)).collect();
     assert_eq!(found, [1, 2, 3, 4, 5, 7, 8, 9, 10]);
     assert!(store.report().findings.iter().any(|it| matches!(it, Finding::LossAccepted { .. })));

@@ -11,6 +11,46 @@ fn open(path: &Path) -> Store {
 }
 
 #[test]
+fn what_is_read_while_opening_is_what_is_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let opened = |path: &Path| {
+        let mut calls = 0;
+        let (store, read) = Store::open_reading(&StoreOptions::new(path), Table::Leases, |records| {
+            calls += 1;
+            records.iter().map(|(key, value)| (key.to_vec(), value.to_vec())).collect::<Vec<_>>()
+        })
+        .unwrap();
+        let scanned = store.scan(Table::Leases, None, 100).unwrap();
+        let scanned: Vec<_> = scanned.into_iter().map(|(key, stored)| (key, stored.value)).collect();
+        assert_eq!(read, scanned);
+        (store, read.len(), calls)
+    };
+    let (store, count, _) = opened(folder.path());
+    assert_eq!(count, 0);
+    for key in ["a", "b", "c"] {
+        store.commit_blocking(Batch::new().put(Table::Leases, key, "x").put(Table::Meta, key, "y")).unwrap();
+    }
+    store.commit_blocking(Batch::new().delete(Table::Leases, "b")).unwrap();
+    store.checkpoint().unwrap();
+    store.commit_blocking(Batch::new().put(Table::Leases, "a", "later")).unwrap();
+    store.close();
+    let (store, count, calls) = opened(folder.path());
+    assert_eq!((count, calls), (2, 1));
+    store.close();
+    // The index gone, and then the journal's end: only the index has that.
+    std::fs::remove_dir_all(folder.path().join("index")).unwrap();
+    let (store, count, calls) = opened(folder.path());
+    assert_eq!((count, calls), (2, 1));
+    store.close();
+    for file in ["journal", "checkpoint"] {
+        std::fs::remove_dir_all(folder.path().join(file)).unwrap();
+    }
+    let (store, count, calls) = opened(folder.path());
+    assert_eq!((count, calls), (2, 2), "first what the files say, then what the index saved");
+    assert!(matches!(store.report().findings[..], [Finding::RestoredFromIndex { .. }]));
+}
+
+#[test]
 fn a_restart_keeps_everything_and_finds_nothing_odd() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());

@@ -112,3 +112,31 @@ fn floods_cost_the_invented_and_the_old_not_the_newest() {
     assert!(sightings.machines.len() <= SIGHTINGS_MAX && sightings.addresses.len() <= SIGHTINGS_MAX);
     assert_eq!(who_is_at(&sightings, "10.0.0.1"), Some(mac(1)));
 }
+
+#[test]
+fn of_more_leases_than_fit_the_latest_are_known() {
+    let lease = |number: u32, granted: u64| {
+        let [a, b, c, d] = number.to_be_bytes();
+        LeaseRecord {
+            address: [10, b, c, d].into(),
+            subnet: "lab".into(),
+            key: types::lease::ClientKey::ClientId([a, b, c, d].into()),
+            mac: Some(MacAddr([2, 0, a, b, c, d])),
+            guid: None,
+            hostname: None,
+            state: LeaseState::Bound,
+            granted: types::UnixTime(granted),
+            expires: types::UnixTime(granted + 3600),
+            relay_info: None,
+        }
+    };
+    let most = u32::try_from(SIGHTINGS_MAX).unwrap();
+    let mut leases: Vec<LeaseRecord> = (0..most + 10).map(|number| lease(number, 1000)).collect();
+    let released = LeaseRecord { state: LeaseState::Released, ..lease(most + 10, 3000) };
+    leases.extend([released.clone(), lease(most + 11, 2000)]);
+    let sightings = Sightings::of(&leases);
+    assert_eq!(sightings.machines.len(), SIGHTINGS_MAX);
+    let known = |lease: &LeaseRecord| sightings.by_address(lease.address.into()).and_then(|facts| facts.mac);
+    assert_eq!(known(&lease(most + 11, 0)), Some(MacAddr([2, 0, 0, 1, 0, 11])));
+    assert_eq!(known(&released), None);
+}
