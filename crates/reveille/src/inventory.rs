@@ -148,6 +148,7 @@ impl Inventory {
             generation,
             hosts,
             images: images.into_iter().filter(complete).map(|image| image.resource).collect(),
+            templates: Vec::new(),
             default_image: self.file.default_image.clone(),
             unknown: self.file.unknown,
             loaders: self.file.loaders.clone(),
