@@ -30,6 +30,8 @@ pub enum WordFault {
     Setting,
     /// `||`, `&&`, `;` as a word of its own, or a leading `#`: iPXE ends the command there.
     CommandEnd,
+    /// It starts ESXi's installer, and the image is to run from memory.
+    Installer,
 }
 
 impl fmt::Display for WordFault {
@@ -38,6 +40,7 @@ impl fmt::Display for WordFault {
             WordFault::NotPrintable => "has a character that is not printable ASCII",
             WordFault::Setting => "has `${`, which iPXE would expand",
             WordFault::CommandEnd => "would end the command in iPXE",
+            WordFault::Installer => "is for the installer, and this image only boots",
         })
     }
 }

@@ -1,4 +1,4 @@
-//! Text for machines: iPXE scripts and pxelinux configurations (grub.cfg and boot.cfg will stand beside them).
+//! Text for machines: iPXE scripts, pxelinux configurations and ESXi's `boot.cfg` (grub.cfg will stand beside them).
 //!
 //! Pure: facts and resources in, text out. What is deliberately absent: decisions (who gets what is `plan`'s), files,
 //! and any way to put a value into a script without passing [`text`] or [`cmdline`].
@@ -60,6 +60,15 @@ pub enum RenderError {
         /// The most that fits, see [`cmdline::COMMAND_LINE_BYTES_MAX`].
         bytes_max: usize,
     },
+    /// A module's path and options are too long for ESXi's loader.
+    ModuleTooLong {
+        /// Its name, cleaned for display.
+        name: String,
+        /// Length of path and options in bytes.
+        bytes: usize,
+        /// The most that fits, see [`esxi::MODULE_BYTES_MAX`].
+        bytes_max: usize,
+    },
     /// The image lacks what its kind cannot do without.
     Lacks {
         /// Name of the kind.
@@ -88,6 +97,7 @@ impl RenderError {
             RenderError::Word { .. } => "kernel_args_unsafe",
             RenderError::FileName { .. } => "file_name_unsafe",
             RenderError::CommandLineTooLong { .. } => "kernel_args_too_long",
+            RenderError::ModuleTooLong { .. } => "module_too_long",
             RenderError::Lacks { .. } => "image_incomplete",
             RenderError::FirmwareUnfit { .. } => "firmware_unfit",
             RenderError::KindUnfit { .. } => "kind_unfit",
@@ -104,6 +114,12 @@ impl std::fmt::Display for RenderError {
             }
             RenderError::CommandLineTooLong { bytes, bytes_max } => {
                 write!(f, "kernel command line has {bytes} bytes, at most {bytes_max} fit")
+            }
+            RenderError::ModuleTooLong { name, bytes, bytes_max } => {
+                write!(
+                    f,
+                    "module `{name}` with its prefix and options has {bytes} bytes, at most {bytes_max} fit"
+                )
             }
             RenderError::Lacks { kind, field } => write!(f, "an image of kind {kind} needs `{field}`"),
             RenderError::FirmwareUnfit { field } => {
@@ -127,10 +143,11 @@ pub fn check_image(image: &Image, host: Option<&Host>) -> Result<(), RenderError
         return Err(RenderError::Lacks { kind: image.kind.as_str(), field });
     }
     match image.kind {
-        ImageKind::Linux | ImageKind::Windows | ImageKind::Efi | ImageKind::Esxi => {
+        ImageKind::Linux | ImageKind::Windows | ImageKind::Efi => {
             let words = cmdline::CommandLine::of(image, host, &cmdline::Additions::default())?;
             words.for_ipxe(&[]).map(drop)
         }
+        ImageKind::Esxi => esxi::check_words(image, host),
         ImageKind::IpxeScript | ImageKind::Iso => Ok(()),
     }
 }
