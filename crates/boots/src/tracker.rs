@@ -265,7 +265,7 @@ fn stage_of(event: &Event) -> Option<BootStage> {
         EventName::TftpDone if matches!(role, "script" | "config") => Some(BootStage::Script),
         // A reason means that the transfer was broken off; a lost last ACK is none.
         EventName::HttpFile if event.reason.is_some() => None,
-        EventName::HttpFile | EventName::TftpDone if matches!(role, "kernel" | "initrd") => {
+        EventName::HttpFile | EventName::TftpDone if matches!(role, "kernel" | "initrd" | "module") => {
             Some(BootStage::Kernel)
         }
         EventName::BootUp => Some(BootStage::Up),

@@ -56,6 +56,17 @@ pub struct Additions {
     pub answer: Option<String>,
 }
 
+impl Additions {
+    /// Words with the URL of the answer file where they want it. The place may be written with blanks, as in a template.
+    pub fn place(&self, words: &str) -> String {
+        let words = words.replace("{{ url }}", ANSWER_PLACE);
+        match &self.answer {
+            Some(url) => words.replace(ANSWER_PLACE, url),
+            None => words,
+        }
+    }
+}
+
 /// A checked command line in three parts.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct CommandLine {
@@ -78,14 +89,7 @@ impl CommandLine {
     pub fn of(image: &Image, host: Option<&Host>, additions: &Additions) -> Result<CommandLine, RenderError> {
         let mut before: Vec<String> = Vec::new();
         let mut after: Vec<String> = Vec::new();
-        let place = |words: &str| {
-            // The place may be written with blanks, as in a template.
-            let words = words.replace("{{ url }}", ANSWER_PLACE);
-            match &additions.answer {
-                Some(url) => words.replace(ANSWER_PLACE, url),
-                None => words,
-            }
-        };
+        let place = |words: &str| additions.place(words);
         for word in place(&image.cmdline).split_ascii_whitespace() {
             if !after.is_empty() || word == "---" || word == "--" {
                 after.push(word.to_owned());

@@ -69,6 +69,8 @@ pub enum RenderError {
         /// The most that fits, see [`esxi::MODULE_BYTES_MAX`].
         bytes_max: usize,
     },
+    /// What the medium of the image brings cannot be used.
+    Medium(String),
     /// The image lacks what its kind cannot do without.
     Lacks {
         /// Name of the kind.
@@ -90,6 +92,15 @@ pub enum RenderError {
     },
 }
 
+impl BootImage<'_> {
+    /// The words of image and host, with the URL of the answer file where they want it.
+    pub fn words(&self) -> (String, Vec<String>) {
+        let place = |words: &str| self.additions.place(words);
+        let host = self.host.map(|host| host.kernel_args_append.as_slice()).unwrap_or_default();
+        (place(&self.image.cmdline), host.iter().map(|words| place(words)).collect())
+    }
+}
+
 impl RenderError {
     /// The stable reason code.
     pub fn reason(&self) -> &'static str {
@@ -98,6 +109,7 @@ impl RenderError {
             RenderError::FileName { .. } => "file_name_unsafe",
             RenderError::CommandLineTooLong { .. } => "kernel_args_too_long",
             RenderError::ModuleTooLong { .. } => "module_too_long",
+            RenderError::Medium(_) => "medium_unusable",
             RenderError::Lacks { .. } => "image_incomplete",
             RenderError::FirmwareUnfit { .. } => "firmware_unfit",
             RenderError::KindUnfit { .. } => "kind_unfit",
@@ -121,6 +133,7 @@ impl std::fmt::Display for RenderError {
                     "module `{name}` with its prefix and options has {bytes} bytes, at most {bytes_max} fit"
                 )
             }
+            RenderError::Medium(fault) => f.write_str(fault),
             RenderError::Lacks { kind, field } => write!(f, "an image of kind {kind} needs `{field}`"),
             RenderError::FirmwareUnfit { field } => {
                 write!(f, "it has nothing for machines with this firmware: `{field}` is not set")

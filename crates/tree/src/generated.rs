@@ -199,7 +199,7 @@ impl Tree {
     }
 
     /// Begins a boot attempt and renders it; the error is what to show on the screen instead.
-    fn begin(
+    pub(crate) fn begin(
         &self,
         facts: &Facts,
         host: Option<&Host>,
@@ -241,10 +241,11 @@ impl Tree {
     }
 
     fn missing_file(&self, image: &Image) -> Option<String> {
-        let Some(manifest) = self.parts.library.manifest(image.name.as_str()) else {
-            return Some("its files are not imported".to_owned());
-        };
-        let (_, missing) = image.named_files().find(|(_, file)| manifest.find(file).is_none())?;
+        let holder = image.base.as_ref().unwrap_or(&image.name);
+        if self.parts.library.manifest(holder.as_str()).is_none() {
+            return Some(format!("the files of {holder} are not imported"));
+        }
+        let (_, missing) = image.named_files().find(|(_, file)| !self.has_file(image, file))?;
         Some(format!("it has no file {missing}"))
     }
 
@@ -255,7 +256,14 @@ impl Tree {
         images
     }
 
-    fn opened_scripted(&self, name: &str, role: Role, facts: Facts, verdict: &Verdict, made: Made) -> Opened {
+    pub(crate) fn opened_scripted(
+        &self,
+        name: &str,
+        role: Role,
+        facts: Facts,
+        verdict: &Verdict,
+        made: Made,
+    ) -> Opened {
         Opened {
             facts: Some(facts),
             host: verdict.host.as_ref().map(|host| host.name.shared()),
@@ -267,14 +275,14 @@ impl Tree {
 }
 
 /// A generated text and the boot it began.
-struct Made {
+pub(crate) struct Made {
     text: String,
     image: Option<Arc<str>>,
     boot: Option<Arc<str>>,
 }
 
 impl Made {
-    fn text(text: String) -> Made {
+    pub(crate) fn text(text: String) -> Made {
         Made { text, image: None, boot: None }
     }
 }
@@ -287,7 +295,7 @@ fn left_alone(facts: &Facts, reason: LeaveAloneReason, generation: u64) -> Strin
 }
 
 /// Facts of this step: what the machine says now, then what its address recalls, unless that is another machine.
-fn facts_at(stage: Stage, who: &Who, said: Facts, recalled: Option<Facts>) -> Facts {
+pub(crate) fn facts_at(stage: Stage, who: &Who, said: Facts, recalled: Option<Facts>) -> Facts {
     let differ = |recalled: &Facts| {
         matches!((said.mac, recalled.mac), (Some(own), Some(other)) if own != other)
             || matches!((said.own_guid(), recalled.own_guid()), (Some(own), Some(other)) if own != other)

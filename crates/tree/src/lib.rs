@@ -6,10 +6,11 @@
 //! | `boot.ipxe`, `autoexec.ipxe` | the script for the machine that asks |
 //! | `boot.ipxe/<image>` | the script that boots this image, for a machine that chose it from a menu |
 //! | `pxelinux.cfg/<guid, 01-mac, HEXIP, default>` | the configuration for the machine named, or asking |
+//! | `<image>/01-<mac>/boot.cfg`, `<image>/boot.cfg` | ESXi's configuration for that machine, or the asking one |
+//! | `b/<token>/answer/<file>` | the answer file of a boot, by HTTP |
 //! | `<image>/<file>` | a file of an image |
 //!
-//! `grub/grub.cfg*` and `<dir>/01-<mac>/boot.cfg` will stand here too. `b/<token>/<stage>` is the HTTP door's: nothing
-//! is opened by it.
+//! `grub/grub.cfg*` will stand here too. `b/<token>/<stage>` is the HTTP door's: nothing is opened by it.
 //!
 //! Order: generated names, loaders by their whole name, files of images, then loaders and scripts by their last part
 //! (firmware and loaders ask in folders of their own choosing). A name is folded once ([`names::fold`]) and is from
@@ -18,6 +19,7 @@
 //! Deliberately absent: sockets, waiting, decisions (`plan`) and text (`render`). Generated content is fixed when it is
 //! opened; a script or configuration that names an image begins a boot attempt through [`BootLedger`].
 
+mod esxi;
 mod generated;
 mod ledger;
 pub mod names;
@@ -32,7 +34,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 use types::Facts;
-use types::resource::Image;
+use types::resource::{Image, ImageKind};
 
 /// The door a request came through.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -71,6 +73,10 @@ pub enum Role {
     Kernel,
     /// A ramdisk of an image.
     Initrd,
+    /// A module of an ESXi image.
+    Module,
+    /// The answer file of an installer.
+    Answer,
     /// Any other file of an image.
     File,
 }
@@ -84,6 +90,8 @@ impl Role {
             Role::Config => "config",
             Role::Kernel => "kernel",
             Role::Initrd => "initrd",
+            Role::Module => "module",
+            Role::Answer => "answer",
             Role::File => "file",
         }
     }
@@ -199,12 +207,13 @@ pub struct TreeParts {
 #[derive(Clone)]
 pub struct Tree {
     parts: Arc<TreeParts>,
+    configs: Arc<esxi::Configs>,
 }
 
 impl Tree {
     /// A tree over these parts.
     pub fn new(parts: TreeParts) -> Tree {
-        Tree { parts: Arc::new(parts) }
+        Tree { parts: Arc::new(parts), configs: Arc::default() }
     }
 
     /// What it stands on.
@@ -224,6 +233,9 @@ impl Tree {
             &Who { address: who.address.to_canonical(), local: who.local.to_canonical(), ..who.clone() };
         let name = names::fold(name).map_err(OpenError::BadName)?;
         if let Some(opened) = self.open_generated(&name, who) {
+            return opened;
+        }
+        if let Some(opened) = self.open_esxi(&name, who) {
             return opened;
         }
         let loaders = self.parts.library.loaders();
@@ -263,16 +275,16 @@ impl Tree {
     fn open_image_file(&self, name: &str, who: &Who) -> Result<Option<Opened>, OpenError> {
         let Some((image, file)) = name.split_once('/') else { return Ok(None) };
         let image = image.to_ascii_lowercase();
-        let found = self.parts.library.open_file(&image, file);
-        let Some(found) = found.map_err(|source| OpenError::Io { name: name.to_owned(), source })? else {
+        let found = self.image_file(&image, file);
+        let Some((found, profile)) =
+            found.map_err(|source| OpenError::Io { name: name.to_owned(), source })?
+        else {
             return Ok(None);
         };
-        let role = self
-            .parts
-            .decider
-            .catalog()
-            .image(&image)
-            .map_or(Role::File, |profile| role_of(&self.parts.library, profile, &found.name));
+        let role = profile.map_or(Role::File, |profile| match profile.kind {
+            ImageKind::Esxi => self.esxi_role(&profile, &found.name),
+            _ => role_of(&self.parts.library, &profile, &found.name),
+        });
         Ok(Some(Opened {
             name: format!("{image}/{}", found.name).into(),
             content_type: names::content_type(&found.name),

@@ -116,7 +116,7 @@ fn image_is_complete(image: &Image, index: usize, view: &mut View<'_>) {
         lacks(field);
     }
     use ImageKind::{Efi, Esxi, IpxeScript, Iso, Linux, Windows};
-    let fields: [(&str, bool, &[ImageKind]); 8] = [
+    let fields: [(&str, bool, &[ImageKind]); 9] = [
         ("kernel", image.kernel.is_some(), &[Linux, Windows, Efi]),
         ("initrd", !image.initrd.is_empty(), &[Linux, Windows]),
         ("cmdline", !image.cmdline.is_empty(), &[Linux, Windows, Efi, Esxi]),
@@ -124,6 +124,7 @@ fn image_is_complete(image: &Image, index: usize, view: &mut View<'_>) {
         ("efi", image.efi.is_some(), &[Efi]),
         ("disk", image.disk.is_some(), &[Iso]),
         ("base", image.base.is_some(), &[Esxi]),
+        ("stateless", image.stateless, &[Esxi]),
         ("modules", !image.modules.is_empty(), &[Esxi]),
     ];
     let idle = fields.into_iter().filter(|(_, given, kinds)| *given && !kinds.contains(&image.kind));

@@ -102,6 +102,7 @@ fn rows() -> Vec<(Row, &'static str)> {
         ("resources.images[].disk", "rescue.iso", |l| debug(&l.images[0].disk)),
         ("resources.images[].base", "esxi-8", |l| debug(&l.images[0].base)),
         ("resources.images[].modules", "[driver.v00]", |l| debug(&l.images[0].modules)),
+        ("resources.images[].stateless", "true", |l| debug(l.images[0].stateless)),
         ("resources.images[].template", "esxi-std", |l| debug(&l.images[0].template)),
         ("resources.images[].destructive", "true", |l| debug(l.images[0].destructive)),
         ("resources.images[].firmware", "[bios]", |l| debug(&l.images[0].firmware)),

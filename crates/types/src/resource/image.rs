@@ -45,6 +45,9 @@ pub struct Image {
     /// ESXi: modules loaded after those of `boot.cfg` (drivers, archives that unpack over the root file system).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub modules: Vec<String>,
+    /// ESXi: runs from memory and leaves the disks alone; the installer is not started.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stateless: bool,
     /// Template of the answer file each host gets (kickstart, preseed, user-data …).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub template: Option<Name>,
@@ -74,6 +77,7 @@ impl Image {
             disk: None,
             base: None,
             modules: Vec::new(),
+            stateless: false,
             template: None,
             destructive: false,
             firmware: Vec::new(),

@@ -1,0 +1,212 @@
+//! ESXi's own names below an image: its loader under the names it is asked by, and `boot.cfg` for the machine that asks.
+//!
+//! | name | what |
+//! |---|---|
+//! | `<image>/mboot.efi`, `crypto64.efi` | `efi/boot/bootx64.efi` and its neighbour, as the medium has them |
+//! | `<image>/01-<mac>/boot.cfg` | made for that machine: what `mboot` asks for first, by itself |
+//! | `<image>/boot.cfg` | made for the machine at the address that asks |
+//! | `<image>/<file>` | a file of the image, or of its base |
+//!
+//! A machine that is to boot something else meanwhile is sent to its next boot entry: without an answer the loader would
+//! hang. One whose `boot.cfg` cannot be made too, with the reason on its screen.
+
+use crate::generated::{Made, facts_at};
+use crate::{Door, OpenError, Opened, Role, Tree, Who};
+use library::{Digest, ImageFile};
+use plan::{Decision, LeaveAloneReason, Target, Verdict};
+use render::esxi::{BOOT_CFG, BootCfg, EsxiMode, ForMachine, MBOOT_EFI};
+use render::ipxe::Origin;
+use render::{BootImage, RenderError};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use types::resource::{Image, ImageKind};
+use types::{Facts, Firmware, MacAddr, Stage};
+
+/// The machine's own folder begins with this: the hardware type, Ethernet.
+const MAC_FOLDER: &str = "01-";
+
+/// Where media keep `boot.cfg`, for UEFI machines and for BIOS machines.
+const CONFIG_PLACES: [&str; 2] = ["efi/boot/boot.cfg", BOOT_CFG];
+
+/// Other places of a name that is asked for.
+const PLACES: [(&str, &[&str]); 3] = [
+    (MBOOT_EFI, &["efi/boot/bootx64.efi", "efi/boot/bootaa64.efi"]),
+    ("crypto64.efi", &["efi/boot/crypto64.efi"]),
+    ("cryptoaa64.efi", &["efi/boot/cryptoaa64.efi"]),
+];
+
+/// Parsed `boot.cfg` files kept; a boot storm asks for the same.
+const KEPT_MAX: usize = 64;
+
+/// The `boot.cfg` files read lately, by digest.
+#[derive(Default)]
+pub(crate) struct Configs(Mutex<HashMap<Digest, Arc<BootCfg>>>);
+
+impl Tree {
+    /// A name below an image of kind ESXi that the image's files do not have as it is asked for. `None`: no such name.
+    pub(crate) fn open_esxi(&self, name: &str, who: &Who) -> Option<Result<Opened, OpenError>> {
+        let (image, rest) = name.split_once('/')?;
+        let image = self.parts.decider.catalog().image(&image.to_ascii_lowercase()).cloned()?;
+        if image.kind != ImageKind::Esxi {
+            return None;
+        }
+        let rest = rest.to_ascii_lowercase();
+        if rest == BOOT_CFG {
+            return Some(self.boot_cfg(&image, None, who));
+        }
+        let (folder, last) = rest.split_once('/')?;
+        let mac = folder.strip_prefix(MAC_FOLDER).filter(|_| last == BOOT_CFG)?;
+        Some(match mac.parse() {
+            Ok(mac) => self.boot_cfg(&image, Some(mac), who),
+            Err(_) => Err(OpenError::NotFound { name: name.to_owned() }),
+        })
+    }
+
+    /// A file of an image by a name it is asked by, in the image itself or in what it stands on.
+    ///
+    /// # Errors
+    /// When the file should be there and cannot be read.
+    pub(crate) fn image_file(
+        &self,
+        image: &str,
+        file: &str,
+    ) -> Result<Option<(ImageFile, Option<Arc<Image>>)>, library::BlobError> {
+        let catalog = self.parts.decider.catalog();
+        let profile = catalog.image(image).cloned();
+        let esxi = profile.as_ref().filter(|profile| profile.kind == ImageKind::Esxi);
+        let base = esxi.and_then(|profile| profile.base.clone());
+        for holder in std::iter::once(image).chain(base.as_ref().map(|base| base.as_str())) {
+            if let Some(found) = self.parts.library.open_file(holder, file)? {
+                return Ok(Some((found, profile)));
+            }
+            let lower = file.to_ascii_lowercase();
+            let others = PLACES.iter().filter(|(asked, _)| esxi.is_some() && *asked == lower);
+            for other in others.flat_map(|(_, places)| *places) {
+                if let Some(found) = self.parts.library.open_file(holder, other)? {
+                    return Ok(Some((found, profile)));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// True when the image, or what it stands on, has the file.
+    pub(crate) fn has_file(&self, image: &Image, file: &str) -> bool {
+        let holders = std::iter::once(&image.name).chain(&image.base);
+        holders
+            .filter_map(|holder| self.parts.library.manifest(holder.as_str()))
+            .any(|manifest| manifest.find(file).is_some())
+    }
+
+    /// What a file is for, by the `boot.cfg` of its image.
+    pub(crate) fn esxi_role(&self, image: &Image, file: &str) -> Role {
+        let last = file.rsplit('/').next().unwrap_or(file).to_ascii_lowercase();
+        if last.ends_with(".efi") || last.ends_with(".c32") {
+            return Role::Loader;
+        }
+        let Ok(config) = self.medium_config(image, None) else { return Role::File };
+        let is = |named: &str| named.trim_start_matches(['/', '\\']).eq_ignore_ascii_case(file);
+        if is(&config.kernel) {
+            Role::Kernel
+        } else if config.modules.iter().any(|item| is(&item.name)) || image.modules.iter().any(|own| is(own))
+        {
+            Role::Module
+        } else {
+            Role::File
+        }
+    }
+
+    /// The `boot.cfg` of the medium, as it was imported.
+    fn medium_config(&self, image: &Image, firmware: Option<Firmware>) -> Result<Arc<BootCfg>, String> {
+        let mut places = CONFIG_PLACES;
+        if firmware == Some(Firmware::Bios) {
+            places.reverse();
+        }
+        let holders = std::iter::once(&image.name).chain(&image.base);
+        for (holder, place) in holders.flat_map(|holder| places.map(|place| (holder, place))) {
+            let found = self.parts.library.open_file(holder.as_str(), place);
+            let Some(found) = found.map_err(|error| error.to_string())? else { continue };
+            let kept =
+                self.configs.0.lock().unwrap_or_else(PoisonError::into_inner).get(&found.digest).cloned();
+            if let Some(config) = kept {
+                return Ok(config);
+            }
+            let config = BootCfg::parse(&found.bytes).map_err(|error| format!("{place}: {error}"))?;
+            let config = Arc::new(config);
+            let mut kept = self.configs.0.lock().unwrap_or_else(PoisonError::into_inner);
+            if kept.len() >= KEPT_MAX {
+                kept.clear();
+            }
+            kept.insert(found.digest, config.clone());
+            return Ok(config);
+        }
+        Err(format!("it has no {BOOT_CFG}"))
+    }
+
+    fn boot_cfg(&self, image: &Image, mac: Option<MacAddr>, who: &Who) -> Result<Opened, OpenError> {
+        let name = match mac {
+            Some(mac) => format!("{}/{}/{BOOT_CFG}", image.name, mac.pxelinux()),
+            None => format!("{}/{BOOT_CFG}", image.name),
+        };
+        let recalled = self.parts.decider.recall(who.address);
+        let facts = facts_at(Stage::Loader, who, Facts { mac, ..Facts::default() }, recalled);
+        let verdict = self.parts.decider.decide(&facts);
+        let made = match refusal(&verdict, image) {
+            Some(Err(reason)) => return Err(OpenError::LeftAlone(reason)),
+            Some(Ok(title)) => Made::text(render::esxi::next_entry(&title)),
+            None => {
+                let host = verdict.host.as_deref();
+                let making = |boot: &BootImage<'_>| self.made_config(boot, who);
+                self.begin(&facts, host, image, verdict.generation, who, making)
+                    .unwrap_or_else(|fault| Made::text(render::esxi::next_entry(&first_line(&fault))))
+            }
+        };
+        Ok(self.opened_scripted(&name, Role::Config, facts, &verdict, made))
+    }
+
+    fn made_config(&self, boot: &BootImage<'_>, who: &Who) -> Result<String, RenderError> {
+        let image = boot.image;
+        let config = self.medium_config(image, boot.firmware).map_err(RenderError::Medium)?;
+        let prefix = match who.door {
+            Door::Http => Origin::http(who.local, self.parts.http_port).url(image.name.as_str()),
+            Door::Tftp => format!("/{}", image.name),
+        };
+        let (image_words, host_words) = boot.words();
+        let mode = if image.stateless { EsxiMode::Stateless } else { EsxiMode::Install };
+        render::esxi::generate(
+            &config,
+            &ForMachine {
+                prefix: &prefix,
+                mode,
+                kickstart: boot.additions.answer.as_deref().filter(|_| mode == EsxiMode::Install),
+                cmdline: &image_words,
+                kernel_args_append: &host_words,
+                modules: &image.modules,
+                // UEFI loaders know where they came from and say so themselves.
+                boot_mac: boot.additions.boot_mac.filter(|_| boot.firmware == Some(Firmware::Bios)),
+                ..ForMachine::default()
+            },
+        )
+    }
+}
+
+/// Why this machine does not boot the image now: what its screen says, or that it is left alone altogether.
+fn refusal(verdict: &Verdict, image: &Image) -> Option<Result<String, LeaveAloneReason>> {
+    let says = |what: &str| Some(Ok(format!("reveille: {what}, next boot entry")));
+    match &verdict.decision {
+        Decision::Boot(plan) => match &plan.target {
+            Target::Image(own) if own.name == image.name => None,
+            Target::Menu if !image.destructive => None,
+            Target::Image(own) => says(&format!("this machine boots {} now", own.name)),
+            Target::Menu => says("this image is not offered to this machine"),
+            Target::LocalDisk => says("this machine boots its local disk"),
+        },
+        Decision::LeaveAlone(LeaveAloneReason::UnknownIgnored) => Some(Err(LeaveAloneReason::UnknownIgnored)),
+        Decision::LeaveAlone(reason) => says(&reason.to_string()),
+    }
+}
+
+/// The loader's banner is one line.
+fn first_line(fault: &str) -> String {
+    format!("reveille: {}", fault.lines().find(|line| !line.is_empty()).unwrap_or_default())
+}
