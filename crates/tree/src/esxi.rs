@@ -210,3 +210,6 @@ fn refusal(verdict: &Verdict, image: &Image) -> Option<Result<String, LeaveAlone
 fn first_line(fault: &str) -> String {
     format!("reveille: {}", fault.lines().find(|line| !line.is_empty()).unwrap_or_default())
 }
+
+#[cfg(test)]
+mod tests;

@@ -73,7 +73,7 @@ pub(crate) fn host(name: &str, json: &str) -> Host {
     serde_json::from_str(&format!(r#"{{"name":"{name}",{json}}}"#)).unwrap()
 }
 
-fn folder(files: &[(&str, &[u8])]) -> tempfile::TempDir {
+pub(crate) fn folder(files: &[(&str, &[u8])]) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     for (name, bytes) in files {
         let path = folder.path().join(name);
