@@ -216,6 +216,24 @@ pub struct ImportRequest {
     /// Script inside the source.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub script: Option<String>,
+    /// EFI program inside the source.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub efi: Option<String>,
+    /// Disk image inside the source.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk: Option<String>,
+    /// ESXi: the image it stands on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<Name>,
+    /// ESXi: modules loaded after those of its `boot.cfg`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub modules: Vec<String>,
+    /// ESXi: runs from memory, the installer is not started.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stateless: bool,
+    /// Template of its answer file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template: Option<Name>,
     /// Kernel command line.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cmdline: Option<String>,

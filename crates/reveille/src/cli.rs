@@ -3,7 +3,7 @@
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
-use types::resource::Name;
+use types::resource::{ImageKind, Name};
 use types::subnet::Ipv4Range;
 use types::{Firmware, MacAddr, MachineGuid};
 
@@ -262,6 +262,30 @@ pub(crate) struct Import {
     /// Initial ramdisk, likewise; may be repeated.
     #[arg(long)]
     pub(crate) initrd: Vec<String>,
+    /// How it is booted, where the source does not tell.
+    #[arg(long, value_enum)]
+    pub(crate) kind: Option<Kind>,
+    /// EFI program inside the source.
+    #[arg(long)]
+    pub(crate) efi: Option<String>,
+    /// Disk image inside the source.
+    #[arg(long)]
+    pub(crate) disk: Option<String>,
+    /// ESXi: the image this one stands on; its files are found behind our own.
+    #[arg(long)]
+    pub(crate) base: Option<Name>,
+    /// ESXi: module loaded after those of its boot.cfg; may be repeated.
+    #[arg(long = "module", value_name = "FILE")]
+    pub(crate) modules: Vec<String>,
+    /// ESXi: run from memory, do not start the installer.
+    #[arg(long)]
+    pub(crate) stateless: bool,
+    /// Template of the answer file each host gets.
+    #[arg(long)]
+    pub(crate) template: Option<Name>,
+    /// Take the place of an image of that name.
+    #[arg(long)]
+    pub(crate) replace: bool,
     /// Kernel command line.
     #[arg(long, allow_hyphen_values = true)]
     pub(crate) cmdline: Option<String>,
@@ -271,6 +295,30 @@ pub(crate) struct Import {
     /// Booting it may erase a disk: never in a menu.
     #[arg(long)]
     pub(crate) destructive: bool,
+}
+
+/// How an image is booted.
+#[derive(Clone, Copy, ValueEnum, Debug)]
+pub(crate) enum Kind {
+    Linux,
+    IpxeScript,
+    Esxi,
+    Windows,
+    Efi,
+    Iso,
+}
+
+impl Kind {
+    pub(crate) fn as_kind(self) -> ImageKind {
+        match self {
+            Kind::Linux => ImageKind::Linux,
+            Kind::IpxeScript => ImageKind::IpxeScript,
+            Kind::Esxi => ImageKind::Esxi,
+            Kind::Windows => ImageKind::Windows,
+            Kind::Efi => ImageKind::Efi,
+            Kind::Iso => ImageKind::Iso,
+        }
+    }
 }
 
 /// `lease …`.

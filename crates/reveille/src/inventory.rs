@@ -143,7 +143,11 @@ impl Inventory {
         refuse_two_owners("image", images.iter().map(|image| (&image.resource.name, image.owner.as_str())))?;
         let mut hosts: Vec<Host> = hosts.into_iter().map(|host| host.resource).collect();
         change(&mut hosts);
-        let complete = |image: &Owned<Image>| self.has_files(&image.resource.name);
+        // A profile may have no file of its own beside those of its base.
+        let complete = |image: &Owned<Image>| {
+            let image = &image.resource;
+            self.has_files(&image.name) || image.base.as_ref().is_some_and(|base| self.has_files(base))
+        };
         let parts = CatalogParts {
             generation,
             hosts,

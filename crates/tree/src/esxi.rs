@@ -42,6 +42,9 @@ const KEPT_MAX: usize = 64;
 #[derive(Default)]
 pub(crate) struct Configs(Mutex<HashMap<Digest, Arc<BootCfg>>>);
 
+/// A file, and the profile of the image it was asked of.
+type FoundFile = (ImageFile, Option<Arc<Image>>);
+
 impl Tree {
     /// A name below an image of kind ESXi that the image's files do not have as it is asked for. `None`: no such name.
     pub(crate) fn open_esxi(&self, name: &str, who: &Who) -> Option<Result<Opened, OpenError>> {
@@ -70,7 +73,7 @@ impl Tree {
         &self,
         image: &str,
         file: &str,
-    ) -> Result<Option<(ImageFile, Option<Arc<Image>>)>, library::BlobError> {
+    ) -> Result<Option<FoundFile>, library::BlobError> {
         let catalog = self.parts.decider.catalog();
         let profile = catalog.image(image).cloned();
         let esxi = profile.as_ref().filter(|profile| profile.kind == ImageKind::Esxi);
