@@ -240,7 +240,7 @@ pub(crate) enum Image {
         name: Name,
     },
     /// Import an image: `debian-netboot`, a directory, or `files` with --kernel.
-    Import(Import),
+    Import(Box<Import>),
     /// Remove an image and the files nothing else uses.
     Rm {
         /// Its name.
