@@ -128,7 +128,14 @@ pub fn image(boot: &BootImage<'_>, origin: Origin) -> Result<String, RenderError
         }
         ImageKind::Iso => {
             let disk = need(image, "disk", image.disk.as_deref())?;
-            // Kept attached: what starts from it reads on.
+            if origin == Origin::Tftp {
+                // A drive is read in ranges.
+                return Err(RenderError::KindUnfit {
+                    kind: image.kind.as_str(),
+                    loader: "iPXE without HTTP",
+                });
+            }
+            // Detached again when it does not boot, so that the machine's own disk is drive 0x80 as before.
             script.line(&format!("sanboot --no-describe {} || goto failed", file(disk)));
         }
     }

@@ -2,10 +2,15 @@
 //!
 //! Text only: no `DISPLAY` files, no menu modules, so nothing but `ldlinux.c32` is fetched besides the kernel. File
 //! names are written `::/name`, which pxelinux sends as `/name` whatever folder it was loaded from.
+//!
+//! ESXi is the exception: its `mboot.c32` is a COM32 program that VMware makes and tests for Syslinux 3.86 alone. 4.x
+//! has worked for some; 5.x and 6.x changed what a COM32 program is and fail with `Failed to load COM32 file`, after
+//! which the machine goes to its own disk. The configuration says so on the screen. BIOS machines that boot ESXi go
+//! through iPXE, or through a pxelinux 3.86 the operator brings.
 
 use crate::cmdline::{Additions, CommandLine};
 use crate::ipxe::{MENU_IMAGES_MAX, MENU_SECS, MESSAGE_SECS, menu_text};
-use crate::{BootImage, RenderError, need, text};
+use crate::{BootImage, RenderError, esxi, need, text};
 use types::resource::{Image, ImageKind};
 
 /// Longest file name pxelinux takes in a configuration (its `FILENAME_MAX`), with `::/` and the final NUL.
@@ -15,6 +20,9 @@ pub const FILE_NAME_BYTES_MAX: usize = 250;
 /// The label has a dot, which no image name has.
 const LOCAL: &str = "LABEL local.disk\n  LOCALBOOT -1\n";
 
+/// What stands on the screen while `mboot.c32` loads, or does not.
+const MBOOT_CAVEAT: &str = "SAY reveille: mboot.c32 needs pxelinux 3.86; 5.x and 6.x cannot load it\n";
+
 /// The configuration that boots an image.
 ///
 /// # Errors
@@ -23,9 +31,10 @@ pub fn image(boot: &BootImage<'_>) -> Result<String, RenderError> {
     let name = boot.image.name.as_str();
     let host = boot.host.map(|host| format!(", host {}", host.name)).unwrap_or_default();
     let label = label(boot)?;
+    let caveat = if boot.image.kind == ImageKind::Esxi { MBOOT_CAVEAT } else { "" };
     Ok(format!(
         "# reveille: image {name}{host}, generation {}\nDEFAULT {name}\nPROMPT 0\nONERROR local.disk\n\
-         SAY reveille: booting {name}\n{label}{LOCAL}",
+         SAY reveille: booting {name}\n{caveat}{label}{LOCAL}",
         boot.generation
     ))
 }
@@ -68,8 +77,12 @@ pub fn message(message: &str) -> String {
 
 fn label(boot: &BootImage<'_>) -> Result<String, RenderError> {
     let image = boot.image;
-    if image.kind != ImageKind::Linux {
-        return Err(RenderError::KindUnfit { kind: image.kind.as_str(), loader: "pxelinux" });
+    match image.kind {
+        ImageKind::Linux => {}
+        ImageKind::Esxi => return esxi_label(boot),
+        ImageKind::IpxeScript | ImageKind::Windows | ImageKind::Efi | ImageKind::Iso => {
+            return Err(RenderError::KindUnfit { kind: image.kind.as_str(), loader: "pxelinux" });
+        }
     }
     let kernel = file_name(image, need(image, "kernel", image.kernel.as_deref())?)?;
     let initrds: Vec<String> =
@@ -86,6 +99,20 @@ fn label(boot: &BootImage<'_>) -> Result<String, RenderError> {
         label.push_str("  IPAPPEND 2\n");
     }
     Ok(label)
+}
+
+/// `mboot.c32` and the machine's own `boot.cfg`, by the name every loader of ESXi knows it by. Without a MAC none is
+/// named: the loader then looks for it by itself. Kernel options are in `boot.cfg`; what stands in `APPEND` beside `-c`
+/// would be added to them. `BOOTIF=` always comes from pxelinux: the loader looks for it there.
+fn esxi_label(boot: &BootImage<'_>) -> Result<String, RenderError> {
+    let image = boot.image;
+    let mboot = file_name(image, esxi::MBOOT_BIOS)?;
+    let append = match boot.additions.boot_mac {
+        // An absolute name to the loader, so not `::/…`.
+        Some(mac) => format!("-c /{}/{}/{}", image.name, mac.pxelinux(), esxi::BOOT_CFG),
+        None => "-".to_owned(),
+    };
+    Ok(format!("LABEL {}\n  KERNEL {mboot}\n  APPEND {append}\n  IPAPPEND 2\n", image.name))
 }
 
 /// A name in the dialect: blanks end it, a comma separates ramdisks.

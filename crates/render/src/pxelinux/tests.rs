@@ -58,9 +58,28 @@ fn local_disk_and_message() {
 }
 
 #[test]
-fn an_ipxe_script_is_refused() {
-    let image = Image { kind: ImageKind::IpxeScript, ..debian() };
-    assert!(matches!(super::image(&boot(&image)), Err(RenderError::KindUnfit { .. })));
+fn what_pxelinux_cannot_boot_is_refused() {
+    for kind in [ImageKind::IpxeScript, ImageKind::Windows, ImageKind::Efi, ImageKind::Iso] {
+        let image = Image { kind, ..debian() };
+        assert!(matches!(super::image(&boot(&image)), Err(RenderError::KindUnfit { .. })), "{kind:?}");
+    }
+}
+
+#[test]
+fn esxi_names_the_machines_own_boot_cfg_and_says_what_it_needs() {
+    let image =
+        Image { cmdline: "not here".to_owned(), ..Image::new("esxi-8".parse().unwrap(), ImageKind::Esxi) };
+    assert_snapshot!(super::image(&boot(&image)).unwrap());
+}
+
+#[test]
+fn esxi_in_a_menu_finds_its_boot_cfg_by_itself() {
+    let image = Image::new("esxi-8".parse().unwrap(), ImageKind::Esxi);
+    let menu = menu(&[&image], 17);
+    assert!(
+        menu.contains("LABEL esxi-8\n  KERNEL ::/esxi-8/mboot.c32\n  APPEND -\n  IPAPPEND 2\n"),
+        "{menu}"
+    );
 }
 
 #[test]
