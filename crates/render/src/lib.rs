@@ -18,6 +18,7 @@ pub mod esxi;
 pub mod ipxe;
 pub mod message;
 pub mod pxelinux;
+pub mod template;
 pub mod text;
 
 use types::Firmware;
