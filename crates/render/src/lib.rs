@@ -16,6 +16,7 @@
 pub mod cmdline;
 pub mod esxi;
 pub mod ipxe;
+pub mod kickstart;
 pub mod message;
 pub mod pxelinux;
 pub mod template;

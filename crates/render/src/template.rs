@@ -26,6 +26,7 @@ mod scan;
 mod values;
 
 pub use fault::TemplateFault;
+pub(crate) use scan::nearest;
 pub use values::{BootValues, ImageValues, MachineValues, ServerValues, Values};
 
 use minijinja::syntax::SyntaxConfig;
