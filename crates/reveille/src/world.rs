@@ -11,14 +11,20 @@ use arc_swap::ArcSwap;
 use boots::{Attempt, Finding, Tracker};
 use plan::{BootState, Catalog, Decider, Verdict};
 pub(crate) use sightings::Sightings;
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tickets::{Holder, Tickets};
 use tree::{BootHolder, BootLedger, BootTicket, CallbackError};
 use types::event::{Level, Value};
-use types::resource::{Host, Image};
+use types::resource::{Host, Image, Name};
 use types::{Event, EventName, EventSink, Facts, MacAddr};
+
+/// A machine that asks again and again for what it cannot have is told of once in this time.
+const REFUSAL_REPEAT: Duration = Duration::from_secs(60);
+/// Refusals remembered.
+const REFUSALS_MAX: usize = 4096;
 
 /// Everything the doors share.
 pub(crate) struct World {
@@ -26,6 +32,8 @@ pub(crate) struct World {
     sightings: Mutex<Sightings>,
     tracker: Mutex<Tracker>,
     tickets: Mutex<Tickets>,
+    /// When a refused boot was told last, by machine and image.
+    refusals: Mutex<HashMap<(Option<MacAddr>, Name), Instant>>,
     bus: Arc<EventBus>,
 }
 
@@ -37,6 +45,7 @@ impl World {
             sightings: Mutex::new(sightings),
             tracker: Mutex::default(),
             tickets: Mutex::default(),
+            refusals: Mutex::default(),
             bus,
         }
     }
@@ -193,6 +202,27 @@ impl BootLedger for World {
         drop(tickets);
         self.publish(started.boot(Some(boot)));
         ticket
+    }
+
+    fn refuse_boot(&self, facts: &Facts, host: Option<&Host>, image: &Image, fault: &str) {
+        let key = (facts.mac, image.name.clone());
+        {
+            let mut told = lock(&self.refusals);
+            let now = Instant::now();
+            if told.get(&key).is_some_and(|told| now.saturating_duration_since(*told) < REFUSAL_REPEAT) {
+                return;
+            }
+            if told.len() >= REFUSALS_MAX {
+                told.clear();
+            }
+            told.insert(key, now);
+        }
+        let event = Event::new(EventName::BootRefused)
+            .of(facts)
+            .host(host.map(|host| host.name.shared()))
+            .with("image", image.name.shared())
+            .with("cause", fault);
+        self.publish(event);
     }
 
     fn holder(&self, token: &str, from: IpAddr) -> Result<BootHolder, CallbackError> {

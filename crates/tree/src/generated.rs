@@ -208,8 +208,17 @@ impl Tree {
         who: &Who,
         render: impl Fn(&BootImage<'_>) -> Result<String, render::RenderError>,
     ) -> Result<Made, String> {
+        let refused = |fault: String| {
+            self.parts.ledger.refuse_boot(facts, host, image, &fault);
+            message::image_fault(image.name.as_str(), &fault)
+        };
         if let Some(fault) = self.image_fault(facts, image) {
-            return Err(fault);
+            self.parts.ledger.refuse_boot(facts, host, image, &fault.what);
+            return Err(fault.shown);
+        }
+        let template = self.template_of(host, image).map_err(refused)?;
+        if let Some(template) = &template {
+            self.try_answer(template, facts, host, image, who).map_err(refused)?;
         }
         let mut boot = BootImage {
             image,
@@ -219,25 +228,28 @@ impl Tree {
             additions: Additions { callback: None, boot_mac: facts.mac, answer: None },
         };
         // Rendered once without the secret: an attempt that cannot be rendered is none.
-        let refused =
-            |error: render::RenderError| message::image_fault(image.name.as_str(), &error.to_string());
-        render(&boot).map_err(refused)?;
+        render(&boot).map_err(|error| refused(error.to_string()))?;
         let ticket = self.parts.ledger.begin_boot(facts, host, image);
         let base = Origin::http(who.local, self.parts.http_port);
         boot.additions.callback = Some(base.url(&format!("b/{}/up", ticket.token)));
-        let text = render(&boot).map_err(refused)?;
+        boot.additions.answer = template.map(|template| self.answer_url(&template, &ticket.token, who));
+        let text = render(&boot).map_err(|error| refused(error.to_string()))?;
         Ok(Made { text, image: Some(image.name.shared()), boot: Some(ticket.boot) })
     }
 
-    /// Why an image cannot be booted by this machine, as its screen says it.
-    fn image_fault(&self, facts: &Facts, image: &Image) -> Option<String> {
+    /// Why an image cannot be booted by this machine.
+    fn image_fault(&self, facts: &Facts, image: &Image) -> Option<ImageFault> {
         if let Some(own) = facts.firmware
             && !image.firmware.is_empty()
             && !image.firmware.contains(&own)
         {
-            return Some(message::firmware_unfit(facts, image.name.as_str(), &image.firmware));
+            return Some(ImageFault {
+                what: format!("it does not boot on {own}"),
+                shown: message::firmware_unfit(facts, image.name.as_str(), &image.firmware),
+            });
         }
-        self.missing_file(image).map(|fault| message::image_fault(image.name.as_str(), &fault))
+        let what = self.missing_file(image)?;
+        Some(ImageFault { shown: message::image_fault(image.name.as_str(), &what), what })
     }
 
     fn missing_file(&self, image: &Image) -> Option<String> {
@@ -272,6 +284,12 @@ impl Tree {
             ..self.opened_text(name, role, made.text)
         }
     }
+}
+
+/// What keeps an image from this machine: in a word, and as its screen says it.
+struct ImageFault {
+    what: String,
+    shown: String,
 }
 
 /// A generated text and the boot it began.

@@ -63,6 +63,9 @@ pub trait BootLedger: Send + Sync {
     /// A machine that asks again within the same attempt may be given the same ticket.
     fn begin_boot(&self, facts: &Facts, host: Option<&Host>, image: &Image) -> BootTicket;
 
+    /// A machine asked for an image that cannot be given to it as things are; `fault` says what is wrong.
+    fn refuse_boot(&self, facts: &Facts, host: Option<&Host>, image: &Image, fault: &str);
+
     /// Whom the token belongs to, when `from` may be that machine. Uses nothing up.
     ///
     /// # Errors

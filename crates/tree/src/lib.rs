@@ -19,6 +19,7 @@
 //! Deliberately absent: sockets, waiting, decisions (`plan`) and text (`render`). Generated content is fixed when it is
 //! opened; a script or configuration that names an image begins a boot attempt through [`BootLedger`].
 
+mod answer;
 mod esxi;
 mod generated;
 mod ledger;
@@ -136,6 +137,8 @@ pub enum OpenError {
     LeftAlone(LeaveAloneReason),
     /// A loader we know, and it is not installed.
     LoaderMissing(LoaderMissing),
+    /// The answer file of a boot cannot be made; why.
+    Unmade(String),
     /// The file should be there and cannot be read.
     Io {
         /// The name.
@@ -153,6 +156,7 @@ impl OpenError {
             OpenError::BadName(_) => "bad_name",
             OpenError::LeftAlone(reason) => reason.as_str(),
             OpenError::LoaderMissing(_) => "loader_missing",
+            OpenError::Unmade(_) => "answer_failed",
             OpenError::Io { .. } => "unreadable",
         }
     }
@@ -164,6 +168,7 @@ impl OpenError {
             OpenError::BadName(_) => "bad file name",
             OpenError::LeftAlone(_) => "no boot for this machine",
             OpenError::LoaderMissing(_) => "loader not installed",
+            OpenError::Unmade(_) => "answer file cannot be made",
             OpenError::Io { .. } => "file cannot be read",
         }
     }
@@ -176,6 +181,7 @@ impl fmt::Display for OpenError {
             OpenError::BadName(fault) => write!(f, "the file name {fault}"),
             OpenError::LeftAlone(reason) => write!(f, "the machine is left alone: {reason}"),
             OpenError::LoaderMissing(missing) => missing.fmt(f),
+            OpenError::Unmade(fault) => write!(f, "the answer file cannot be made: {fault}"),
             OpenError::Io { name, .. } => write!(f, "{name:?} cannot be read"),
         }
     }
@@ -233,6 +239,9 @@ impl Tree {
             &Who { address: who.address.to_canonical(), local: who.local.to_canonical(), ..who.clone() };
         let name = names::fold(name).map_err(OpenError::BadName)?;
         if let Some(opened) = self.open_generated(&name, who) {
+            return opened;
+        }
+        if let Some(opened) = self.open_answer(&name, who) {
             return opened;
         }
         if let Some(opened) = self.open_esxi(&name, who) {

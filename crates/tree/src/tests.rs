@@ -30,6 +30,7 @@ impl Decider for Memory {
 #[derive(Default)]
 pub(crate) struct Counting {
     pub(crate) begun: Mutex<Vec<(Facts, Option<String>, String)>>,
+    pub(crate) refused: Mutex<Vec<String>>,
 }
 
 pub(crate) const TOKEN: &str = "0123456789abcdef0123456789abcdef";
@@ -39,6 +40,9 @@ impl BootLedger for Counting {
         let mut begun = self.begun.lock().unwrap();
         begun.push((facts.clone(), host.map(|host| host.name.to_string()), image.name.to_string()));
         BootTicket { boot: format!("boot-{}", begun.len()).into(), token: TOKEN.into() }
+    }
+    fn refuse_boot(&self, _: &Facts, _: Option<&Host>, image: &Image, fault: &str) {
+        self.refused.lock().unwrap().push(format!("{}: {fault}", image.name));
     }
     fn holder(&self, token: &str, _: IpAddr) -> Result<BootHolder, CallbackError> {
         let begun = self.begun.lock().unwrap();

@@ -113,6 +113,8 @@ event_names! {
     HttpRefused = "http.refused",
     /// A boot attempt began: a script named an image for a machine.
     BootStarted = "boot.started",
+    /// A machine was not given the image it asked for: `cause` says what is wrong with image, host or template.
+    BootRefused = "boot.refused",
     /// The booted system called back.
     BootUp = "boot.up",
     /// The booted system reported a stage.
@@ -256,6 +258,7 @@ impl Event {
             | EventName::LoaderUnsupportedArch
             | EventName::HttpStalled
             | EventName::BootFailed
+            | EventName::BootRefused
             | EventName::BootStuck
             | EventName::BootSilent
             | EventName::HostConflict

@@ -91,6 +91,7 @@ impl BootLedger for Ledger {
     fn begin_boot(&self, _: &Facts, _: Option<&Host>, _: &Image) -> BootTicket {
         BootTicket { boot: "b1".into(), token: TOKEN.into() }
     }
+    fn refuse_boot(&self, _: &Facts, _: Option<&Host>, _: &Image, _: &str) {}
     fn holder(&self, _: &str, _: IpAddr) -> Result<BootHolder, CallbackError> {
         Err(CallbackError::Unknown)
     }

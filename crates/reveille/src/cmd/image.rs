@@ -24,7 +24,7 @@ pub(crate) async fn command(global: &Global, command: Image) -> Result<(), Failu
             print_json(&document);
             Ok(())
         }
-        Image::Import(import) => run_import(global, &api, import).await,
+        Image::Import(import) => run_import(global, &api, *import).await,
         Image::Rm { name } => {
             let path = format!("images/{name}");
             let current = api.get(&path).await?;
