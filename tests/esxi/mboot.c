@@ -1,8 +1,9 @@
 /*
- * A stand-in for ESXi's loader on UEFI, so that real firmware goes the whole way: it was fetched by the PXE client of the
- * firmware, asks for boot.cfg by TFTP as mboot does (<bootdir>/01-<mac>/boot.cfg, then <bootdir>/boot.cfg), loads kernel
- * and modules in order (the size first, then the file) and jumps to the kernel. What it does is said on the first serial
- * port, one line each: MBOOT <what> <...>.
+ * A stand-in for ESXi's loader on UEFI, so that real firmware goes the whole way. Fetched by the PXE client of the firmware
+ * it asks for boot.cfg by TFTP as mboot does (<bootdir>/01-<mac>/boot.cfg, then <bootdir>/boot.cfg); started by iPXE with
+ * -c <url> it takes that one, through iPXE's download protocol. It loads kernel and modules in order (by TFTP the size
+ * first, then the file) and jumps to the kernel. What it does is said on the first serial port, one line each:
+ * MBOOT <what> <...>.
  *
  * Written from the UEFI 2.10 and RFC 2131 layouts and from notes about what mboot asks for; it shares nothing with it.
  */
@@ -65,7 +66,17 @@ struct system_table {
 	void *in_handle, *in, *out_handle, *out, *error_handle, *error, *runtime;
 	struct boot_services *boot;
 };
-struct loaded_image { u32 revision, pad; void *parent; struct system_table *system; void *device; };
+struct loaded_image {
+	u32 revision, pad; void *parent; struct system_table *system; void *device, *path, *reserved;
+	u32 options_size, pad2; u16 *options;
+};
+/* iPXE's own, on the handle of its network card. */
+struct download {
+	u64 (EFIAPI *start)(struct download *self, const char *url, u64 (EFIAPI *data)(void *, u8 *, u64, u64),
+		void (EFIAPI *finish)(void *, u64), void *context, void **file);
+	u64 (EFIAPI *abort)(struct download *self, void *file, u64 status);
+	u64 (EFIAPI *poll)(struct download *self);
+};
 union address { u32 words[4]; u8 bytes[16]; };
 /* RFC 2131 section 2, as the firmware keeps it. */
 struct packet {
@@ -92,12 +103,43 @@ enum { TFTP_SIZE = 1, TFTP_READ = 2 };
 static const struct guid LOADED_IMAGE = { 0x5b1b31a1, 0x9562, 0x11d2, { 0x8e, 0x3f, 0, 0xa0, 0xc9, 0x69, 0x72, 0x3b } };
 static const struct guid PXE = { 0x03c4e603, 0xac28, 0x11d3, { 0x9a, 0x2d, 0, 0x90, 0x27, 0x3f, 0xc1, 0x4d } };
 
+static const struct guid DOWNLOAD = { 0x3eaeaebd, 0xdecf, 0x493b, { 0x9b, 0xd1, 0xcd, 0xb2, 0xde, 0xca, 0xe7, 0x19 } };
+
 static struct boot_services *boot;
 static struct pxe *pxe;
 static union address server;
 
+static struct download *download;
+enum { ROOM = 8 << 20 };
+struct arriving { u8 *bytes; u64 size, status; int done; };
+
+static u64 EFIAPI arrived(void *context, u8 *bytes, u64 size, u64 offset) {
+	struct arriving *file = context;
+	if (offset + size >= ROOM) return 1ull << 63 | 9;
+	memcpy(file->bytes + offset, bytes, size);
+	if (offset + size > file->size) file->size = offset + size;
+	return 0;
+}
+static void EFIAPI finished(void *context, u64 status) {
+	struct arriving *file = context;
+	file->status = status;
+	file->done = 1;
+}
+static u8 *fetch_by_ipxe(const char *name, u64 *size) {
+	struct arriving file = { 0, 0, 0, 0 };
+	void *handle;
+	if (boot->allocate_pool(2, ROOM, (void **)&file.bytes)) { say("MBOOT memory"); end_line(); return 0; }
+	if (download->start(download, name, arrived, finished, &file, &handle)) { say("MBOOT refused "); say(name); end_line(); return 0; }
+	while (!file.done) download->poll(download);
+	if (file.status) { say("MBOOT absent "); say(name); end_line(); return 0; }
+	*size = file.size;
+	file.bytes[file.size] = 0;
+	return file.bytes;
+}
+
 /* One file: its size, then its bytes. Null when it is not there. */
 static u8 *fetch(const char *name, u64 *size) {
+	if (download) return fetch_by_ipxe(name, size);
 	u64 block = 1468, status;
 	u8 *buffer;
 	*size = 0;
@@ -203,6 +245,15 @@ static u64 run(void *image) {
 	u8 size = 0;
 	u64 n = 0, i, slash = 0, bytes;
 	if (boot->handle_protocol(image, &LOADED_IMAGE, (void **)&own)) return 1;
+	for (i = 0; i < own->options_size / 2; i++) {
+		u64 from = i + 3, to = 0;
+		if (own->options[i] != '-' || own->options[i + 1] != 'c' || own->options[i + 2] != ' ') continue;
+		while (from < own->options_size / 2 && own->options[from] > ' ' && to + 1 < sizeof config_name)
+			config_name[to++] = (char)own->options[from++];
+		if (boot->handle_protocol(own->device, &DOWNLOAD, (void **)&download)) { say("MBOOT no-download"); end_line(); return 1; }
+		config = (char *)fetch(config_name, &bytes);
+		goto found;
+	}
 	if (boot->handle_protocol(own->device, &PXE, (void **)&pxe)) { say("MBOOT no-pxe"); end_line(); return 1; }
 	packet = pxe->mode->reply_received ? &pxe->mode->reply : pxe->mode->proxy_received ? &pxe->mode->proxy : &pxe->mode->ack;
 	memcpy(server.bytes, packet->siaddr, 4);
@@ -225,6 +276,7 @@ static u64 run(void *image) {
 		memcpy(config_name + after_directory, "boot.cfg", 9);
 		config = (char *)fetch(config_name, &bytes);
 	}
+found:
 	if (!config) { say("MBOOT no-config"); end_line(); return 1; }
 	say("MBOOT config "); say(config_name); end_line();
 	memcpy(line_prefix, directory, sizeof line_prefix);
@@ -249,6 +301,8 @@ static u64 run(void *image) {
 		while (*at && *at != ' ') at++;
 	}
 	n = length(line_options);
+	/* Started by iPXE it need not know the card. */
+	if (!pxe) return start_kernel(image, &modules[0]);
 	if (n) line_options[n++] = ' ';
 	memcpy(line_options + n, "BOOTIF=01", 9); n += 9;
 	for (i = 0; i < 6; i++) {

@@ -7,7 +7,7 @@ use harness::daemon::Config;
 use harness::esxi::{Medium, RELEASES};
 use harness::packages::{self, BOOT, CLIENTS, FUZZ};
 use harness::qemu::wait_payload;
-use harness::scene::{BOOT_DEADLINE, EVENT_DEADLINE, NETWORK, POOL};
+use harness::scene::{BOOT_DEADLINE, EVENT_DEADLINE, NETWORK, POOL, SERVER};
 use harness::{Firmware, Machine, Scene};
 
 macro_rules! needs_tools {
@@ -57,6 +57,39 @@ fn a_uefi_machine_boots_esxi_by_the_loader_of_its_image() {
         "tftp.done:config",
         "tftp.done:kernel",
         "tftp.done:module",
+    ];
+    scene.daemon.wait_order(machine.mac_text(), &order, EVENT_DEADLINE).unwrap();
+}
+
+#[test]
+fn a_uefi_machine_boots_esxi_through_ipxe() {
+    needs_tools!();
+    let machine = Machine::new("uefi", Firmware::UefiPxe, 1);
+    let scene = Scene::new(Config::server(NETWORK, POOL)).unwrap();
+    let medium = Medium::build(&scene.lab.path("media"), RELEASES[1], MODULE_BYTES).unwrap();
+    import(&scene, "esxi-7", &medium);
+    let args = ["host", "add", "esx01", "--mac", machine.mac_text(), "--image", "esxi-7", "--loader", "ipxe"];
+    scene.daemon.command(&args).unwrap();
+    let mut on = scene.power_on(&machine).unwrap();
+    let lines = wait_payload(&mut on.running, BOOT_DEADLINE).unwrap();
+    assert!(lines.contains(&"up runweasel".to_owned()), "{lines:#?}");
+    assert!(lines.contains(&format!("modules {}", medium.release.modules.len())), "{lines:#?}");
+    let said = on.running.transcript().text();
+    let base = format!("http://{SERVER}:8080/esxi-7");
+    let own = machine.mac_text().replace(':', "-");
+    for line in [
+        format!("MBOOT config {base}/01-{own}/boot.cfg"),
+        format!("MBOOT module {base}/k.b00 {MODULE_BYTES} "),
+    ] {
+        assert!(said.contains(&line), "{line} is not in\n{said}");
+    }
+    let order = [
+        "tftp.done:loader",
+        "http.script",
+        "http.file:loader",
+        "http.script:config",
+        "http.file:kernel",
+        "http.file:module",
     ];
     scene.daemon.wait_order(machine.mac_text(), &order, EVENT_DEADLINE).unwrap();
 }
