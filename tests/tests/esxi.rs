@@ -93,3 +93,21 @@ fn a_uefi_machine_boots_esxi_through_ipxe() {
     ];
     scene.daemon.wait_order(machine.mac_text(), &order, EVENT_DEADLINE).unwrap();
 }
+
+#[test]
+fn a_bios_machine_whose_ipxe_cannot_run_the_loader_is_told_so_and_not_left_hanging() {
+    needs_tools!();
+    let machine = Machine::new("bios", Firmware::Bios, 1);
+    let scene = Scene::new(Config::server(NETWORK, POOL)).unwrap();
+    let medium = Medium::build(&scene.lab.path("media"), RELEASES[0], MODULE_BYTES).unwrap();
+    import(&scene, "esxi-6", &medium);
+    let args = ["host", "add", "esx01", "--mac", machine.mac_text(), "--image", "esxi-6"];
+    scene.daemon.command(&args).unwrap();
+    let _on = scene.power_on(&machine).unwrap();
+    let order = ["dhcp.ack", "boot.refused", "http.script"];
+    scene.daemon.wait_order(machine.mac_text(), &order, BOOT_DEADLINE).unwrap();
+    let events = scene.daemon.events();
+    let refused = events.iter().find(|event| event.name() == "boot.refused").unwrap();
+    assert!(refused.text("cause").unwrap().contains("COMBOOT"), "{refused:?}");
+    assert!(!events.iter().any(|event| event.text("file") == Some("esxi-6/MBOOT.C32")));
+}

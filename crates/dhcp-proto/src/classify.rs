@@ -36,6 +36,7 @@ pub fn classify(message: &Message, arrival: &Arrival) -> Facts {
         firmware: arch.and_then(ClientArch::firmware),
         stage,
         http,
+        comboot: options.ipxe().filter(|ipxe| !ipxe.features.is_empty()).map(|ipxe| ipxe.comboot()),
         hostname: options.host_name(),
         interface: Some(arrival.interface.clone()),
         relay: Some(message.giaddr).filter(|relay| !relay.is_unspecified()),

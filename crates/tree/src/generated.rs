@@ -7,8 +7,8 @@ use render::ipxe::{Origin, SCRIPT_NAME};
 use render::{BootImage, ipxe, message, pxelinux};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
-use types::resource::{Host, Image};
-use types::{Facts, MacAddr, MachineGuid, Stage};
+use types::resource::{Host, Image, ImageKind};
+use types::{Facts, Firmware, MacAddr, MachineGuid, Stage};
 
 /// The folder pxelinux looks into, relative to its own.
 const PXELINUX_FOLDER: &str = "pxelinux.cfg";
@@ -248,7 +248,15 @@ impl Tree {
                 shown: message::firmware_unfit(facts, image.name.as_str(), &image.firmware),
             });
         }
-        let what = self.missing_file(image)?;
+        let by_ipxe = facts.stage == Stage::Ipxe && facts.firmware == Some(Firmware::Bios);
+        let what = match (image.kind, facts.comboot) {
+            // It would take the loader for an NBP and hang.
+            (ImageKind::Esxi, Some(false)) if by_ipxe => {
+                "its loader for BIOS needs an iPXE with COMBOOT, which this one has not; use one that has, or UEFI"
+                    .to_owned()
+            }
+            _ => self.missing_file(image)?,
+        };
         Some(ImageFault { shown: message::image_fault(image.name.as_str(), &what), what })
     }
 

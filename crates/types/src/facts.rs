@@ -21,6 +21,8 @@ pub struct Facts {
     pub stage: Stage,
     /// True when the machine can fetch its boot file by HTTP (HTTP boot, or iPXE with the HTTP feature).
     pub http: bool,
+    /// Whether its iPXE can run COM32 programs (`mboot.c32`), which most builds cannot: feature 35 of option 175.
+    pub comboot: Option<bool>,
     /// SMBIOS manufacturer.
     pub vendor: Option<Arc<str>>,
     /// SMBIOS product name.
@@ -56,6 +58,7 @@ impl Facts {
             firmware: self.firmware.or(earlier.firmware),
             stage: self.stage,
             http: self.http || earlier.http,
+            comboot: self.comboot.or(earlier.comboot),
             vendor: self.vendor.or_else(|| earlier.vendor.clone()),
             model: self.model.or_else(|| earlier.model.clone()),
             serial: self.serial.or_else(|| earlier.serial.clone()),

@@ -356,6 +356,8 @@ pub struct Ipxe {
 
 impl Ipxe {
     const HTTP: u8 = 19;
+    /// Feature COMBOOT.
+    const COMBOOT: u8 = 35;
 
     /// Reads the value of option 175 up to where it stops making sense.
     pub fn decode(value: &[u8]) -> Ipxe {
@@ -387,6 +389,11 @@ impl Ipxe {
             235 => self.version = Some(value.to_vec()),
             _ => {}
         }
+    }
+
+    /// True when this iPXE was built with COMBOOT: it runs COM32 programs.
+    pub fn comboot(&self) -> bool {
+        self.features.contains(&Self::COMBOOT)
     }
 
     /// True when this iPXE was built with HTTP.

@@ -168,3 +168,18 @@ fn names_that_are_no_machine_are_not_found() {
         assert_eq!(bench.tree.open(name, &tftp()).unwrap_err().reason(), "not_found", "{name}");
     }
 }
+
+#[test]
+fn an_ipxe_of_a_bios_machine_that_cannot_run_the_loader_is_told_so() {
+    let bench = pinned("esxi-8");
+    let script = |comboot| {
+        let facts = Facts { stage: Stage::Ipxe, http: true, comboot, ..machine(Firmware::Bios) };
+        text(&open(&bench, "boot.ipxe", &http(Some(facts)))).to_owned()
+    };
+    assert!(
+        script(Some(true))
+            .contains("esxi-8/mboot.c32 -c http://10.77.0.1:8080/esxi-8/01-${netX/mac:hexhyp}/boot.cfg")
+    );
+    assert!(script(Some(false)).contains("COMBOOT") && !script(Some(false)).contains("mboot.c32"));
+    assert!(script(None).contains("mboot.c32"), "an iPXE that does not say is given the chance");
+}
