@@ -14,6 +14,7 @@
 //! | `audit` | what an appliance promised, held against everything it does |
 //! | `report` | promises, violations, counts |
 //! | `tftp` | file transfers by themselves |
+//! | `mboot` | ESXi's loader by itself, for harnesses with real sockets |
 //!
 //! What is deliberately absent: the doors' sockets and tasks. Their policies that matter for safety (one commit before
 //! anything of a batch leaves, joining repeated requests, trust) are called the way the doors call them.
@@ -24,6 +25,7 @@ mod disk;
 mod incident;
 pub mod link;
 mod machine;
+pub mod mboot;
 mod place;
 mod relay;
 pub mod report;
