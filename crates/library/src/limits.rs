@@ -27,3 +27,47 @@ pub const LOADERS_MAX: usize = 512;
 
 /// Longest name of a loader that DHCP can hand out: the `file` field of BOOTP without its NUL (RFC 2131 §2).
 pub const LOADER_NAME_BYTES_MAX: usize = 127;
+
+/// Bytes at the start of a medium that tell what it is: up to the first volume descriptor of a disc (sector 16).
+pub const MEDIUM_PROBE_BYTES: usize = 17 * 2048;
+
+/// Most pieces the files of one medium lie in. One a file is usual; a disc splits files at 4 GiB (ISO 9660) or 1 GiB (UDF).
+pub const MEDIUM_RANGES_MAX: usize = 4 * IMAGE_FILES_MAX;
+
+/// Most bytes of directories read from one disc. A record takes some 100 bytes: room for ten times the files allowed.
+pub const DIRECTORY_BYTES_MAX: u64 = 32 << 20;
+
+/// Most folders of one medium.
+pub const FOLDERS_MAX: usize = IMAGE_FILES_MAX;
+
+/// Bytes that may be unpacked whatever the ratio: empty disk images and ramdisks pack well.
+pub const UNPACKED_FREE_BYTES: u64 = 64 << 20;
+
+/// Most bytes unpacked from one packed byte beyond [`UNPACKED_FREE_BYTES`]. Deflate itself ends at 1,032:1; what systems
+/// ship stays below 20:1.
+pub const UNPACKED_RATIO_MAX: u64 = 200;
+
+/// Most bytes of a zip's central directory: as for [`DIRECTORY_BYTES_MAX`].
+pub const ZIP_DIRECTORY_BYTES_MAX: u64 = 32 << 20;
+
+/// Most bytes of one extended tar header: two names and some numbers.
+pub const TAR_EXTENSION_BYTES_MAX: u64 = 64 << 10;
+
+/// Most headers of a tar before we give up: files, folders, links, and an extension before each.
+pub const TAR_HEADERS_MAX: usize = 6 * IMAGE_FILES_MAX;
+
+/// Names shown in a note.
+pub const NOTED_NAMES: usize = 5;
+
+/// Most bytes of a file that is read to tell what a medium holds.
+pub const PEEK_BYTES_MAX: u64 = 256 << 10;
+
+/// Files longer than this are hashed by a thread of their own: below it the thread costs more than it saves.
+pub const HASH_APART_BYTES: u64 = 4 << 20;
+
+/// Most files of one import that are synced one by one; more are synced by one call for the file system, which costs one
+/// journal commit instead of one a file.
+pub const SYNC_EACH_MAX: usize = 8;
+
+/// Bytes of an import that are made durable together. What was made durable is not copied again after a crash.
+pub const COMMIT_BYTES: u64 = 1 << 30;
