@@ -4,7 +4,17 @@
 //! only the last step makes anything visible. What an interrupted import copied is swept by `collect`.
 //!
 //! Refused, each with the name it is about: symbolic links, devices, sockets and pipes; names nobody could ask for; a
-//! profile that names a file the source has not; more files, bytes or folders than the limits allow.
+//! profile that names a file the source has not; more files, bytes or folders than the limits allow. Links on a medium
+//! (ISO, tar, zip) are left out with a note: distributions have them for people who browse.
+//!
+//! What the files are is told by their names and a few small ones ([`crate::media`]); what the request says wins.
+//!
+//! Names that differ only in case: machines that boot ESXi or Windows ask without regard to it, so two such names with
+//! different bytes refuse the import; with the same bytes they are the same file twice. Other images keep both, and the
+//! exact name is looked up first.
+//!
+//! Copying again is cheap: a file whose size a blob has is hashed before anything is written, and not written when that
+//! blob is there and whole. So an import that was cut off goes on where it was, at the speed of reading.
 
 mod debian;
 mod listing;
@@ -12,15 +22,16 @@ mod listing;
 pub use debian::DEBIAN_NETBOOT_ROOT;
 
 use crate::blobs::BlobError;
-use crate::limits::IMAGE_FILES_MAX;
-use crate::manifest::{FileEntry, FileNameFault, Manifest};
+use crate::limits::{IMAGE_FILES_MAX, PEEK_BYTES_MAX};
+use crate::manifest::{EsxiFacts, FileEntry, FileNameFault, Manifest};
+use crate::media::{self, Caps, Known, MediaError, MediumKind, Names, Opened, Reader};
 use crate::records::RecordsError;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use types::UnixTime;
-use types::resource::Image;
+use types::resource::{Image, ImageKind};
 
 /// Where the files of an image come from.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -29,6 +40,16 @@ pub enum Source {
     Dir(PathBuf),
     /// Files named one by one; they are called by their last part.
     Files(Vec<PathBuf>),
+    /// The files of an ISO 9660 or UDF disc image.
+    Iso(PathBuf),
+    /// The files of a tar archive, compressed by gzip or not.
+    Tar(PathBuf),
+    /// The files of a zip archive.
+    Zip(PathBuf),
+    /// A folder, or a medium told by its first bytes.
+    Detect(PathBuf),
+    /// A medium on standard input, told by its first bytes; kept beside the blobs while it is read.
+    Stdin,
     /// The installer of the Debian package `debian-installer-12-netboot-amd64`, without a network.
     DebianNetboot {
         /// Where the package has its text installer; [`DEBIAN_NETBOOT_ROOT`] on Debian.
@@ -38,16 +59,27 @@ pub enum Source {
 
 /// The text is no source.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no image source; write `dir:/path` or `debian-netboot`")]
+#[error(
+    "`{0}` is no image source; write a path, `dir:/path`, `iso:/path`, `tar:/path`, `zip:/path`, `file:/path` (told by \
+     its first bytes) or `debian-netboot`"
+)]
 pub struct SourceParseError(pub String);
 
 impl std::str::FromStr for Source {
     type Err = SourceParseError;
 
-    /// `dir:/path`, or a catalogue name: `debian-netboot`.
+    /// A kind and a path, a path alone, or a catalogue name: `debian-netboot`. [`Source::Stdin`] has no text: whoever
+    /// sends one may not mean ours.
     fn from_str(text: &str) -> Result<Source, SourceParseError> {
-        match text.split_once(':') {
-            Some(("dir", path)) if !path.is_empty() => Ok(Source::Dir(path.into())),
+        if text.starts_with('/') {
+            return Ok(Source::Detect(text.into()));
+        }
+        match text.split_once(':').filter(|(_, path)| !path.is_empty()) {
+            Some(("dir", path)) => Ok(Source::Dir(path.into())),
+            Some(("iso", path)) => Ok(Source::Iso(path.into())),
+            Some(("tar", path)) => Ok(Source::Tar(path.into())),
+            Some(("zip", path)) => Ok(Source::Zip(path.into())),
+            Some(("file", path)) => Ok(Source::Detect(path.into())),
             None if text == "debian-netboot" => {
                 Ok(Source::DebianNetboot { root: DEBIAN_NETBOOT_ROOT.into() })
             }
@@ -64,7 +96,26 @@ impl fmt::Display for Source {
                 let paths: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
                 write!(f, "files:{}", paths.join(","))
             }
+            Source::Iso(path) => write!(f, "iso:{}", path.display()),
+            Source::Tar(path) => write!(f, "tar:{}", path.display()),
+            Source::Zip(path) => write!(f, "zip:{}", path.display()),
+            Source::Detect(path) => write!(f, "file:{}", path.display()),
+            Source::Stdin => f.write_str("stdin"),
             Source::DebianNetboot { .. } => f.write_str("debian-netboot"),
+        }
+    }
+}
+
+impl Source {
+    /// The file or folder it names, when it is one: what an image without a name is called after.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Source::Dir(path)
+            | Source::Iso(path)
+            | Source::Tar(path)
+            | Source::Zip(path)
+            | Source::Detect(path) => Some(path),
+            Source::Files(_) | Source::Stdin | Source::DebianNetboot { .. } => None,
         }
     }
 }
@@ -76,6 +127,8 @@ pub struct ImportRequest {
     pub image: Image,
     /// Where its files come from.
     pub source: Source,
+    /// The kind was asked for. Otherwise a source that is recognised says it.
+    pub kind_given: bool,
     /// Replace an image of that name; otherwise it is refused.
     pub replace: bool,
     /// Keep the image resource beside the manifest. Not for images of a configuration file, which has it.
@@ -184,6 +237,35 @@ pub enum ImportError {
         /// Some names it has.
         listed: String,
     },
+    /// A medium is not what we read, or is refused.
+    #[error("cannot import {}: {source}", path.display())]
+    Medium {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: MediaError,
+    },
+    /// Nobody knows what the files are, and the request does not say.
+    #[error(
+        "cannot tell how {source_text} boots; looked for {}; it has {listed}. Name a kernel (and ramdisks) to import it as it is",
+        media::LOOKED_FOR
+    )]
+    Unrecognised {
+        /// The source.
+        source_text: String,
+        /// Some names it has.
+        listed: String,
+    },
+    /// Two files whose names differ only in case, with different bytes.
+    #[error(
+        "`{one}` and `{other}` differ only in case and have different bytes; a machine asking for one may get the other"
+    )]
+    CaseTwins {
+        /// The one.
+        one: String,
+        /// The other.
+        other: String,
+    },
     /// The profile lacks what its kind needs.
     #[error("an image of kind {kind} needs `{field}:`")]
     ProfileIncomplete {
@@ -234,6 +316,9 @@ impl ImportError {
             ImportError::TooLarge { .. } => "too_large",
             ImportError::Empty(_) => "source_empty",
             ImportError::ProfileFile { .. } => "profile_file_missing",
+            ImportError::Medium { source, .. } => source.refusal.as_str(),
+            ImportError::Unrecognised { .. } => "image_unrecognised",
+            ImportError::CaseTwins { .. } => "names_differ_in_case",
             ImportError::ProfileIncomplete { .. } => "profile_incomplete",
             ImportError::PackageMissing { .. } => "package_missing",
             ImportError::Moved(_) => "source_changed",
@@ -247,41 +332,183 @@ impl ImportError {
 /// A source that has been looked at: what it has, and the profile completed by what it knows.
 pub(crate) struct Prepared {
     pub(crate) image: Image,
+    /// The source as it turned out to be.
+    pub(crate) source: Source,
     pub(crate) files: BTreeMap<String, Listed>,
+    /// The open medium, when files are parts of one.
+    pub(crate) medium: Option<Opened>,
     pub(crate) version: Option<String>,
+    /// The same version means the same bytes.
+    pub(crate) versioned: bool,
     pub(crate) bytes: u64,
+    pub(crate) esxi: Option<EsxiFacts>,
+    pub(crate) notes: Vec<String>,
 }
 
 /// One file of a source.
 pub(crate) struct Listed {
-    pub(crate) path: PathBuf,
     pub(crate) size: u64,
-    pub(crate) device: u64,
-    pub(crate) inode: u64,
+    pub(crate) place: Place,
 }
 
-/// Lists the source and checks names, kinds and limits. Reads no content.
-pub(crate) fn prepare(request: &ImportRequest, bytes_max: u64) -> Result<Prepared, ImportError> {
+/// Where a file of a source is.
+pub(crate) enum Place {
+    /// In the file system: this file, and no link that took its place.
+    File { path: PathBuf, device: u64, inode: u64 },
+    /// On the open medium, at this place of its listing.
+    Medium(usize),
+}
+
+/// Lists the source, checks names, kinds and limits, and tells what it is. Reads no content but that of a few small files.
+pub(crate) fn prepare(
+    request: &ImportRequest,
+    source: &Source,
+    reader: &Reader,
+    bytes_max: u64,
+) -> Result<Prepared, ImportError> {
     let mut image = request.image.clone();
-    let (files, version) = match &request.source {
-        Source::Dir(path) => (listing::directory(path)?, None),
-        Source::Files(paths) => (listing::files(paths)?, None),
-        Source::DebianNetboot { root } => debian::netboot(root, &mut image)?,
+    let raw = request.kind_given && image.kind == ImageKind::Iso;
+    let mut versioned = false;
+    let (mut version, mut medium) = (None, None);
+    let mut resolved = source.clone();
+    let files = match source {
+        Source::Dir(path) => listing::directory(path)?,
+        Source::Files(paths) => listing::files(paths)?,
+        Source::DebianNetboot { root } => {
+            let (files, own) = debian::netboot(root, &mut image)?;
+            (version, versioned) = (own, true);
+            files
+        }
+        Source::Detect(path) if path.is_dir() => {
+            resolved = Source::Dir(path.clone());
+            listing::directory(path)?
+        }
+        // The disc itself is what is served.
+        Source::Iso(path) | Source::Detect(path) if raw => {
+            resolved = Source::Iso(path.clone());
+            let files = listing::files(std::slice::from_ref(path))?;
+            image.disk = image.disk.or_else(|| files.keys().next().cloned());
+            files
+        }
+        Source::Iso(path) | Source::Tar(path) | Source::Zip(path) | Source::Detect(path) => {
+            let kind = match source {
+                Source::Iso(_) => Some(MediumKind::Iso),
+                Source::Tar(_) => Some(MediumKind::Tar),
+                Source::Zip(_) => Some(MediumKind::Zip),
+                _ => None,
+            };
+            let opened = open_medium(reader, path, kind, bytes_max)?;
+            resolved = match opened.kind {
+                MediumKind::Iso => Source::Iso(path.clone()),
+                MediumKind::Tar | MediumKind::TarGz => Source::Tar(path.clone()),
+                MediumKind::Zip => Source::Zip(path.clone()),
+            };
+            let files = opened.entries.iter().map(|entry| {
+                (entry.name.clone(), Listed { size: entry.size, place: Place::Medium(entry.index) })
+            });
+            let files = files.collect();
+            medium = Some(opened);
+            files
+        }
+        Source::Stdin => return Err(ImportError::Empty(source.to_string())),
     };
     if files.is_empty() {
-        return Err(ImportError::Empty(request.source.to_string()));
+        return Err(ImportError::Empty(source.to_string()));
     }
     let bytes = files.values().map(|file| file.size).fold(0, u64::saturating_add);
     if bytes > bytes_max {
         return Err(ImportError::TooLarge { bytes_max });
     }
-    image.source = Some(request.source.to_string());
+    let mut notes = medium.as_ref().map(|opened| opened.notes.clone()).unwrap_or_default();
+    let mut esxi = None;
+    if !raw && !versioned {
+        let known = tell(&files, medium.as_mut());
+        let said = request.kind_given || image.lacks().is_none() && image.kind != ImageKind::Esxi;
+        match known {
+            Some(known) => {
+                known.complete(&mut image, said);
+                version = known.version;
+                esxi = known.esxi;
+                notes.extend(known.notes);
+            }
+            None if !said => {
+                let names: Vec<&String> = files.keys().collect();
+                return Err(ImportError::Unrecognised {
+                    source_text: source.to_string(),
+                    listed: some_names(&names),
+                });
+            }
+            None => {}
+        }
+    }
+    image.source = Some(resolved.to_string());
     let entries = files
         .iter()
         .map(|(name, file)| (name.clone(), FileEntry { sha256: crate::Digest([0; 32]), size: file.size }));
-    let names = Manifest::new(image.name.clone(), request.source.to_string(), None, 0, entries.collect());
+    let names = Manifest::new(image.name.clone(), resolved.to_string(), None, 0, entries.collect());
     check_profile(&image, &names)?;
-    Ok(Prepared { image, files, version, bytes })
+    let prepared =
+        Prepared { image, source: resolved, files, medium, version, versioned, bytes, esxi, notes };
+    // Of different sizes they are different.
+    check_twins(&prepared.image, prepared.files.iter().map(|(name, file)| (name.as_str(), file.size)))?;
+    Ok(prepared)
+}
+
+fn open_medium(
+    reader: &Reader,
+    path: &Path,
+    kind: Option<MediumKind>,
+    bytes_max: u64,
+) -> Result<Opened, ImportError> {
+    let metadata = std::fs::metadata(path).map_err(|source| unreadable(path, source))?;
+    if !metadata.is_file() {
+        return Err(ImportError::NotPlain { path: path.to_owned(), kind: listing::kind(&metadata) });
+    }
+    Opened::open(reader, path, kind, Caps { bytes_max })
+        .map_err(|source| ImportError::Medium { path: path.to_owned(), source })
+}
+
+/// What the files are.
+fn tell(files: &BTreeMap<String, Listed>, mut medium: Option<&mut Opened>) -> Option<Known> {
+    let mut peek = |name: &str| {
+        let listed = files.get(name)?;
+        let mut bytes = Vec::new();
+        match (&listed.place, medium.as_deref_mut()) {
+            (Place::File { path, .. }, _) => {
+                std::fs::File::open(path).ok()?.take(PEEK_BYTES_MAX).read_to_end(&mut bytes).ok()?;
+            }
+            (Place::Medium(index), Some(medium)) => {
+                // To its end: a stream that is left in the middle gives nothing more.
+                medium.read(*index).ok()?.read_to_end(&mut bytes).ok()?;
+            }
+            (Place::Medium(_), None) => return None,
+        }
+        Some(bytes)
+    };
+    media::recognise(Names::new(files.iter().map(|(name, file)| (name.as_str(), file.size)), &mut peek))
+}
+
+/// Refuses names that differ only in case where machines ask without regard to it and what they stand for differs.
+pub(crate) fn check_twins<'f, T: PartialEq>(
+    image: &Image,
+    files: impl Iterator<Item = (&'f str, T)>,
+) -> Result<(), ImportError> {
+    if !matches!(image.kind, ImageKind::Esxi | ImageKind::Windows) {
+        return Ok(());
+    }
+    let mut folded: BTreeMap<String, (&str, T)> = BTreeMap::new();
+    for (name, what) in files {
+        match folded.get(&name.to_ascii_lowercase()) {
+            Some((one, first)) if *first != what => {
+                return Err(ImportError::CaseTwins { one: (*one).to_owned(), other: name.to_owned() });
+            }
+            Some(_) => {}
+            None => {
+                folded.insert(name.to_ascii_lowercase(), (name, what));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Every file the profile names must be there.
@@ -295,15 +522,15 @@ pub(crate) fn check_profile(image: &Image, manifest: &Manifest) -> Result<(), Im
             role,
             file: file.to_owned(),
             source_text: manifest.source.clone(),
-            listed: some_names(manifest),
+            listed: some_names(&manifest.files.keys().collect::<Vec<_>>()),
         }),
     }
 }
 
-fn some_names(manifest: &Manifest) -> String {
+fn some_names(names: &[&String]) -> String {
     const SHOWN: usize = 8;
-    let shown: Vec<String> = manifest.files.keys().take(SHOWN).map(|name| format!("`{name}`")).collect();
-    match manifest.files.len().saturating_sub(SHOWN) {
+    let shown: Vec<String> = names.iter().take(SHOWN).map(|name| format!("`{name}`")).collect();
+    match names.len().saturating_sub(SHOWN) {
         0 => shown.join(", "),
         more => format!("{} and {more} more", shown.join(", ")),
     }
@@ -312,3 +539,6 @@ fn some_names(manifest: &Manifest) -> String {
 pub(crate) fn unreadable(path: &Path, source: io::Error) -> ImportError {
     ImportError::Source { path: path.to_owned(), source }
 }
+
+#[cfg(test)]
+mod tests;

@@ -24,18 +24,21 @@ pub mod import;
 pub mod limits;
 pub mod loaders;
 pub mod manifest;
+pub mod media;
 pub mod records;
 
-pub use blobs::{BlobError, Blobs};
+pub use blobs::{Batch, BlobError, Blobs, Spooled};
 pub use digest::Digest;
 pub use import::{ImportError, ImportRequest, Imported, Source, Unwatched, Watch};
 pub use loaders::{Loader, LoaderMissing, LoaderWarning, Loaders};
-pub use manifest::{FileEntry, Manifest};
+pub use manifest::{EsxiFacts, FileEntry, Manifest};
+pub use media::{MediaError, Reader};
 pub use records::{MemoryRecords, Records, RecordsError, Remembered};
 
 use bytes::Bytes;
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs;
+use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -49,6 +52,8 @@ pub struct LibraryOptions {
     pub loader_sources: Vec<String>,
     /// Most bytes of one image.
     pub image_bytes_max: u64,
+    /// Who reads media. The daemon's are read by a confined child process.
+    pub media_reader: Reader,
 }
 
 impl LibraryOptions {
@@ -58,6 +63,7 @@ impl LibraryOptions {
             path: path.into(),
             loader_sources: vec![loaders::AUTO.to_owned()],
             image_bytes_max: limits::IMAGE_BYTES_MAX,
+            media_reader: Reader::InProcess,
         }
     }
 }
@@ -216,22 +222,43 @@ impl Library {
         if present.is_some() && !request.replace {
             return Err(ImportError::Exists(request.image.name.to_string()));
         }
-        let prepared = import::prepare(request, inner.options.image_bytes_max)?;
-        let source = request.source.to_string();
+        let spooled = match request.source {
+            Source::Stdin => Some(self.spool(watch)?),
+            _ => None,
+        };
+        let source = match &spooled {
+            Some(spooled) => &Source::Detect(spooled.path().to_owned()),
+            None => &request.source,
+        };
+        let options = &inner.options;
+        let mut prepared = import::prepare(request, source, &options.media_reader, options.image_bytes_max)?;
+        if spooled.is_some() {
+            prepared.source = Source::Stdin;
+            prepared.image.source = Some(Source::Stdin.to_string());
+        }
+        let source = prepared.source.to_string();
         let same = present.filter(|present| {
-            prepared.version.is_some() && present.version == prepared.version && present.source == source
+            prepared.versioned
+                && prepared.version.is_some()
+                && present.version == prepared.version
+                && present.source == source
         });
         let (files, new_bytes, changed) =
             match same.filter(|present| same_names(present, &prepared) && self.has_blobs(present)) {
                 Some(present) => (present.files.clone(), 0, false),
                 None => {
-                    let (files, new_bytes) = self.copy(&prepared, watch)?;
+                    let (files, new_bytes) = self.copy(&mut prepared, watch)?;
                     (files, new_bytes, true)
                 }
             };
-        let image = prepared.image;
-        let manifest =
-            Arc::new(Manifest::new(image.name.clone(), source, prepared.version, request.now.0, files));
+        let import::Prepared { image, version, esxi, notes, .. } = prepared;
+        import::check_twins(&image, files.iter().map(|(name, file)| (name.as_str(), file.sha256)))?;
+        for note in &notes {
+            tracing::warn!(image = image.name.as_str(), note, "imported image");
+        }
+        let mut manifest = Manifest::new(image.name.clone(), source, version, request.now.0, files);
+        (manifest.esxi, manifest.notes) = (esxi, notes);
+        let manifest = Arc::new(manifest);
         inner.records.save(&manifest, request.record_image.then_some(&image))?;
         inner
             .manifests
@@ -246,42 +273,39 @@ impl Library {
         manifest.files.values().all(|entry| self.inner.blobs.open(entry.sha256, entry.size).is_ok())
     }
 
+    /// Standard input, kept in a file: media are read at any offset.
+    fn spool(&self, watch: &mut dyn Watch) -> Result<Spooled, ImportError> {
+        let mut done = 0;
+        let mut advance = |bytes: u64| {
+            done += bytes;
+            watch.advanced(0, done, "stdin");
+            !watch.cancelled()
+        };
+        let spooled = self.inner.blobs.spool(
+            &mut std::io::stdin().lock(),
+            self.inner.options.image_bytes_max,
+            &mut advance,
+        );
+        spooled.map_err(|source| match source {
+            BlobError::Cancelled => ImportError::Cancelled,
+            BlobError::TooLarge { bytes_max } => ImportError::TooLarge { bytes_max },
+            source => ImportError::Blob { file: "stdin".to_owned(), source },
+        })
+    }
+
+    /// Copies every file into the blob store. What is copied when it fails or is cancelled stays until the next sweep, so
+    /// that another attempt need not copy it again.
     fn copy(
         &self,
-        prepared: &import::Prepared,
+        prepared: &mut import::Prepared,
         watch: &mut dyn Watch,
     ) -> Result<(BTreeMap<String, FileEntry>, u64), ImportError> {
-        let (mut done, mut new_bytes) = (0u64, 0u64);
-        let mut files = BTreeMap::new();
-        for (name, listed) in &prepared.files {
-            if watch.cancelled() {
-                return Err(ImportError::Cancelled);
-            }
-            let mut file =
-                fs::File::open(&listed.path).map_err(|source| import::unreadable(&listed.path, source))?;
-            let opened = file.metadata().map_err(|source| import::unreadable(&listed.path, source))?;
-            // The file that was listed, not a link that took its place.
-            if (opened.dev(), opened.ino()) != (listed.device, listed.inode) {
-                return Err(ImportError::Moved(listed.path.clone()));
-            }
-            let mut advance = |bytes: u64| {
-                done += bytes;
-                watch.advanced(done, prepared.bytes, name);
-                !watch.cancelled()
-            };
-            let stored = match self.inner.blobs.import(&mut file, listed.size, &mut advance) {
-                Ok(stored) => stored,
-                Err(BlobError::Cancelled) => return Err(ImportError::Cancelled),
-                Err(BlobError::TooLarge { .. }) => return Err(ImportError::Moved(listed.path.clone())),
-                Err(source) => return Err(ImportError::Blob { file: name.clone(), source }),
-            };
-            if stored.size != listed.size {
-                return Err(ImportError::Moved(listed.path.clone()));
-            }
-            new_bytes += if stored.new { stored.size } else { 0 };
-            files.insert(name.clone(), FileEntry { sha256: stored.digest, size: stored.size });
-        }
-        Ok((files, new_bytes))
+        let failed = |source| ImportError::Blob { file: "incoming".to_owned(), source };
+        let mut batch = self.inner.blobs.batch().map_err(failed)?;
+        let copied = copy_files(prepared, &mut batch, watch);
+        let committed = batch.commit().map_err(failed);
+        let copied = copied?;
+        committed.map(|()| copied)
     }
 
     /// Forgets an image; its blobs go with the next [`collect`](Self::collect). Says whether it was there.
@@ -333,6 +357,132 @@ impl Library {
             }
         }
         Some(bad)
+    }
+}
+
+/// Copies every file, in the order in which they are cheapest to read.
+fn copy_files(
+    prepared: &mut import::Prepared,
+    batch: &mut Batch<'_>,
+    watch: &mut dyn Watch,
+) -> Result<(BTreeMap<String, FileEntry>, u64), ImportError> {
+    let import::Prepared { files: listed, medium, bytes: total, .. } = prepared;
+    let mut order: Vec<(&String, &import::Listed)> = listed.iter().collect();
+    order.sort_by_key(|(_, listed)| match listed.place {
+        import::Place::Medium(index) => index,
+        import::Place::File { .. } => 0,
+    });
+    let failed = |file: &str| {
+        let file = file.to_owned();
+        move |source| ImportError::Blob { file, source }
+    };
+    let (mut done, mut new_bytes) = (0u64, 0u64);
+    let mut files = BTreeMap::new();
+    // Discs list one content under several names.
+    let mut same: HashMap<Vec<media::Range>, FileEntry> = HashMap::new();
+    for (name, listed) in order {
+        if watch.cancelled() {
+            return Err(ImportError::Cancelled);
+        }
+        let ranges = part(listed, medium.as_ref());
+        if let Some(entry) = ranges.as_ref().and_then(|ranges| same.get(ranges)) {
+            done += listed.size;
+            watch.advanced(done, *total, name);
+            files.insert(name.clone(), *entry);
+            continue;
+        }
+        let hash_first = batch.has_size(listed.size).map_err(failed(name))?;
+        let mut copied = None;
+        for pass in [hash_first.then_some(Pass::Hash), Some(Pass::Write)].into_iter().flatten() {
+            let counted = matches!(pass, Pass::Hash) || !hash_first;
+            let mut advance = |bytes: u64| {
+                if counted {
+                    done += bytes;
+                }
+                watch.advanced(done.min(*total), *total, name);
+                !watch.cancelled()
+            };
+            let mut reader = open_listed(listed, medium.as_mut())?;
+            copied = match pass {
+                Pass::Hash => batch.find(&mut reader, listed.size, &mut advance),
+                Pass::Write => batch.import(&mut reader, listed.size, &mut advance).map(Some),
+            }
+            .map_err(|error| copy_fault(error, name, &listed.place))?;
+            if copied.is_some() {
+                break;
+            }
+        }
+        let Some(stored) = copied.filter(|stored| stored.size == listed.size) else {
+            return Err(ImportError::Moved(place_path(&listed.place, name)));
+        };
+        new_bytes += if stored.new { stored.size } else { 0 };
+        let entry = FileEntry { sha256: stored.digest, size: stored.size };
+        if let Some(ranges) = ranges {
+            same.insert(ranges, entry);
+        }
+        files.insert(name.clone(), entry);
+        if batch.waiting_bytes() > limits::COMMIT_BYTES {
+            batch.commit().map_err(failed(name))?;
+        }
+    }
+    Ok((files, new_bytes))
+}
+
+/// How a file is read.
+#[derive(Clone, Copy)]
+enum Pass {
+    /// To see whether it is there.
+    Hash,
+    /// To store it.
+    Write,
+}
+
+/// Where the bytes of a file lie on its medium; `None` for other files and for empty or compressed ones.
+fn part(listed: &import::Listed, medium: Option<&media::Opened>) -> Option<Vec<media::Range>> {
+    let import::Place::Medium(index) = listed.place else { return None };
+    match &medium?.entries.get(index)?.content {
+        media::Content::Ranges(ranges) if !ranges.is_empty() => Some(ranges.clone()),
+        media::Content::Ranges(_) | media::Content::Stream { .. } => None,
+    }
+}
+
+fn open_listed<'m>(
+    listed: &import::Listed,
+    medium: Option<&'m mut media::Opened>,
+) -> Result<Box<dyn Read + 'm>, ImportError> {
+    match &listed.place {
+        import::Place::File { path, device, inode } => {
+            let file = fs::File::open(path).map_err(|source| import::unreadable(path, source))?;
+            let opened = file.metadata().map_err(|source| import::unreadable(path, source))?;
+            // The file that was listed, not a link that took its place.
+            if (opened.dev(), opened.ino()) != (*device, *inode) {
+                return Err(ImportError::Moved(path.clone()));
+            }
+            Ok(Box::new(file))
+        }
+        import::Place::Medium(index) => {
+            let Some(medium) = medium else { return Err(ImportError::Empty("medium".to_owned())) };
+            let path = medium.path().to_owned();
+            medium.read(*index).map_err(|source| ImportError::Medium { path, source })
+        }
+    }
+}
+
+fn copy_fault(error: BlobError, name: &str, place: &import::Place) -> ImportError {
+    match error {
+        BlobError::Cancelled => ImportError::Cancelled,
+        BlobError::TooLarge { .. } => ImportError::Moved(place_path(place, name)),
+        BlobError::Source(source) if matches!(place, import::Place::Medium(_)) => {
+            ImportError::Medium { path: name.into(), source: MediaError::from_io(source) }
+        }
+        source => ImportError::Blob { file: name.to_owned(), source },
+    }
+}
+
+fn place_path(place: &import::Place, name: &str) -> PathBuf {
+    match place {
+        import::Place::File { path, .. } => path.clone(),
+        import::Place::Medium(_) => name.into(),
     }
 }
 

@@ -17,6 +17,23 @@ pub struct FileEntry {
     pub size: u64,
 }
 
+/// What an ESXi image says of itself in its `boot.cfg`.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EsxiFacts {
+    /// What stands before the hyphen of `build=`: `8.0.2`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// `build=`: `8.0.2-22380479`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub build: Option<String>,
+    /// `title=`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// How many modules follow the kernel.
+    pub modules: u64,
+}
+
 /// The files of one image. Immutable: importing again makes a new one.
 ///
 /// File names are relative, `/` between folders, as they were in the source. Lookup takes the exact name first, then
@@ -35,14 +52,28 @@ pub struct Manifest {
     pub imported: u64,
     /// File name to blob.
     pub files: BTreeMap<String, FileEntry>,
+    /// For ESXi, what its `boot.cfg` says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub esxi: Option<EsxiFacts>,
+    /// What an operator should know of it: what is missing, what was left out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     #[serde(skip)]
     folded: OnceLock<HashMap<String, Arc<str>>>,
 }
 
 impl PartialEq for Manifest {
     fn eq(&self, other: &Manifest) -> bool {
-        (&self.image, &self.source, &self.version, self.imported, &self.files)
-            == (&other.image, &other.source, &other.version, other.imported, &other.files)
+        (&self.image, &self.source, &self.version, self.imported, &self.files, &self.esxi, &self.notes)
+            == (
+                &other.image,
+                &other.source,
+                &other.version,
+                other.imported,
+                &other.files,
+                &other.esxi,
+                &other.notes,
+            )
     }
 }
 
@@ -55,7 +86,16 @@ impl Manifest {
         imported: u64,
         files: BTreeMap<String, FileEntry>,
     ) -> Manifest {
-        Manifest { image, source, version, imported, files, folded: OnceLock::new() }
+        Manifest {
+            image,
+            source,
+            version,
+            imported,
+            files,
+            esxi: None,
+            notes: Vec::new(),
+            folded: OnceLock::new(),
+        }
     }
 
     /// The file of that name and its name as the image has it. Backslashes stand for slashes.

@@ -38,6 +38,7 @@ impl Bench {
         ImportRequest {
             image: image(name),
             source: Source::Dir(self.source.clone()),
+            kind_given: true,
             replace: false,
             record_image: true,
             now: UnixTime(1_700_000_000),
@@ -321,10 +322,11 @@ fn a_missing_debian_package_says_what_was_looked_for_and_what_to_run() {
 
 #[test]
 fn source_texts_are_read_back() {
-    for text in ["dir:/srv/debian", "debian-netboot"] {
+    for text in ["dir:/srv/debian", "iso:/a.iso", "tar:/a.tgz", "zip:/a", "file:/a:b", "debian-netboot"] {
         assert_eq!(text.parse::<Source>().unwrap().to_string(), text);
     }
-    for bad in ["", "dir:", "dir", "http://x", "debian"] {
+    assert_eq!("/srv/a.iso".parse::<Source>().unwrap(), Source::Detect("/srv/a.iso".into()));
+    for bad in ["", "dir:", "dir", "iso:", "http://x", "debian", "stdin", "-"] {
         assert!(bad.parse::<Source>().is_err(), "{bad}");
     }
 }

@@ -225,6 +225,7 @@ fn h5_the_entity_tag_changes_whenever_the_bytes_do() {
         let request = library::ImportRequest {
             image,
             source: library::Source::Dir(source.path().to_owned()),
+            kind_given: true,
             replace: true,
             record_image: false,
             now: types::UnixTime(1),

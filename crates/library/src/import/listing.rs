@@ -1,6 +1,6 @@
 //! What a source has, without following or opening anything that is not a plain file.
 
-use super::{ImportError, Listed, unreadable};
+use super::{ImportError, Listed, Place, unreadable};
 use crate::limits::{FOLDER_DEPTH_MAX, IMAGE_FILES_MAX};
 use crate::manifest::{FileNameFault, check_file_name};
 use std::collections::BTreeMap;
@@ -57,7 +57,8 @@ pub(super) fn add(
     if files.len() >= IMAGE_FILES_MAX {
         return Err(ImportError::TooManyFiles);
     }
-    let listed = Listed { path, size: metadata.len(), device: metadata.dev(), inode: metadata.ino() };
+    let place = Place::File { path, device: metadata.dev(), inode: metadata.ino() };
+    let listed = Listed { size: metadata.len(), place };
     match files.insert(name.clone(), listed) {
         None => Ok(()),
         Some(_) => Err(ImportError::TwiceNamed(name)),
@@ -72,7 +73,7 @@ fn last_part(path: &Path) -> Result<String, ImportError> {
     })
 }
 
-fn kind(metadata: &Metadata) -> &'static str {
+pub(super) fn kind(metadata: &Metadata) -> &'static str {
     let kind = metadata.file_type();
     if kind.is_symlink() {
         "a symbolic link"

@@ -40,6 +40,7 @@ impl Importer {
         dry_run: bool,
     ) -> Result<ImportView, BackendError> {
         let (source, mut image) = read_request(&request)?;
+        let mut kind_given = request.kind.is_some() || image.kind != ImageKind::Linux;
         let name = image.name.clone();
         let (mut replace, mut record) = (request.replace, true);
         let images =
@@ -49,7 +50,7 @@ impl Importer {
             if of_file && present.resource.source.is_none() {
                 // The file says how it boots and leaves its files to us.
                 image = present.resource.clone();
-                (replace, record) = (true, false);
+                (replace, record, kind_given) = (true, false, true);
             } else if of_file {
                 return Err(BackendError::Owned {
                     what: "image",
@@ -95,7 +96,8 @@ impl Importer {
         }
         let importer = Arc::clone(self);
         let spawned = std::thread::Builder::new().name(format!("import-{id}")).spawn(move || {
-            let done = importer.run(id, image, source, replace, record);
+            let asked = Asked { image, source, kind_given, replace, record };
+            let done = importer.run(id, asked);
             if done.is_ok() && replace {
                 importer.sweep();
             }
@@ -112,7 +114,8 @@ impl Importer {
     /// Imports an image of the configuration file; blocks. The same version is not copied again.
     pub(crate) fn import_from_file(&self, image: &Image, source: Source) -> Result<Imported, ImportError> {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
-        self.run(id, image.clone(), source, true, false)
+        let image = image.clone();
+        self.run(id, Asked { image, source, kind_given: true, replace: true, record: false })
     }
 
     /// Removes files no image uses: left by a replaced image, or by an end in mid-import.
@@ -135,14 +138,8 @@ impl Importer {
         self.lock().get(&id.parse().ok()?).cloned()
     }
 
-    fn run(
-        &self,
-        id: u64,
-        image: Image,
-        source: Source,
-        replace: bool,
-        record: bool,
-    ) -> Result<Imported, ImportError> {
+    fn run(&self, id: u64, asked: Asked) -> Result<Imported, ImportError> {
+        let Asked { image, source, kind_given, replace, record } = asked;
         let name = image.name.shared();
         self.world.record(
             Event::new(EventName::ImageImportStarted)
@@ -150,7 +147,8 @@ impl Importer {
                 .with("source", source.to_string()),
         );
         let now = UnixTime(now_ms() / 1000);
-        let request = library::ImportRequest { image, source, replace, record_image: record, now };
+        let request =
+            library::ImportRequest { image, source, kind_given, replace, record_image: record, now };
         let mut watch = Progress { importer: self, id };
         let outcome = self.library.import(&request, &mut watch);
         if let (Ok(imported), false) = (&outcome, record) {
@@ -202,6 +200,15 @@ impl Importer {
     }
 }
 
+/// What one import is to do.
+struct Asked {
+    image: Image,
+    source: Source,
+    kind_given: bool,
+    replace: bool,
+    record: bool,
+}
+
 struct Progress<'a> {
     importer: &'a Importer,
     id: u64,
@@ -241,12 +248,8 @@ fn read_request(request: &ImportRequest) -> Result<(Source, Image), BackendError
         let initrd = request.initrd.iter().filter_map(|path| base(path)).collect();
         (Source::Files(paths), base(kernel), initrd)
     } else {
-        let text = if request.source.starts_with('/') {
-            format!("dir:{}", request.source)
-        } else {
-            request.source.clone()
-        };
-        let source = text.parse::<Source>().map_err(|error| fault("/source", error.to_string()))?;
+        // A path alone is a folder, or a medium told by its first bytes.
+        let source = request.source.parse::<Source>().map_err(|error| fault("/source", error.to_string()))?;
         (source, request.kernel.clone(), request.initrd.clone())
     };
     let name = match &request.name {
@@ -278,13 +281,18 @@ fn read_request(request: &ImportRequest) -> Result<(Source, Image), BackendError
     Ok((source, image))
 }
 
-/// `debian-netboot` is its own name; a directory gives its last part, made a DNS label.
+/// `debian-netboot` is its own name; a folder or a medium gives its last part without `.iso` and the like, made a DNS
+/// label.
 fn derived_name(source: &Source) -> Option<Name> {
     let text = match source {
         Source::DebianNetboot { .. } => "debian-netboot".to_owned(),
-        Source::Dir(path) => path.file_name()?.to_string_lossy().into_owned(),
-        Source::Files(_) => return None,
+        source => source.path()?.file_name()?.to_string_lossy().into_owned(),
     };
+    let is_folder = matches!(source, Source::Dir(_));
+    let ending = [".iso", ".tar.gz", ".tgz", ".tar", ".zip"].into_iter().find(|ending| {
+        !is_folder && text.len() > ending.len() && text.to_ascii_lowercase().ends_with(ending)
+    });
+    let text = text.get(..text.len() - ending.map_or(0, str::len)).unwrap_or(&text);
     let label: String = text
         .to_ascii_lowercase()
         .chars()
@@ -308,6 +316,8 @@ mod tests {
         assert_eq!(named(Source::Dir("/srv/Rescue_2.1/".into())).as_deref(), Some("rescue-2-1"));
         assert_eq!(named("debian-netboot".parse().unwrap()).as_deref(), Some("debian-netboot"));
         assert_eq!(named(Source::Files(vec!["/boot/vmlinuz".into()])), None);
+        assert_eq!(named("/iso/VMware-ESXi_8.0.ISO".parse().unwrap()).as_deref(), Some("vmware-esxi-8-0"));
+        assert_eq!(named(Source::Tar("/srv/netboot.tar.gz".into())).as_deref(), Some("netboot"));
     }
 
     #[test]

@@ -1,0 +1,304 @@
+//! Media as images: what a library makes of them.
+
+use super::*;
+use crate::media::testing::{Disc, Member, gzip, tar, zip};
+use crate::{Imported, Library, LibraryOptions, MemoryRecords, Unwatched};
+use types::Firmware;
+
+struct Bench {
+    folder: tempfile::TempDir,
+    library: Library,
+}
+
+fn bench() -> Bench {
+    let folder = tempfile::tempdir().unwrap();
+    let options =
+        LibraryOptions { loader_sources: vec![], ..LibraryOptions::at(folder.path().join("library")) };
+    let library = Library::open(options, MemoryRecords::default()).unwrap();
+    Bench { folder, library }
+}
+
+fn blank() -> Image {
+    Image::new("image".parse().unwrap(), ImageKind::Linux)
+}
+
+impl Bench {
+    fn medium(&self, name: &str, bytes: &[u8]) -> PathBuf {
+        let path = self.folder.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        path
+    }
+
+    fn import(&self, source: Source, image: Image, kind_given: bool) -> Result<Imported, ImportError> {
+        let request = ImportRequest {
+            image,
+            source,
+            kind_given,
+            replace: true,
+            record_image: true,
+            now: UnixTime(1_700_000_000),
+        };
+        self.library.import(&request, &mut Unwatched)
+    }
+
+    fn detect(&self, bytes: &[u8]) -> Result<Imported, ImportError> {
+        self.import(Source::Detect(self.medium("medium", bytes)), blank(), false)
+    }
+}
+
+const BOOT_CFG: &[u8] = b"bootstate=0\r\ntitle=Loading ESXi installer\r\nTIMEOUT=5\r\nprefix=\r\nkernel=/b.b00\r\n\
+kernelopt=runweasel cdromBoot\r\nmodules=/jumpstrt.gz --- /useropts.gz --- /features.gz\r\nbuild=8.0.2-22380479\r\nupdated=0\r\n";
+
+fn esxi() -> Vec<(&'static str, &'static [u8])> {
+    vec![
+        ("boot.cfg", BOOT_CFG),
+        ("mboot.c32", b"bios"),
+        ("efi/boot/boot.cfg", BOOT_CFG),
+        ("efi/boot/bootx64.efi", b"efi"),
+        ("b.b00", b"kernel"),
+        ("jumpstrt.gz", b"1"),
+        ("useropts.gz", b"2"),
+        ("features.gz", b"3"),
+    ]
+}
+
+#[test]
+fn an_esxi_disc_becomes_an_esxi_image_with_its_build() {
+    let bench = bench();
+    let imported = bench.detect(&Disc::of(&esxi()).bytes()).unwrap();
+    let (image, manifest) = (&imported.image, &imported.manifest);
+    assert_eq!(image.kind, ImageKind::Esxi);
+    assert_eq!(image.description, "VMware ESXi 8.0.2");
+    assert_eq!(image.firmware, [Firmware::Bios, Firmware::UefiX64]);
+    assert!(image.source.as_ref().unwrap().starts_with("iso:/"));
+    assert_eq!(manifest.version.as_deref(), Some("8.0.2-22380479"));
+    let facts = manifest.esxi.clone().unwrap();
+    assert_eq!((facts.version.as_deref(), facts.modules), (Some("8.0.2"), 3));
+    assert_eq!(facts.title.as_deref(), Some("Loading ESXi installer"));
+    assert!(manifest.notes.is_empty(), "{:?}", manifest.notes);
+    let kernel = bench.library.open_file("image", "b.b00").unwrap().unwrap();
+    assert_eq!((&*kernel.name, &kernel.bytes[..]), ("B.B00", &b"kernel"[..]));
+    // As the store keeps it.
+    let text = serde_json::to_string(&**manifest).unwrap();
+    assert_eq!(serde_json::from_str::<Manifest>(&text).unwrap(), **manifest);
+}
+
+#[test]
+fn an_esxi_disc_without_a_uefi_loader_or_with_modules_missing_says_so() {
+    let mut files = esxi();
+    files.retain(|(name, _)| !name.starts_with("efi/") && *name != "useropts.gz");
+    let imported = bench().detect(&Disc::of(&files).bytes()).unwrap();
+    assert_eq!(imported.image.firmware, [Firmware::Bios]);
+    let notes = imported.manifest.notes.join("; ");
+    assert!(notes.contains("names 1 files that are not there, `/useropts.gz`"), "{notes}");
+    assert!(notes.contains("no UEFI loader"), "{notes}");
+}
+
+#[test]
+fn the_same_files_are_told_from_every_kind_of_medium() {
+    let files = esxi();
+    let members: Vec<Member> = files.iter().map(|(name, bytes)| Member::deflated(name, bytes)).collect();
+    let media = [
+        Disc::of(&files).bytes(),
+        Disc::rock_ridge(&files).bytes(),
+        Disc::joliet(&files).bytes(),
+        tar(&files),
+        gzip(&tar(&files)),
+        zip(&members),
+    ];
+    for (number, bytes) in media.iter().enumerate() {
+        let bench = bench();
+        let imported = bench.detect(bytes).unwrap();
+        assert_eq!(imported.image.kind, ImageKind::Esxi, "medium {number}");
+        assert_eq!(imported.manifest.files.len(), files.len());
+        assert!(bench.library.verify("image").unwrap().is_empty());
+    }
+    let bench = bench();
+    let folder = bench.folder.path().join("tree");
+    for (name, bytes) in &files {
+        std::fs::create_dir_all(folder.join(name).parent().unwrap()).unwrap();
+        std::fs::write(folder.join(name), bytes).unwrap();
+    }
+    let imported = bench.import(Source::Detect(folder), blank(), false).unwrap();
+    assert!(imported.image.source.unwrap().starts_with("dir:/"));
+    assert_eq!(imported.image.kind, ImageKind::Esxi);
+}
+
+#[test]
+fn every_family_is_told_and_completed() {
+    const TREEINFO: &[u8] = b"[general]\nfamily = Rocky Linux\nversion = 9.4\narch = x86_64\n[images-x86_64]\nkernel = images/pxeboot/vmlinuz\n";
+    type Row = (&'static [(&'static str, &'static [u8])], ImageKind, &'static str, Option<&'static str>);
+    let rows: [Row; 9] = [
+        (
+            &[
+                (".disk/info", b"Debian GNU/Linux 12.5.0 \"Bookworm\"\n"),
+                ("install.amd/vmlinuz", b"k"),
+                ("install.amd/initrd.gz", b"i"),
+            ],
+            ImageKind::Linux,
+            "Debian GNU/Linux 12.5.0 \"Bookworm\"",
+            Some("install.amd/vmlinuz"),
+        ),
+        (
+            &[("debian-installer/amd64/linux", b"k"), ("debian-installer/amd64/initrd.gz", b"i")],
+            ImageKind::Linux,
+            "Debian installer",
+            Some("debian-installer/amd64/linux"),
+        ),
+        (
+            &[("live/vmlinuz-6.1.0-18-amd64", b"k"), ("live/initrd.img-6.1.0-18-amd64", b"i")],
+            ImageKind::Linux,
+            "Debian live",
+            Some("live/vmlinuz-6.1.0-18-amd64"),
+        ),
+        (
+            &[(".disk/info", b"Ubuntu-Server 24.04 LTS"), ("casper/vmlinuz", b"k"), ("casper/initrd", b"i")],
+            ImageKind::Linux,
+            "Ubuntu-Server 24.04 LTS",
+            Some("casper/vmlinuz"),
+        ),
+        (
+            &[(".treeinfo", TREEINFO), ("images/pxeboot/vmlinuz", b"k"), ("images/pxeboot/initrd.img", b"i")],
+            ImageKind::Linux,
+            "Rocky Linux 9.4 installer",
+            Some("images/pxeboot/vmlinuz"),
+        ),
+        (
+            &[
+                ("isolinux/vmlinuz", b"k"),
+                ("isolinux/initrd.img", b"i"),
+                ("RPMS/noarch/photon-release-5.0-1.ph5.noarch.rpm", b"r"),
+            ],
+            ImageKind::Linux,
+            "Photon OS 5.0 installer",
+            Some("isolinux/vmlinuz"),
+        ),
+        (
+            &[
+                (".alpine-release", b"alpine-extended-3.19.1 240126\n"),
+                ("boot/vmlinuz-lts", b"k"),
+                ("boot/initramfs-lts", b"i"),
+            ],
+            ImageKind::Linux,
+            "Alpine Linux (alpine-extended-3.19.1 240126)",
+            Some("boot/vmlinuz-lts"),
+        ),
+        (
+            &[
+                ("bootmgr", b"b"),
+                ("boot/bcd", b"c"),
+                ("boot/boot.sdi", b"s"),
+                ("sources/boot.wim", b"w"),
+                ("efi/boot/bootx64.efi", b"e"),
+            ],
+            ImageKind::Windows,
+            "Windows PE",
+            None,
+        ),
+        (
+            &[("boot/memtest64.efi", b"e"), ("boot/memtest64.bin", b"b")],
+            ImageKind::Efi,
+            "Memtest86+",
+            Some("boot/memtest64.bin"),
+        ),
+    ];
+    for (files, kind, description, kernel) in rows {
+        let imported = bench().detect(&Disc::rock_ridge(files).bytes()).unwrap();
+        let image = imported.image;
+        assert_eq!((image.kind, image.description.as_str()), (kind, description));
+        assert_eq!(image.kernel.as_deref(), kernel);
+        assert!(!image.firmware.is_empty());
+    }
+}
+
+#[test]
+fn what_is_asked_for_wins_over_what_is_told() {
+    let bench = bench();
+    let mut files = esxi();
+    files.push(("own/linux", b"k"));
+    let path = bench.medium("medium", &Disc::of(&files).bytes());
+    let own = Image { kernel: Some("own/linux".to_owned()), description: "mine".to_owned(), ..blank() };
+    let image = bench.import(Source::Iso(path.clone()), own, true).unwrap().image;
+    assert_eq!((image.kind, image.kernel.as_deref()), (ImageKind::Linux, Some("own/linux")));
+    assert_eq!((image.description.as_str(), image.initrd.len()), ("mine", 0));
+    // A kernel says that it is Linux, also where no kind was asked for.
+    let own = Image { kernel: Some("own/linux".to_owned()), ..blank() };
+    assert_eq!(bench.import(Source::Iso(path.clone()), own, false).unwrap().image.kind, ImageKind::Linux);
+    let disc = Image::new("image".parse().unwrap(), ImageKind::Iso);
+    let imported = bench.import(Source::Detect(path), disc, true).unwrap();
+    assert_eq!(imported.image.disk.as_deref(), Some("medium"));
+    assert_eq!(imported.manifest.files.len(), 1);
+}
+
+#[test]
+fn what_nobody_knows_is_refused_with_what_was_looked_for() {
+    let error = bench().detect(&tar(&[("photos/cat.jpg", b"cat")])).unwrap_err();
+    let text = error.to_string();
+    assert!(text.contains("looked for ESXi (boot.cfg") && text.contains("`photos/cat.jpg`"), "{text}");
+    let error = bench().detect(b"MZ program").unwrap_err();
+    assert_eq!(error.reason(), "medium_unknown");
+    assert!(error.to_string().contains("an EFI or Windows program"), "{error}");
+    let bench = bench();
+    let path = bench.medium("x", &tar(&[("a", b"b")]));
+    let error = bench.import(Source::Zip(path), blank(), false).unwrap_err().to_string();
+    assert!(error.ends_with("it is no zip archive but a tar archive"), "{error}");
+}
+
+#[test]
+fn names_that_differ_in_case_refuse_esxi_and_are_kept_for_linux() {
+    let twins = |own: &'static [u8]| {
+        let mut files = esxi();
+        files.push(("B.B00", own));
+        bench().detect(&tar(&files)).map(|imported| imported.manifest.files.len())
+    };
+    assert_eq!(twins(b"kernel").unwrap(), 9);
+    for other in [&b"Kernel"[..], b"longer kernel"] {
+        let error = twins(other).unwrap_err();
+        assert!(
+            matches!(&error, ImportError::CaseTwins { one, other } if one == "B.B00" && other == "b.b00"),
+            "{error}"
+        );
+    }
+    let linux: &[(&str, &[u8])] =
+        &[("casper/vmlinuz", b"k"), ("casper/initrd", b"i"), ("README", b"1"), ("readme", b"2")];
+    assert_eq!(bench().detect(&tar(linux)).unwrap().manifest.files.len(), 4);
+}
+
+#[test]
+fn an_import_that_was_cut_off_goes_on_without_copying_again() {
+    struct CancelAt(u64, u64);
+    impl crate::Watch for CancelAt {
+        fn advanced(&mut self, done: u64, _: u64, _: &str) {
+            self.0 = done;
+        }
+        fn cancelled(&self) -> bool {
+            self.0 >= self.1
+        }
+    }
+    let parts: Vec<(String, Vec<u8>)> =
+        (0..20u8).map(|number| (format!("part{number}"), vec![number; 700_000])).collect();
+    let files: Vec<(&str, &[u8])> = parts.iter().map(|(name, bytes)| (name.as_str(), &bytes[..])).collect();
+    let mut all: Vec<(&str, &[u8])> = vec![("casper/vmlinuz", b"k"), ("casper/initrd", b"i")];
+    all.extend(files);
+    for bytes in [Disc::rock_ridge(&all).bytes(), gzip(&tar(&all))] {
+        let bench = bench();
+        let request = ImportRequest {
+            image: blank(),
+            source: Source::Detect(bench.medium("medium", &bytes)),
+            kind_given: false,
+            replace: false,
+            record_image: true,
+            now: UnixTime(1),
+        };
+        for stop in [0, 1, 3_000_000, 9_000_001] {
+            let cut = bench.library.import(&request, &mut CancelAt(0, stop));
+            assert!(matches!(cut, Err(ImportError::Cancelled)));
+            assert!(bench.library.manifests().is_empty());
+        }
+        let imported = bench.library.import(&request, &mut Unwatched).unwrap();
+        assert!(imported.new_bytes < 14_000_000 - 8_000_000, "{} copied again", imported.new_bytes);
+        assert!(bench.library.verify("image").unwrap().is_empty());
+        let again = bench.import(request.source.clone(), blank(), false).unwrap();
+        assert_eq!((again.new_bytes, again.changed), (0, true));
+    }
+}
