@@ -184,6 +184,8 @@ fn split(line: &str) -> Result<Vec<String>, char> {
 struct Given {
     options: BTreeMap<String, String>,
     values: Vec<String>,
+    /// An option was not known: it may be a misspelt one, so nothing is missed.
+    slipped: bool,
 }
 
 impl Given {
@@ -275,7 +277,7 @@ impl Lint {
 
     /// Sorts words into options and values and checks each against the table.
     fn options(&mut self, command: &Command, words: Vec<String>) -> Given {
-        let mut given = Given { options: BTreeMap::new(), values: Vec::new() };
+        let mut given = Given { options: BTreeMap::new(), values: Vec::new(), slipped: false };
         let name = command.first();
         let mut words = words.into_iter().peekable();
         while let Some(word) = words.next() {
@@ -292,6 +294,7 @@ impl Lint {
             }
             let Some((_, kind)) = command.options.iter().find(|(known, _)| *known == key) else {
                 self.unknown_option(command, key);
+                given.slipped = true;
                 continue;
             };
             if value.is_none() && kind.needs_value() {
@@ -358,6 +361,7 @@ impl Lint {
     fn disk_of(&mut self, given: &Given, options: &[&str], name: &str) {
         let there: Vec<&&str> = options.iter().filter(|option| given.has(option)).collect();
         match there.as_slice() {
+            [] if given.slipped => {}
             [] if self.templated && given.values.iter().any(|value| value.contains(ANY)) => {}
             [] => self.error(format!("`{name}` names no disk"), format!("give --{}", options.join(", --"))),
             [_] => {}

@@ -191,6 +191,11 @@ fn words(kind: ErrorKind, detail: &str) -> (String, Option<String>) {
         {
             own("a template stands alone: write the text here, or render two templates")
         }
+        ErrorKind::SyntaxError
+            if detail.contains("expected end of block") && detail.contains("end of input") =>
+        {
+            own("close what is open: {% endif %}, {% endfor %}, {% endmacro %}")
+        }
         ErrorKind::SyntaxError => (
             detail.to_owned(),
             Some("text with {{, {% or {# in it goes inside {% raw %} … {% endraw %}".to_owned()),

@@ -2,6 +2,8 @@ use super::limits::{OUTPUT_BYTES_MAX, TEMPLATE_BYTES_MAX};
 use super::*;
 use types::resource::TemplateKind::{self, *};
 
+mod recipes;
+
 const KINDS: [TemplateKind; 7] = [EsxiKickstart, Kickstart, Preseed, UserData, Json, Unattend, Text];
 const BY_LINE: [TemplateKind; 3] = [EsxiKickstart, Kickstart, Preseed];
 
@@ -317,6 +319,7 @@ fn what_cannot_be_is_refused_when_it_is_compiled() {
         ("{% extends 'a' %}", 1, "unknown statement extends", "stands alone"),
         ("{# x #}a\nn=${#list[@]}\n", 2, "comment", "`{#` starts a comment"),
         ("a\n{% if %}", 2, "", "raw"),
+        ("a\n{% if true %}", 2, "end of block", "{% endif %}"),
         ("a\n{{ params.x", 2, "", "raw"),
     ] {
         let fault = compile("t", Text, text).expect_err(text);
