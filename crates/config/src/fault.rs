@@ -66,6 +66,10 @@ codes! {
     UnknownImage = "R-CFG-33" Warning "An image is named that no file defines. It may have been imported; until it is, the machine is left alone.";
     IncompleteImage = "R-CFG-34" Error "An image lacks what its kind needs to boot, or names what its kind never uses.";
     NobodysIdentity = "R-CFG-35" Error "A MAC address or GUID that cannot belong to one machine.";
+    UnknownTemplate = "R-CFG-36" Error "A template is named that no file defines.";
+    Template = "R-CFG-37" Error "A template cannot be read, does not parse, or names what cannot exist.";
+    TemplateValues = "R-CFG-38" Warning "A host lacks a value that its template asks for; until it is set the host is not installed.";
+    TemplateText = "R-CFG-39" Warning "An installer would stop at the template's text.";
     Reader = "R-CFG-49" Error "The checked text could not be read back. This is a fault of reveille; please report it.";
     UnquotedMac = "R-CFG-50" Warning "An unquoted MAC address of digits only is a number to YAML 1.1 readers such as Ansible.";
     UnquotedText = "R-CFG-51" Warning "Unquoted text that other YAML readers take for a number or a boolean.";
@@ -305,6 +309,11 @@ impl Faults {
         } else {
             self.omitted += 1;
         }
+    }
+
+    /// True when more warnings would only be counted.
+    pub(crate) fn warnings_are_full(&self) -> bool {
+        self.warnings.len() >= FAULTS_MAX
     }
 
     pub(crate) fn has_errors(&self) -> bool {

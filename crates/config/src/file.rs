@@ -14,7 +14,7 @@ use crate::units::{Address, BootFile, InterfaceName, Listen, Path, Period, Size,
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use types::Firmware;
-use types::resource::{Host, Image, Name};
+use types::resource::{Host, Image, Name, TemplateKind};
 
 /// Configuration of reveille. Every key is optional; an empty file is a valid one.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
@@ -50,7 +50,7 @@ pub(crate) struct File {
     pub(crate) assets: AssetsFile,
     /// The log.
     pub(crate) log: LogFile,
-    /// Hosts and images owned by the files: the same objects as in the API.
+    /// Hosts, images and templates owned by the files: the same objects as in the API.
     pub(crate) resources: ResourcesFile,
 }
 
@@ -368,8 +368,27 @@ pub(crate) struct LogFile {
 pub(crate) struct ResourcesFile {
     /// Images.
     pub(crate) images: Vec<Image>,
+    /// Templates of answer files: kickstarts, preseeds, user-data.
+    pub(crate) templates: Vec<TemplateFile>,
     /// Hosts.
     pub(crate) hosts: Vec<Host>,
+}
+
+/// Text with Jinja expressions that is rendered for each host. Either `text` or `file` gives it.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TemplateFile {
+    /// Unique name.
+    pub(crate) name: Name,
+    /// What reads it: says how values are escaped and what is checked.
+    pub(crate) kind: TemplateKind,
+    /// The text.
+    #[schemars(extend("format" = "lines"))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) text: Option<String>,
+    /// A file with the text, relative to the configuration file, at most 256 KiB.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) file: Option<Path>,
 }
 
 /// A built-in value; a test loads the defaults, so a wrong one never leaves this crate.

@@ -25,6 +25,7 @@ mod settings;
 mod shape;
 mod source;
 mod suggest;
+mod templates;
 mod tree;
 pub mod units;
 mod yaml;
@@ -38,12 +39,13 @@ pub use settings::{
     LogLevel, Settings, Store, Tftp, UnknownHosts,
 };
 pub use source::{Origin, Overrides, Source};
+pub use templates::FileLoader;
 
 use fault::{Draft, Faults};
 use file::File;
 use source::Texts;
 use tree::{Node, Step};
-use types::resource::{Host, Image, Name};
+use types::resource::{Host, Image, Name, Template};
 
 /// A sound configuration.
 #[derive(Clone, PartialEq, Debug)]
@@ -54,6 +56,8 @@ pub struct Loaded {
     pub hosts: Vec<Host>,
     /// Images of the files, in their order, names unique.
     pub images: Vec<Image>,
+    /// Templates of the files, in their order, names unique; each compiles.
+    pub templates: Vec<Template>,
     /// What an operator should look at; `--strict` refuses it.
     pub warnings: Vec<Fault>,
     /// Every effective key with its value and where it came from.
@@ -62,6 +66,8 @@ pub struct Loaded {
     pub host_origins: Vec<Origin>,
     /// Where each of `images` is defined, in the same order.
     pub image_origins: Vec<Origin>,
+    /// Where each of `templates` is defined, in the same order.
+    pub template_origins: Vec<Origin>,
     effective: Node,
 }
 
@@ -88,13 +94,22 @@ pub struct Loading<'a> {
     sources: &'a [Source],
     overrides: Overrides,
     loader: &'a IncludeLoader<'a>,
+    files: &'a FileLoader<'a>,
     stored_images: &'a [Name],
+    stored_templates: &'a [Name],
 }
 
 impl<'a> Loading<'a> {
     /// From files in the order they are to be merged. None at all is the configuration of all defaults.
     pub fn new(sources: &'a [Source]) -> Loading<'a> {
-        Loading { sources, overrides: Overrides::default(), loader: &no_includes, stored_images: &[] }
+        Loading {
+            sources,
+            overrides: Overrides::default(),
+            loader: &no_includes,
+            files: &no_files,
+            stored_images: &[],
+            stored_templates: &[],
+        }
     }
 
     /// With variables and flags.
@@ -106,6 +121,18 @@ impl<'a> Loading<'a> {
     /// With a way to fetch included files; without one `include` is a fault.
     pub fn includes(mut self, loader: &'a IncludeLoader<'a>) -> Self {
         self.loader = loader;
+        self
+    }
+
+    /// With a way to read the files that templates name; without one naming a file is a fault.
+    pub fn files(mut self, loader: &'a FileLoader<'a>) -> Self {
+        self.files = loader;
+        self
+    }
+
+    /// With the names of templates that the store holds: hosts and images may refer to them too.
+    pub fn stored_templates(mut self, names: &'a [Name]) -> Self {
+        self.stored_templates = names;
         self
     }
 
@@ -123,8 +150,9 @@ impl<'a> Loading<'a> {
         let mut texts = Texts::default();
         let mut faults = Faults::default();
         let mut merge = merge::Merge::new(&mut texts, &mut faults);
-        let tree = merge.run(self.sources, &self.overrides, self.loader);
+        let mut tree = merge.run(self.sources, &self.overrides, self.loader);
         let incomplete = merge.incomplete;
+        templates::bring_in(&mut tree, self.files, &mut texts, &mut faults);
         let checked = check::check(tree, &mut faults);
         let mut file: File = match yaml::from_tree(&checked.tree) {
             Ok(file) => file,
@@ -136,8 +164,12 @@ impl<'a> Loading<'a> {
         settings::complete(&mut file);
         if !incomplete {
             // With a file missing, every reference into it would be reported as broken.
-            let elsewhere = meaning::Elsewhere { ghosts: &checked.ghosts, images: self.stored_images };
-            meaning::check(&file, &checked.tree, &elsewhere, &mut faults);
+            let elsewhere = meaning::Elsewhere {
+                ghosts: &checked.ghosts,
+                images: self.stored_images,
+                templates: self.stored_templates,
+            };
+            meaning::check(&file, &checked.tree, &elsewhere, &texts, &mut faults);
         }
         if faults.has_errors() {
             return Err(faults.finish(&texts));
@@ -163,6 +195,10 @@ impl<'a> Loading<'a> {
             origins: origins::origins(&effective, &checked.tree, &texts),
             host_origins: (0..file.resources.hosts.len()).map(|index| place("hosts", index)).collect(),
             image_origins: (0..file.resources.images.len()).map(|index| place("images", index)).collect(),
+            template_origins: (0..file.resources.templates.len())
+                .map(|index| place("templates", index))
+                .collect(),
+            templates: file.resources.templates.into_iter().filter_map(template).collect(),
             hosts: file.resources.hosts,
             images: file.resources.images,
             warnings: faults.finish(&texts).warnings,
@@ -195,6 +231,15 @@ fn effective(file: &File) -> Result<Node, Box<Draft>> {
         return Err(Box::new(yaml::disagreement("the effective configuration is faulty")));
     }
     Ok(checked.tree)
+}
+
+/// The resource: a template without its text was told of and stopped the load.
+fn template(file: file::TemplateFile) -> Option<Template> {
+    Some(Template { name: file.name, kind: file.kind, text: file.text? })
+}
+
+fn no_files(_: &str) -> Result<(String, String), String> {
+    Err("files cannot be read here".to_owned())
 }
 
 fn no_includes(_: &str) -> Result<Vec<(String, String)>, String> {

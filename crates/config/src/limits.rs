@@ -15,8 +15,8 @@ pub const DEPTH_MAX: usize = 32;
 /// Bytes of one key. YAML readers accept a plain key of 1024 bytes at most.
 pub const KEY_BYTES_MAX: usize = 256;
 
-/// Bytes of one value.
-pub const VALUE_BYTES_MAX: usize = 64 * 1024;
+/// Bytes of one value: a whole template may be one.
+pub const VALUE_BYTES_MAX: usize = render::template::limits::TEMPLATE_BYTES_MAX;
 
 /// Keys of a map whose keys are free (`params`, `options`).
 pub const MAP_KEYS_MAX: usize = 1024;

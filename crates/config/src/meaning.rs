@@ -5,11 +5,12 @@
 
 mod resources;
 mod subnets;
+mod templates;
 
 use crate::fault::{Code, Draft, Faults};
 use crate::file::File;
 use crate::limits::SHORT_LIST_MAX;
-use crate::source::Spot;
+use crate::source::{Spot, Texts};
 use crate::tree::{Node, Step};
 use std::collections::{BTreeMap, BTreeSet};
 use types::resource::Name;
@@ -20,14 +21,17 @@ pub(crate) struct Elsewhere<'a> {
     pub(crate) ghosts: &'a BTreeSet<String>,
     /// Images the store holds.
     pub(crate) images: &'a [Name],
+    /// Templates the store holds.
+    pub(crate) templates: &'a [Name],
 }
 
 /// Checks everything.
-pub(crate) fn check(file: &File, tree: &Node, elsewhere: &Elsewhere<'_>, faults: &mut Faults) {
+pub(crate) fn check(file: &File, tree: &Node, elsewhere: &Elsewhere<'_>, texts: &Texts, faults: &mut Faults) {
     let mut view = View { tree, faults };
     interfaces(file, &mut view);
     subnets::check(file, &mut view);
     resources::check(file, elsewhere, &mut view);
+    templates::check(file, elsewhere, texts, &mut view);
 }
 
 /// The tree to point into and the faults to add to.

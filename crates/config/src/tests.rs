@@ -38,7 +38,12 @@ fn load_example(name: &str) -> Result<Loaded, Report> {
     let base = examples().join(name);
     let text = std::fs::read_to_string(base.join("reveille.yaml")).unwrap();
     let sources = [Source::new("reveille.yaml", text)];
-    Loading::new(&sources).includes(&|pattern: &str| fetch(&base, pattern)).load()
+    let include = |pattern: &str| fetch(&base, pattern);
+    let file = |path: &str| match std::fs::read_to_string(base.join(path)) {
+        Ok(text) => Ok((path.to_owned(), text)),
+        Err(error) => Err(error.to_string()),
+    };
+    Loading::new(&sources).includes(&include).files(&file).load()
 }
 
 #[test]
@@ -55,19 +60,24 @@ fn every_example_loads_without_faults_or_warnings_and_has_a_readme() {
         assert!(entry.path().join("README.md").exists(), "{name}");
         names.push(name);
     }
-    for needed in ["zero-config", "homelab-proxy", "isolated-lab-server", "relayed-vlans", "fixed-hosts"] {
+    for needed in
+        ["zero-config", "homelab-proxy", "isolated-lab-server", "relayed-vlans", "fixed-hosts", "templates"]
+    {
         assert!(names.iter().any(|name| name == needed), "{needed} is missing");
     }
 }
 
 #[test]
 fn the_effective_configuration_loads_again_to_the_same_settings() {
-    for name in ["zero-config", "homelab-proxy", "isolated-lab-server", "relayed-vlans", "fixed-hosts"] {
+    for name in
+        ["zero-config", "homelab-proxy", "isolated-lab-server", "relayed-vlans", "fixed-hosts", "templates"]
+    {
         let loaded = load_example(name).unwrap();
         let again = load_ok(&loaded.to_yaml());
         assert_eq!(again.settings, loaded.settings, "{name}");
         assert_eq!(again.hosts, loaded.hosts, "{name}");
         assert_eq!(again.images, loaded.images, "{name}");
+        assert_eq!(again.templates, loaded.templates, "{name}");
         assert!(again.warnings.is_empty(), "{name}");
     }
 }
@@ -129,6 +139,59 @@ fn included_files_append_to_lists_and_keep_their_origin() {
     assert_eq!(loaded.host_origins[0], Origin::File { path: "resources.d/rack-12.yaml".to_owned(), line: 6 });
     assert_eq!(loaded.image_origins[1], Origin::File { path: "reveille.yaml".to_owned(), line: 21 });
     assert_eq!(loaded.hosts[0].params["vlan"], "1204");
+}
+
+#[test]
+fn a_template_in_a_file_of_its_own_is_as_good_as_one_in_the_configuration() {
+    let loaded = load_example("templates").unwrap();
+    let names: Vec<&str> = loaded.templates.iter().map(|template| template.name.as_str()).collect();
+    assert_eq!(names, ["esxi", "photon", "debian", "anaconda", "cloud-init", "note"]);
+    assert_eq!(loaded.templates[0].kind, types::resource::TemplateKind::EsxiKickstart);
+    let text = std::fs::read_to_string(examples().join("templates/esxi.ks")).unwrap();
+    assert_eq!(loaded.templates[0].text, text);
+    assert_eq!(loaded.template_origins[0], Origin::File { path: "reveille.yaml".to_owned(), line: 15 });
+    let origin = |key: &str| {
+        loaded
+            .origins
+            .iter()
+            .find(|effective| effective.key == key)
+            .map(|effective| effective.origin.to_string())
+    };
+    assert_eq!(origin("resources.templates[0].text").as_deref(), Some("esxi.ks:1"));
+    assert_eq!(origin("resources.templates[5].text").as_deref(), Some("reveille.yaml:23"));
+    assert_eq!(loaded.templates[5].text, "{{ host.name }} boots {{ image.name }} from {{ server.http }}\n");
+}
+
+#[test]
+fn a_fault_in_a_template_points_into_its_own_file() {
+    let sources = [Source::new(
+        "reveille.yaml",
+        "resources: { templates: [{ name: a, kind: preseed, file: sub/a.cfg }], hosts: [{ name: h, match: { serial: s }, template: a }] }\n",
+    )];
+    let load = |text: &'static str| {
+        let file = move |path: &str| Ok((format!("/etc/reveille/{path}"), text.to_owned()));
+        Loading::new(&sources).files(&file).load()
+    };
+    let report = load("# one\n  {{ hots.name }}").unwrap_err();
+    assert_eq!(
+        report.render(false),
+        "error[R-CFG-37] /etc/reveille/sub/a.cfg:2:6 template `a`: there is no variable `hots.name`\n   \
+         2 |   {{ hots.name }}\n     |      ^\n  fix    did you mean `host`?\n"
+    );
+    let loaded = load("{{ host.name }}").unwrap();
+    assert_eq!(loaded.templates[0].text, "{{ host.name }}\n");
+    let large = Box::leak("x".repeat(render::template::limits::TEMPLATE_BYTES_MAX + 1).into_boxed_str());
+    let report = load(large).unwrap_err();
+    assert_eq!(report.faults.iter().map(|fault| fault.code).collect::<Vec<_>>(), [Code::Limit]);
+}
+
+#[test]
+fn templates_of_the_store_may_be_named() {
+    let sources = [Source::new("a", "resources: { images: [{ name: i, kind: esxi, template: stored }] }\n")];
+    let report = Loading::new(&sources).load().unwrap_err();
+    assert_eq!(report.faults[0].code, Code::UnknownTemplate);
+    let stored = ["stored".parse().unwrap()];
+    assert!(Loading::new(&sources).stored_templates(&stored).load().is_ok());
 }
 
 #[test]

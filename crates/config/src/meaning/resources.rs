@@ -49,11 +49,11 @@ pub(super) fn check(file: &File, elsewhere: &Elsewhere<'_>, view: &mut View<'_>)
     }
 }
 
-fn item<'a>(list: &'a str, index: usize, key: &'a str) -> [Step<'a>; 4] {
+pub(super) fn item<'a>(list: &'a str, index: usize, key: &'a str) -> [Step<'a>; 4] {
     [Step::Key("resources"), Step::Key(list), Step::Index(index), Step::Key(key)]
 }
 
-fn doubled<'a>(list: &str, names: impl Iterator<Item = &'a Name>, view: &mut View<'_>) {
+pub(super) fn doubled<'a>(list: &str, names: impl Iterator<Item = &'a Name>, view: &mut View<'_>) {
     let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
     for (index, name) in names.enumerate() {
         match seen.get(name.as_str()) {

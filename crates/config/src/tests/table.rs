@@ -103,10 +103,13 @@ fn rows() -> Vec<(Row, &'static str)> {
         ("resources.images[].base", "esxi-8", |l| debug(&l.images[0].base)),
         ("resources.images[].modules", "[driver.v00]", |l| debug(&l.images[0].modules)),
         ("resources.images[].stateless", "true", |l| debug(l.images[0].stateless)),
-        ("resources.images[].template", "esxi-std", |l| debug(&l.images[0].template)),
+        ("resources.images[].template", "known", |l| debug(&l.images[0].template)),
         ("resources.images[].destructive", "true", |l| debug(l.images[0].destructive)),
         ("resources.images[].firmware", "[bios]", |l| debug(&l.images[0].firmware)),
         ("resources.images[].description", "One line", |l| debug(&l.images[0].description)),
+        ("resources.templates[].name", "other", |l| debug(&l.templates[0].name)),
+        ("resources.templates[].kind", "preseed", |l| debug(l.templates[0].kind)),
+        ("resources.templates[].text", "'{{ host.name }}'", |l| debug(&l.templates[0].text)),
         ("resources.hosts[].name", "other", |l| debug(&l.hosts[0].name)),
         ("resources.hosts[].match.mac", "{mac: [\"52-54-00-12-34-56\", 525400123457ab]}", |l| {
             debug(&l.hosts)
@@ -118,7 +121,7 @@ fn rows() -> Vec<(Row, &'static str)> {
         ("resources.hosts[].image", "known", |l| debug(&l.hosts[0].image)),
         ("resources.hosts[].loader", "pxelinux", |l| debug(l.hosts[0].loader)),
         ("resources.hosts[].params", "{a: b}", |l| debug(&l.hosts[0].params)),
-        ("resources.hosts[].template", "esxi-std", |l| debug(&l.hosts[0].template)),
+        ("resources.hosts[].template", "known", |l| debug(&l.hosts[0].template)),
         ("resources.hosts[].kernel_args_append", "[single]", |l| debug(&l.hosts[0].kernel_args_append)),
     ];
     rows.into_iter().map(|row| (row, template(row.0))).collect()
@@ -141,6 +144,15 @@ fn template(key: &str) -> &'static str {
         "resources.images[].name" => "resources: { images: [{ kind: linux, source: a, KEY }] }",
         "resources.images[].kind" => "resources: { images: [{ name: a, source: a, KEY }] }",
         "resources.images[].source" => "resources: { images: [{ name: a, kind: linux, kernel: k, KEY }] }",
+        "resources.images[].template" => {
+            "resources: { templates: [{ name: known, kind: text, text: a }], images: [{ name: a, kind: linux, source: a, KEY }] }"
+        }
+        "resources.hosts[].template" => {
+            "resources: { templates: [{ name: known, kind: text, text: a }], hosts: [{ name: a, match: { serial: a }, KEY }] }"
+        }
+        "resources.templates[].name" => "resources: { templates: [{ kind: text, text: a, KEY }] }",
+        "resources.templates[].kind" => "resources: { templates: [{ name: a, text: a, KEY }] }",
+        "resources.templates[].text" => "resources: { templates: [{ name: a, kind: text, KEY }] }",
         key if key.starts_with("resources.images") => {
             "resources: { images: [{ name: a, kind: linux, source: a, KEY }] }"
         }
@@ -196,8 +208,8 @@ fn every_setting_arrives_and_differs_from_its_default() {
     }
     let mut all = BTreeSet::new();
     leaves(&FILE, "", &mut all);
-    // `version` has one value, `store.backend` too; `include` has its own tests.
-    let exempt = ["version", "store.backend", "include"];
+    // `version` has one value, `store.backend` too; `include` and `file` have their own tests.
+    let exempt = ["version", "store.backend", "include", "resources.templates[].file"];
     let missing: Vec<&String> =
         all.iter().filter(|key| !seen.contains(key.as_str()) && !exempt.contains(&key.as_str())).collect();
     assert!(missing.is_empty(), "no row for {missing:?}");
