@@ -384,6 +384,31 @@ fn a_failure_hangs_unless_errtimeout_is_known_and_set() {
 }
 
 #[test]
+fn an_errtimeout_of_minus_one_leaves_the_option_in_force() {
+    for (line, then) in
+        [("errtimeout=-1", after(3)), ("errtimeout=7", after(7)), ("errtimeout=-2", Then::Hangs)]
+    {
+        let server = Server::image(HTTP, OWN, &format!("kernel=missing\n{line}\n"));
+        let url = format!("{HTTP}/mboot.efi?-E&3");
+        let (outcome, _) = server.boot(machine(Release::V9_0, Start::UefiHttp { url }));
+        assert_eq!(failed(outcome).1, then, "{line}");
+    }
+}
+
+#[test]
+fn a_boot_cfg_that_is_gone_at_the_second_reading_ends_the_boot() {
+    let server = Server::image("esxi", OWN, TWO).with("esxi/boot.cfg", TWO);
+    let mut reads = 0;
+    let (outcome, asked) = server.boot_with(by_tftp(Release::V9_0), |server, ask| {
+        reads += i32::from(matches!(ask, Ask::TftpRead { .. }));
+        if reads == 2 { Answer::TftpError(1) } else { server.answer(ask) }
+    });
+    let name = format!("esxi/{OWN}");
+    assert_eq!(failed(outcome).0, Failure::ConfigMissing { name, why: Why::TftpError(1) });
+    assert_eq!(asked.len(), 4);
+}
+
+#[test]
 fn a_boot_cfg_that_skips_sends_the_machine_on() {
     let text = render::esxi::next_entry("to the disk");
     let server = Server::image("esxi", OWN, &text);
