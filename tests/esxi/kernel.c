@@ -2,6 +2,9 @@
 typedef unsigned char u8;
 typedef unsigned short u16;
 typedef unsigned long long u64;
+/* What a loader of ESXi looks for near the start of a kernel. */
+__attribute__((section(".text.magic"), used, aligned(8))) static const unsigned magic = 0x1badb005;
+
 struct hand_over { const char *command_line; u64 modules; };
 
 static void out8(u16 port, u8 value) { __asm__ volatile("outb %0, %1" : : "a"(value), "Nd"(port)); }

@@ -124,6 +124,28 @@ impl Medium {
     }
 }
 
+impl Medium {
+    /// The medium as an ISO image without extensions, as VMware's are: upper case, `;1`.
+    ///
+    /// # Errors
+    /// What genisoimage said.
+    pub fn iso(&self) -> Result<PathBuf> {
+        let path = self.folder.with_extension("iso");
+        let mut command = Command::new("genisoimage");
+        run(command.args(["-quiet", "-iso-level", "2", "-V", "ESXI", "-o"]).arg(&path).arg(&self.folder))?;
+        Ok(path)
+    }
+
+    /// A module's bytes, by its name in `boot.cfg`.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn module(&self, name: &str) -> Result<Vec<u8>> {
+        std::fs::read(self.folder.join(name.to_ascii_uppercase()))
+            .with_context(|| format!("no module {name}"))
+    }
+}
+
 /// Bytes that do not compress, the same for the same seed (xorshift).
 fn noise(seed: u64, count: usize) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;

@@ -51,6 +51,13 @@ pub const CLIENTS: &[Package] = &[
     package("curl", "/usr/bin/curl", "HTTP and TFTP client"),
 ];
 
+/// What the tests with installation media need on top.
+pub const MEDIA: &[Package] = &[
+    package("genisoimage", "/usr/bin/genisoimage", "ISO images"),
+    package("gcc", "/usr/bin/gcc", "the stand-in for a loader"),
+    package("binutils", "/usr/bin/ld", "the stand-in for a loader"),
+];
+
 /// What building the fuzz targets needs.
 pub const FUZZ: &[Package] = &[package("g++", "/usr/bin/c++", "libFuzzer is C++")];
 

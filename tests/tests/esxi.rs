@@ -5,7 +5,7 @@
 
 use harness::daemon::Config;
 use harness::esxi::{Medium, RELEASES};
-use harness::packages::{self, BOOT, CLIENTS, FUZZ};
+use harness::packages::{self, BOOT, CLIENTS, MEDIA};
 use harness::qemu::wait_payload;
 use harness::scene::{BOOT_DEADLINE, EVENT_DEADLINE, NETWORK, POOL, SERVER};
 use harness::{Firmware, Machine, Scene};
@@ -13,7 +13,7 @@ use harness::{Firmware, Machine, Scene};
 macro_rules! needs_tools {
     () => {
         harness::enter!();
-        if !(packages::here(BOOT) && packages::here(CLIENTS) && packages::here(FUZZ)) {
+        if !(packages::here(BOOT) && packages::here(CLIENTS) && packages::here(MEDIA)) {
             return;
         }
     };

@@ -224,9 +224,23 @@ pub(crate) struct HostFields {
     /// Word added to the kernel command line; may be repeated.
     #[arg(long = "kernel-arg", value_name = "WORD", allow_hyphen_values = true)]
     pub(crate) kernel_args: Vec<String>,
+    /// Value for templates; may be repeated.
+    #[arg(long = "param", value_name = "KEY=VALUE", value_parser = key_value)]
+    pub(crate) params: Vec<(String, String)>,
+    /// Template of its answer file, in place of its image's.
+    #[arg(long)]
+    pub(crate) template: Option<Name>,
     /// Say what would change, change nothing.
     #[arg(long)]
     pub(crate) dry_run: bool,
+}
+
+/// `KEY=VALUE`.
+fn key_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err("write KEY=VALUE".to_owned()),
+    }
 }
 
 /// `image …`.

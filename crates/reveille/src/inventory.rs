@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use store::records::{decode_host, decode_image, name_key};
 use store::{Revision, Store, Stored, Table};
-use types::resource::{Host, Image, Name};
+use types::resource::{Host, Image, Name, Template};
 use types::subnet::LoaderChoice;
 
 /// Records read from the store at once.
@@ -31,6 +31,7 @@ pub(crate) const API_OWNER: &str = "api";
 pub(crate) struct FromFile {
     pub(crate) hosts: Vec<(Host, String)>,
     pub(crate) images: Vec<(Image, String)>,
+    pub(crate) templates: Vec<Template>,
     pub(crate) default_image: Option<Name>,
     pub(crate) unknown: UnknownPolicy,
     pub(crate) loaders: Vec<LoaderChoice>,
@@ -152,7 +153,7 @@ impl Inventory {
             generation,
             hosts,
             images: images.into_iter().filter(complete).map(|image| image.resource).collect(),
-            templates: Vec::new(),
+            templates: self.file.templates.clone(),
             default_image: self.file.default_image.clone(),
             unknown: self.file.unknown,
             loaders: self.file.loaders.clone(),

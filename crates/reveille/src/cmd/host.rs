@@ -96,6 +96,15 @@ fn merged(mut document: Value, fields: &HostFields) -> Value {
         if let Some(loader) = &fields.loader {
             host.insert("loader".into(), json!(loader));
         }
+        if let Some(template) = &fields.template {
+            host.insert("template".into(), json!(template.as_str()));
+        }
+        if !fields.params.is_empty() {
+            let params = host.entry("params").or_insert_with(|| json!({}));
+            if let Some(params) = params.as_object_mut() {
+                params.extend(fields.params.iter().map(|(key, value)| (key.clone(), json!(value))));
+            }
+        }
         if !fields.kernel_args.is_empty() {
             host.insert("kernel_args_append".into(), json!(fields.kernel_args));
         }
@@ -130,6 +139,8 @@ fn show(global: &Global, document: &Value) {
         ("image", "/image"),
         ("loader", "/loader"),
         ("kernel args", "/kernel_args_append"),
+        ("template", "/template"),
+        ("params", "/params"),
         ("owner", "/managed_by"),
         ("revision", "/revision"),
     ] {

@@ -189,6 +189,7 @@ pub(super) fn from_file(loaded: &Loaded, loaders: Vec<LoaderChoice>) -> FromFile
     FromFile {
         hosts: loaded.hosts.iter().cloned().zip(loaded.host_origins.iter().map(owner)).collect(),
         images: loaded.images.iter().cloned().zip(loaded.image_origins.iter().map(owner)).collect(),
+        templates: loaded.templates.clone(),
         default_image: settings.boot.default_image.clone(),
         unknown: match settings.dhcp.unknown_hosts {
             UnknownHosts::Menu => UnknownPolicy::Menu,

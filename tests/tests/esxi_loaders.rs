@@ -1,0 +1,251 @@
+//! The model of ESXi's loader against the real appliance, over real sockets, through every way a machine can come: UEFI by
+//! TFTP and by HTTP, iPXE, pxelinux; every release line; from an ISO image to the kickstart.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use harness::daemon::Config;
+use harness::esxi::{Medium, RELEASES};
+use harness::packages::{self, BOOT, CLIENTS, MEDIA};
+use harness::scene::{EVENT_DEADLINE, NETWORK, POOL, SERVER};
+use harness::{Namespace, Scene, clients};
+use serde_json::json;
+use sim::mboot::{Answer, Ask, Booted, Machine, Mboot, Method, Outcome, Release, Start};
+use std::io::{Read as _, Write as _};
+use std::net::{TcpStream, UdpSocket};
+use std::time::Duration;
+
+const MAC: &str = "52:54:00:e5:e5:01";
+const PATIENCE: Duration = Duration::from_secs(10);
+const MODULE_BYTES: usize = 30_011;
+
+const KICKSTART: &str = "vmaccepteula\ninstall --firstdisk --overwritevmfs\nrootpw --iscrypted {{ params.rootpw }}\n\
+network --bootproto=dhcp --device={{ machine.mac }}\nreboot\n%firstboot --interpreter=busybox\n\
+wget -O - {{ callback }}/up\n";
+const ROOTPW: &str = "$6$0123456789abcdef$uC6LYVYfQG0zJ1eZy7m1n2o3p4q5r6s7t8u9v0w1x2y3z4A5B6C7D8E9F0G1H2I3J4K5L6M7N8O9P0Q1R2S3T4";
+
+/// One name by TFTP, as firmware reads it: the size alone, or the whole file.
+fn tftp(name: &str, blksize: u16, size_only: bool) -> Answer {
+    let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut request = vec![0, 1];
+    for word in [name, "octet", "tsize", "0", "blksize", &blksize.to_string()] {
+        request.extend(word.bytes());
+        request.push(0);
+    }
+    socket.send_to(&request, (SERVER, 69)).unwrap();
+    let (mut file, mut next, mut size) = (Vec::new(), 1u16, None);
+    let mut buffer = vec![0; 70_000];
+    loop {
+        let Ok((count, from)) = socket.recv_from(&mut buffer) else { return Answer::Nothing };
+        let packet = &buffer[..count];
+        match packet {
+            [0, 6, options @ ..] => {
+                let mut words =
+                    options.split(|&byte| byte == 0).map(|word| String::from_utf8_lossy(word).into_owned());
+                while let (Some(key), Some(value)) = (words.next(), words.next()) {
+                    if key.eq_ignore_ascii_case("tsize") {
+                        size = value.parse().ok();
+                    }
+                }
+                if size_only {
+                    socket.send_to(&[0, 5, 0, 8, 0], from).unwrap();
+                    return Answer::Size(size);
+                }
+                socket.send_to(&[0, 4, 0, 0], from).unwrap();
+            }
+            [0, 3, high, low, data @ ..] => {
+                let block = u16::from_be_bytes([*high, *low]);
+                if block == next {
+                    file.extend_from_slice(data);
+                    next = next.wrapping_add(1);
+                }
+                socket.send_to(&[0, 4, *high, *low], from).unwrap();
+                if block.wrapping_add(1) == next && data.len() < usize::from(blksize) {
+                    return Answer::File(file);
+                }
+            }
+            [0, 5, high, low, ..] => return Answer::TftpError(u16::from_be_bytes([*high, *low])),
+            _ => return Answer::Nothing,
+        }
+    }
+}
+
+/// One HTTP exchange on a connection of its own, headers in the spelling of the wire.
+fn http(method: Method, url: &str, headers: &[(&str, String)]) -> Answer {
+    let rest = url.strip_prefix("http://").unwrap();
+    let (host, path) = rest.split_once('/').unwrap();
+    let mut stream = TcpStream::connect(host).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let verb = if method == Method::Head { "HEAD" } else { "GET" };
+    let fields: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    stream.write_all(format!("{verb} /{path} HTTP/1.1\r\n{fields}\r\n").as_bytes()).unwrap();
+    let (mut bytes, mut buffer) = (Vec::new(), [0; 65536]);
+    let (head_end, mut wanted) = (|bytes: &[u8]| bytes.windows(4).position(|four| four == b"\r\n\r\n"), None);
+    loop {
+        if wanted.is_none()
+            && let Some(end) = head_end(&bytes)
+        {
+            let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
+            let length = head
+                .lines()
+                .find_map(|line| line.strip_prefix("Content-Length: "))
+                .and_then(|length| length.parse::<usize>().ok());
+            wanted = Some(end + 4 + if method == Method::Head { 0 } else { length.unwrap_or(0) });
+        }
+        if wanted.is_some_and(|wanted| bytes.len() >= wanted) {
+            break;
+        }
+        match stream.read(&mut buffer) {
+            Ok(0) | Err(_) => break,
+            Ok(count) => bytes.extend_from_slice(&buffer[..count]),
+        }
+    }
+    let Some(end) = head_end(&bytes) else { return Answer::Nothing };
+    let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
+    let headers = head
+        .lines()
+        .skip(1)
+        .filter_map(|line| line.split_once(": "))
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect();
+    Answer::Http { status, headers, body: bytes[end + 4..].to_vec() }
+}
+
+fn answer(ask: &Ask) -> Answer {
+    match ask {
+        Ask::Http { method, url, headers } => http(*method, url, headers),
+        Ask::TftpSize { name, blksize } => tftp(name, *blksize, true),
+        Ask::TftpRead { name, blksize } => tftp(name, *blksize, false),
+        Ask::Wait(time) => {
+            std::thread::sleep(*time);
+            Answer::Nothing
+        }
+    }
+}
+
+fn get(url: &str) -> String {
+    let host = vec![("Host", SERVER.to_owned())];
+    match http(Method::Get, url, &host) {
+        Answer::Http { status: 200, body, .. } => String::from_utf8(body).unwrap(),
+        other => panic!("{url}: {other:?}"),
+    }
+}
+
+/// What iPXE would run as `kernel`, by the script that it gets.
+fn by_ipxe(image: &str) -> Start {
+    let base = format!("http://{SERVER}:8080/boot.ipxe");
+    let script = get(&format!("{base}?mac={MAC}&platform=efi&arch=x86_64"));
+    let line =
+        script.lines().find_map(|line| line.strip_prefix("kernel ")).unwrap_or_else(|| panic!("{script}"));
+    let line = line.replace("${netX/mac:hexhyp}", &MAC.replace(':', "-"));
+    let (program, words) = line.strip_suffix(" || goto failed").unwrap().split_once(' ').unwrap();
+    assert_eq!(program, format!("http://{SERVER}:8080/{image}/mboot.efi"));
+    Start::Ipxe { base, words: words.to_owned() }
+}
+
+/// What pxelinux would run, by the configuration that it gets.
+fn by_pxelinux() -> Start {
+    let Answer::File(config) = tftp(&format!("pxelinux.cfg/01-{}", MAC.replace(':', "-")), 1408, false)
+    else {
+        panic!("no configuration")
+    };
+    let config = String::from_utf8(config).unwrap();
+    let value = |key: &str| {
+        config
+            .lines()
+            .find_map(|line| line.trim_start().strip_prefix(key))
+            .unwrap_or_else(|| panic!("no {key} in {config}"))
+            .trim()
+            .to_owned()
+    };
+    let mut append = value("APPEND ");
+    if config.contains("IPAPPEND 2") {
+        append = format!("{append} BOOTIF=01-{}", MAC.replace(':', "-"));
+    }
+    Start::Pxelinux { mboot: value("KERNEL ").trim_start_matches("::").to_owned(), append }
+}
+
+fn boots(station: &Namespace, release: Release, start: impl FnOnce() -> Start + Send + 'static) -> Booted {
+    let outcome = station.run(move || {
+        let machine = Machine { release, start: start(), mac: MAC.parse().unwrap(), secure_boot: false };
+        Mboot::new(machine).run(answer)
+    });
+    match outcome.unwrap() {
+        (Outcome::Booted(booted), _) => booted,
+        (failed, asked) => panic!("{failed:?} after {asked:#?}"),
+    }
+}
+
+/// Everything arrived, in order and unchanged, and the installer got the host's script.
+fn check(booted: &Booted, medium: &Medium, prefix: &str) {
+    assert_eq!(booted.kernel, format!("{prefix}/b.b00"));
+    let names: Vec<String> = booted.modules.iter().map(|module| module.name.clone()).collect();
+    let expected: Vec<String> = std::iter::once("b.b00")
+        .chain(medium.release.modules.iter().copied())
+        .map(|name| format!("{prefix}/{name}"))
+        .collect();
+    assert_eq!(names, expected);
+    for module in &booted.modules {
+        let name = module.name.rsplit('/').next().unwrap();
+        assert!(module.bytes == medium.module(name).unwrap(), "{name} has other bytes than on the medium");
+    }
+    let words: Vec<&str> = booted.cmdline.split(' ').collect();
+    assert!(words.contains(&"runweasel") && !words.contains(&"cdromBoot"), "{words:?}");
+    assert!(words.contains(&"logPort=com1"), "{words:?}");
+    let bootif = format!("BOOTIF=01-{}", MAC.replace(':', "-"));
+    assert_eq!(words.iter().filter(|word| **word == bootif).count(), 1, "{words:?}");
+    let script = String::from_utf8(booted.kickstart.clone().expect("a kickstart")).unwrap();
+    assert!(script.contains(ROOTPW) && script.contains(&format!("--device={MAC}")), "{script}");
+}
+
+#[test]
+fn every_release_boots_by_every_way_from_its_iso_image() {
+    harness::enter!();
+    if !(packages::here(BOOT) && packages::here(CLIENTS) && packages::here(MEDIA)) {
+        return;
+    }
+    let mut config = Config::server(NETWORK, POOL);
+    config.set(
+        &["resources", "templates"],
+        json!([{ "name": "esxi-std", "kind": "esxi-kickstart", "text": KICKSTART }]),
+    );
+    let scene = Scene::new(config).unwrap();
+    let station = scene.lab.station(&scene.segment, "machine", None).unwrap();
+    station.ip(&["link", "set", "eth0", "address", MAC]).unwrap();
+    clients::udhcpc(&scene.lab, &station, &[]).unwrap();
+    // The loader of a release boots that release and older ones; each medium here comes with its own.
+    let loaders = [Release::V7_0_3, Release::V7_0_3, Release::V8_0_2, Release::V9_0];
+    for (at, (release, loader)) in RELEASES.into_iter().zip(loaders).enumerate() {
+        let medium = Medium::build(&scene.lab.path("media"), release, MODULE_BYTES).unwrap();
+        let (iso, image) = (medium.iso().unwrap(), format!("esxi-{at}"));
+        let said = scene
+            .daemon
+            .command(&["image", "import", &iso.to_string_lossy(), "--name", &image, "--template", "esxi-std"])
+            .unwrap();
+        println!("{said}");
+        let host = json!({ "name": "esx01", "match": { "mac": MAC }, "image": image, "params": { "rootpw": ROOTPW } });
+        println!("{host}");
+        let (name, param) = (format!("esx{at}"), format!("rootpw={ROOTPW}"));
+        let args = ["host", "add", &name, "--mac", MAC, "--image", &image, "--param", &param];
+        scene.daemon.command(&[&args[..], &["--kernel-arg", "logPort=com1"]].concat()).unwrap();
+        let url = format!("http://{SERVER}:8080/{image}");
+        let (by_tftp, by_http, own) =
+            (format!("{image}/mboot.efi"), format!("{url}/mboot.efi"), image.clone());
+        check(
+            &boots(&station, loader, || Start::UefiTftp { boot_file: by_tftp }),
+            &medium,
+            &format!("/{image}"),
+        );
+        if loader >= Release::V7_0_3 && at > 0 {
+            check(&boots(&station, loader, || Start::UefiHttp { url: by_http }), &medium, &url);
+        }
+        check(&boots(&station, loader, move || by_ipxe(&own)), &medium, &url);
+        check(&boots(&station, loader, by_pxelinux), &medium, &format!("/{image}"));
+        scene
+            .daemon
+            .wait_order(MAC, &["tftp.done:config", "tftp.done:module", "http.file:answer"], EVENT_DEADLINE)
+            .unwrap();
+        scene.daemon.command(&["host", "rm", &name]).unwrap();
+    }
+}
