@@ -1,7 +1,7 @@
 //! The model of ESXi's loader against the real appliance, over real sockets, through every way a machine can come: UEFI by
 //! TFTP and by HTTP, iPXE, pxelinux; every release line; from an ISO image to the kickstart.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use harness::daemon::Config;
 use harness::esxi::{Medium, RELEASES};
