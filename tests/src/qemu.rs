@@ -61,6 +61,7 @@ pub struct Machine {
     serial: String,
     asset: String,
     memory_mib: u32,
+    screen: bool,
 }
 
 impl Machine {
@@ -76,6 +77,7 @@ impl Machine {
             serial: format!("LAB{number:04}"),
             asset: format!("asset-{number}"),
             // The kernel, its ramdisk and the firmware; OVMF itself wants more.
+            screen: false,
             memory_mib: if matches!(firmware, Firmware::Bios | Firmware::BiosPxe) { 256 } else { 512 },
         }
     }
@@ -105,6 +107,13 @@ impl Machine {
     #[must_use]
     pub fn memory_mib(mut self, memory_mib: u32) -> Machine {
         self.memory_mib = memory_mib;
+        self
+    }
+
+    /// With a graphics card, which nobody looks at.
+    #[must_use]
+    pub fn screen(mut self) -> Machine {
+        self.screen = true;
         self
     }
 
@@ -169,6 +178,9 @@ impl Machine {
         ]);
         qemu.args(["-smbios", &format!("type=3,asset={}", self.asset)]);
         qemu.args(["-netdev", &port.netdev()]);
+        if self.screen {
+            qemu.args(["-device", "VGA"]);
+        }
         let device = format!("virtio-net-pci,netdev=net0,mac={}", self.mac);
         match self.firmware {
             Firmware::Bios => {

@@ -18,8 +18,10 @@
 
 mod debian;
 mod listing;
+mod memtest;
 
 pub use debian::DEBIAN_NETBOOT_ROOT;
+pub use memtest::MEMTEST_ROOT;
 
 use crate::blobs::BlobError;
 use crate::limits::{IMAGE_FILES_MAX, PEEK_BYTES_MAX};
@@ -55,20 +57,25 @@ pub enum Source {
         /// Where the package has its text installer; [`DEBIAN_NETBOOT_ROOT`] on Debian.
         root: PathBuf,
     },
+    /// The memory test of the Debian package `memtest86+`, for BIOS and UEFI machines.
+    Memtest {
+        /// Where the package has it; [`MEMTEST_ROOT`] on Debian.
+        root: PathBuf,
+    },
 }
 
 /// The text is no source.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "`{0}` is no image source; write a path, `dir:/path`, `iso:/path`, `tar:/path`, `zip:/path`, `file:/path` (told by \
-     its first bytes) or `debian-netboot`"
+     its first bytes), `debian-netboot` or `memtest`"
 )]
 pub struct SourceParseError(pub String);
 
 impl std::str::FromStr for Source {
     type Err = SourceParseError;
 
-    /// A kind and a path, a path alone, or a catalogue name: `debian-netboot`. [`Source::Stdin`] has no text: whoever
+    /// A kind and a path, a path alone, or a catalogue name: `debian-netboot`, `memtest`. [`Source::Stdin`] has no text: whoever
     /// sends one may not mean ours.
     fn from_str(text: &str) -> Result<Source, SourceParseError> {
         if text.starts_with('/') {
@@ -83,6 +90,7 @@ impl std::str::FromStr for Source {
             None if text == "debian-netboot" => {
                 Ok(Source::DebianNetboot { root: DEBIAN_NETBOOT_ROOT.into() })
             }
+            None if text == "memtest" => Ok(Source::Memtest { root: MEMTEST_ROOT.into() }),
             _ => Err(SourceParseError(text.to_owned())),
         }
     }
@@ -102,6 +110,7 @@ impl fmt::Display for Source {
             Source::Detect(path) => write!(f, "file:{}", path.display()),
             Source::Stdin => f.write_str("stdin"),
             Source::DebianNetboot { .. } => f.write_str("debian-netboot"),
+            Source::Memtest { .. } => f.write_str("memtest"),
         }
     }
 }
@@ -115,7 +124,7 @@ impl Source {
             | Source::Tar(path)
             | Source::Zip(path)
             | Source::Detect(path) => Some(path),
-            Source::Files(_) | Source::Stdin | Source::DebianNetboot { .. } => None,
+            Source::Files(_) | Source::Stdin | Source::DebianNetboot { .. } | Source::Memtest { .. } => None,
         }
     }
 }
@@ -379,6 +388,7 @@ pub(crate) fn prepare(
             (version, versioned) = (own, true);
             files
         }
+        Source::Memtest { root } => memtest::memtest(root, &mut image)?,
         Source::Detect(path) if path.is_dir() => {
             resolved = Source::Dir(path.clone());
             listing::directory(path)?

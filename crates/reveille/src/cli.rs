@@ -253,7 +253,7 @@ pub(crate) enum Image {
         /// Its name.
         name: Name,
     },
-    /// Import an image: `debian-netboot`, a directory, or `files` with --kernel.
+    /// Import an image from a medium (ISO, tar, zip), a folder, the catalogue, or `files` with --kernel.
     Import(Box<Import>),
     /// Remove an image and the files nothing else uses.
     Rm {
@@ -265,7 +265,7 @@ pub(crate) enum Image {
 /// `image import`.
 #[derive(Args, Debug)]
 pub(crate) struct Import {
-    /// `debian-netboot` (Debian's installer package), `files`, or a directory.
+    /// A medium (.iso, .tar, .tar.gz, .zip), a folder, `debian-netboot` or `memtest` (Debian packages), or `files`.
     pub(crate) source: String,
     /// Name of the image; without one it follows from the source.
     #[arg(long)]

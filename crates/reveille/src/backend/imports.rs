@@ -285,7 +285,7 @@ fn read_request(request: &ImportRequest) -> Result<(Source, Image), BackendError
 /// label.
 fn derived_name(source: &Source) -> Option<Name> {
     let text = match source {
-        Source::DebianNetboot { .. } => "debian-netboot".to_owned(),
+        Source::DebianNetboot { .. } | Source::Memtest { .. } => source.to_string(),
         source => source.path()?.file_name()?.to_string_lossy().into_owned(),
     };
     let is_folder = matches!(source, Source::Dir(_));

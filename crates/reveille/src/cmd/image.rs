@@ -102,7 +102,7 @@ async fn run_import(global: &Global, api: &Api, import: Import) -> Result<(), Fa
 }
 
 fn source(import: &Import) -> Result<String, Failure> {
-    let named = matches!(import.source.as_str(), "files" | "debian-netboot");
+    let named = matches!(import.source.as_str(), "files" | "debian-netboot" | "memtest");
     if import.source == "files" && import.kernel.is_none() {
         return Err(Failure::new("R-IMG-01", "cannot import files without a kernel")
             .fix("reveille image import files --name NAME --kernel vmlinuz --initrd initrd.img --cmdline '…'")
@@ -122,7 +122,7 @@ fn absolute(path: &str) -> Result<String, Failure> {
     if !whole.exists() {
         return Err(Failure::new("R-IMG-02", format!("cannot import {path}"))
             .cause("no such file or directory")
-            .fix("sources are `debian-netboot`, `files` with --kernel, or a directory")
+            .fix("sources are a medium (.iso, .tar, .tar.gz, .zip), a folder, `debian-netboot`, `memtest`, or `files` with --kernel")
             .exit(Exit::NotFound));
     }
     Ok(whole.to_string_lossy().into_owned())
