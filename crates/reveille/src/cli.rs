@@ -68,6 +68,11 @@ pub(crate) enum Command {
     /// Images that can be booted.
     #[command(subcommand, alias = "images")]
     Image(Image),
+    /// Templates of answer files, from a configuration file.
+    #[command(subcommand, alias = "templates")]
+    Template(Template),
+    /// Make the hash of a password for an answer file.
+    Passwd(Passwd),
     /// Addresses given out.
     #[command(subcommand, alias = "leases")]
     Lease(Lease),
@@ -333,6 +338,76 @@ impl Kind {
             Kind::Iso => ImageKind::Iso,
         }
     }
+}
+
+/// `template …`.
+#[derive(Subcommand, Debug)]
+pub(crate) enum Template {
+    /// All templates.
+    List {
+        /// Configuration file.
+        #[arg(short, long, value_name = "FILE", default_value = "/etc/reveille/reveille.yaml")]
+        config: PathBuf,
+    },
+    /// The text of one, as it is written.
+    Show {
+        /// Its name.
+        name: Name,
+        /// Configuration file.
+        #[arg(short, long, value_name = "FILE", default_value = "/etc/reveille/reveille.yaml")]
+        config: PathBuf,
+    },
+    /// What a host would get; what only a boot tells has a stand-in.
+    Render(RenderTemplate),
+    /// What is wrong with a template, and with it for each host that uses it.
+    Lint(LintTemplate),
+}
+
+/// `template render`.
+#[derive(Args, Debug)]
+pub(crate) struct RenderTemplate {
+    /// Its name.
+    pub(crate) name: Name,
+    /// Host to render it for.
+    #[arg(long)]
+    pub(crate) host: Name,
+    /// Image to render it for, in place of the host's.
+    #[arg(long)]
+    pub(crate) image: Option<Name>,
+    /// Configuration file.
+    #[arg(short, long, value_name = "FILE", default_value = "/etc/reveille/reveille.yaml")]
+    pub(crate) config: PathBuf,
+}
+
+/// `template lint`.
+#[derive(Args, Debug)]
+pub(crate) struct LintTemplate {
+    /// A file, or the name of a template in the configuration.
+    #[arg(value_name = "FILE|NAME")]
+    pub(crate) what: String,
+    /// What reads the file; without it that is guessed.
+    #[arg(long, value_parser = ["esxi-kickstart", "kickstart", "preseed", "user-data", "json", "unattend", "text"])]
+    pub(crate) kind: Option<String>,
+    /// Major release of ESXi it is for.
+    #[arg(long, value_name = "MAJOR")]
+    pub(crate) esxi: Option<u32>,
+    /// Whether its machines boot with Secure Boot.
+    #[arg(long, value_name = "true|false")]
+    pub(crate) secure_boot: Option<bool>,
+    /// Warnings count as errors.
+    #[arg(long)]
+    pub(crate) strict: bool,
+    /// Configuration file.
+    #[arg(short, long, value_name = "FILE", default_value = "/etc/reveille/reveille.yaml")]
+    pub(crate) config: PathBuf,
+}
+
+/// `passwd`.
+#[derive(Args, Debug)]
+pub(crate) struct Passwd {
+    /// Read it as one line from standard input, in place of asking at the terminal.
+    #[arg(long)]
+    pub(crate) stdin: bool,
 }
 
 /// `lease …`.

@@ -67,6 +67,8 @@ async fn dispatch(global: &Global, command: Command) -> Result<ExitCode, Failure
         Command::Run(asked) => return cmd::run::command(global, asked).await,
         Command::Check(asked) => return cmd::config::check(global, &asked),
         Command::Config(asked) => return cmd::config::command(global, asked),
+        Command::Template(asked) => return cmd::template::command(global, asked),
+        Command::Passwd(asked) => return cmd::passwd::command(global, &asked),
         Command::Store(asked) => return cmd::store::command(global, asked).await,
         Command::Doctor(asked) => return cmd::doctor::command(global, &asked),
         Command::Explain(asked) => cmd::explain::command(global, asked).await?,

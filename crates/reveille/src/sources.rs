@@ -2,7 +2,9 @@
 
 use crate::failure::{Exit, Failure};
 use config::{Loaded, Loading, Overrides, Report, Source};
+use render::template::limits::TEMPLATE_BYTES_MAX;
 use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use types::resource::Name;
 
@@ -37,9 +39,11 @@ fn load_sources(
 ) -> Result<Loaded, Refusal> {
     let overrides = Overrides { environment: environment(), flags: parse_flags(flags)? };
     let loader = |pattern: &str| included(folder, pattern);
+    let files = |path: &str| template(folder, path);
     Loading::new(sources)
         .overrides(&overrides)
         .includes(&loader)
+        .files(&files)
         .stored_images(images)
         .load()
         .map_err(|report| Refusal::Faulty(Box::new(report)))
@@ -92,6 +96,17 @@ fn included(folder: &Path, pattern: &str) -> Result<Vec<(String, String)>, Strin
             Ok((path.display().to_string(), text))
         })
         .collect()
+}
+
+/// A template's file. One byte too many is enough to be refused.
+fn template(folder: &Path, path: &str) -> Result<(String, String), String> {
+    let whole = folder.join(path);
+    let most = TEMPLATE_BYTES_MAX as u64 + 1;
+    let mut text = String::new();
+    fs::File::open(&whole)
+        .and_then(|file| file.take(most).read_to_string(&mut text))
+        .map_err(|error| format!("{}: {error}", whole.display()))?;
+    Ok((whole.display().to_string(), text))
 }
 
 fn unreadable(file: &Path, error: &std::io::Error) -> Failure {

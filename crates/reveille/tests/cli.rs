@@ -11,6 +11,8 @@ use std::process::{Child, Command, Output, Stdio};
 
 #[path = "cli/store.rs"]
 mod store;
+#[path = "cli/template.rs"]
+mod template;
 
 fn reveille(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_reveille"));
