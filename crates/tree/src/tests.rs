@@ -116,6 +116,7 @@ pub(crate) fn bench(parts: CatalogParts) -> Bench {
     let request = ImportRequest {
         image: image("debian-12"),
         source: Source::Dir(source.path().to_owned()),
+        kind_given: true,
         replace: false,
         record_image: false,
         now: UnixTime(1),

@@ -50,6 +50,11 @@ impl Child {
         Ok(Child { process, socket, kind, medium_size, behind: false })
     }
 
+    #[cfg(test)]
+    pub(super) fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     fn ask(&mut self, tag: u8, bytes: &[u8], wait: Duration) -> Result<(), MediaError> {
         if self.behind {
             return Err(MediaError::new(
@@ -116,7 +121,10 @@ impl Medium for Child {
                     }
                 }
                 b'D' => break,
-                b'X' => return Err(wire::read_error(&bytes)),
+                b'X' => {
+                    self.behind = false;
+                    return Err(wire::read_error(&bytes));
+                }
                 _ => return Err(nonsense()),
             }
         }

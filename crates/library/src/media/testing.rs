@@ -358,3 +358,126 @@ pub(crate) fn zip(members: &[Member]) -> Vec<u8> {
     bytes.extend([0; 2]);
     bytes
 }
+
+/// A UDF disc: one partition from sector 257, short allocation descriptors. `bridge` puts an ISO 9660 tree with one note
+/// before it, as Windows media have.
+pub(crate) fn udf(files: &[(&str, &[u8])], bridge: bool) -> Vec<u8> {
+    const START: usize = 257;
+    let disc = Disc::of(files);
+    let mut blocks: Vec<Vec<u8>> = vec![Vec::new()];
+    let root = udf_folder(&disc, &disc.tree(), &mut blocks);
+    let mut set = vec![0u8; 512];
+    set[400..404].copy_from_slice(&2048u32.to_le_bytes());
+    set[404..408].copy_from_slice(&u32::try_from(root).unwrap().to_le_bytes());
+    blocks[0] = udf_tag(256, set);
+    let mut image = if bridge {
+        Disc::of(&[("README.TXT", b"This disc contains a UDF file system")]).bytes()
+    } else {
+        vec![0; 16 * SECTOR]
+    };
+    image.resize((START + blocks.len()) * SECTOR, 0);
+    let mut next = if bridge { 18 } else { 16 };
+    if bridge {
+        // The terminator of the ISO 9660 descriptors stands at 17.
+        assert_eq!(&image[17 * SECTOR + 1..17 * SECTOR + 6], b"CD001");
+        // Its folder is at 18 and its file at 19: the recognition sequence moves them.
+        let moved = image[18 * SECTOR..20 * SECTOR].to_vec();
+        image[40 * SECTOR..42 * SECTOR].copy_from_slice(&moved);
+        for at in [16 * SECTOR + 156 + 2, 40 * SECTOR + 2, 40 * SECTOR + 34 + 2] {
+            image[at..at + 4].copy_from_slice(&40u32.to_le_bytes());
+        }
+        let file = 40 * SECTOR + 68;
+        image[file + 2..file + 6].copy_from_slice(&41u32.to_le_bytes());
+    }
+    for id in [b"BEA01", b"NSR02", b"TEA01"] {
+        image[next * SECTOR..(next + 1) * SECTOR].fill(0);
+        image[next * SECTOR + 1..next * SECTOR + 6].copy_from_slice(id);
+        next += 1;
+    }
+    let mut put = |sector: usize, bytes: Vec<u8>| {
+        image[sector * SECTOR..sector * SECTOR + bytes.len()].copy_from_slice(&bytes);
+    };
+    let mut partition = vec![0u8; 512];
+    partition[188..192].copy_from_slice(&u32::try_from(START).unwrap().to_le_bytes());
+    partition[192..196].copy_from_slice(&u32::try_from(blocks.len()).unwrap().to_le_bytes());
+    put(32, udf_tag(5, partition));
+    let mut logical = vec![0u8; 512];
+    logical[212..216].copy_from_slice(&2048u32.to_le_bytes());
+    logical[248..252].copy_from_slice(&2048u32.to_le_bytes());
+    logical[264..268].copy_from_slice(&6u32.to_le_bytes());
+    logical[268..272].copy_from_slice(&1u32.to_le_bytes());
+    logical[440..442].copy_from_slice(&[1, 6]);
+    put(33, udf_tag(6, logical));
+    put(34, udf_tag(8, vec![0; 512]));
+    let mut anchor = vec![0u8; 512];
+    anchor[16..20].copy_from_slice(&(16 * 2048u32).to_le_bytes());
+    anchor[20..24].copy_from_slice(&32u32.to_le_bytes());
+    put(256, udf_tag(2, anchor));
+    for (number, block) in blocks.into_iter().enumerate() {
+        put(START + number, block);
+    }
+    image
+}
+
+/// Writes the tag of a descriptor (ECMA-167 3/7.2): number, and the sum of its other bytes.
+pub(crate) fn udf_tag(number: u16, mut bytes: Vec<u8>) -> Vec<u8> {
+    bytes[..2].copy_from_slice(&number.to_le_bytes());
+    bytes[4] = 0;
+    bytes[4] = bytes[..16].iter().fold(0u8, |sum, byte| sum.wrapping_add(*byte));
+    bytes
+}
+
+fn udf_folder(disc: &Disc, folder: &Folder, blocks: &mut Vec<Vec<u8>>) -> usize {
+    let own = blocks.len();
+    blocks.push(Vec::new());
+    let mut identifiers = udf_identifier("", own, 8 | 2);
+    for (name, inner) in &folder.folders {
+        let place = udf_folder(disc, inner, blocks);
+        identifiers.extend(udf_identifier(name, place, 2));
+    }
+    for (name, number) in &folder.files {
+        let place = blocks.len();
+        blocks.push(Vec::new());
+        let entry = udf_entry(5, &disc.files[*number].1, blocks);
+        blocks[place] = entry;
+        identifiers.extend(udf_identifier(name, place, 0));
+    }
+    let entry = udf_entry(4, &identifiers, blocks);
+    blocks[own] = entry;
+    own
+}
+
+fn udf_entry(kind: u8, content: &[u8], blocks: &mut Vec<Vec<u8>>) -> Vec<u8> {
+    let mut entry = vec![0u8; 176];
+    entry[27] = kind;
+    entry[56..64].copy_from_slice(&(content.len() as u64).to_le_bytes());
+    // Small files stand inside their entry, as Windows writes them.
+    if content.len() < 200 && kind == 5 {
+        entry[34] = 3;
+        entry[172..176].copy_from_slice(&u32::try_from(content.len()).unwrap().to_le_bytes());
+        entry.extend(content);
+    } else {
+        entry[172..176].copy_from_slice(&8u32.to_le_bytes());
+        entry.extend(u32::try_from(content.len()).unwrap().to_le_bytes());
+        entry.extend(u32::try_from(blocks.len()).unwrap().to_le_bytes());
+        blocks.extend(content.chunks(SECTOR).map(<[u8]>::to_vec));
+    }
+    udf_tag(261, entry)
+}
+
+fn udf_identifier(name: &str, block: usize, characteristics: u8) -> Vec<u8> {
+    let mut raw = Vec::new();
+    if !name.is_empty() {
+        raw.push(16);
+        raw.extend(name.encode_utf16().flat_map(u16::to_be_bytes));
+    }
+    let mut identifier = vec![0u8; 38];
+    identifier[16] = 1;
+    identifier[18] = characteristics;
+    identifier[19] = u8::try_from(raw.len()).unwrap();
+    identifier[20..24].copy_from_slice(&2048u32.to_le_bytes());
+    identifier[24..28].copy_from_slice(&u32::try_from(block).unwrap().to_le_bytes());
+    identifier.extend(raw);
+    identifier.resize(identifier.len().next_multiple_of(4), 0);
+    udf_tag(257, identifier)
+}

@@ -1,6 +1,7 @@
-use super::testing::{Disc, Member, deflate, gzip, pax, tar, tar_entry, zip};
+use super::testing::{Disc, Member, deflate, gzip, pax, tar, tar_entry, udf, zip};
 use super::*;
 
+mod confined;
 mod hostile;
 
 const CAPS: Caps = Caps { bytes_max: 1 << 30 };
@@ -89,6 +90,23 @@ fn a_file_in_several_extents_is_one_file() {
     disc.extent_bytes_max = Some(4 * testing::SECTOR);
     let read = read_all(MediumKind::Iso, disc.bytes()).unwrap();
     assert_eq!(sorted(read), owned(&[("sources/install.wim", &content), ("z", b"after")]));
+}
+
+#[test]
+fn udf_discs_are_read_with_and_without_a_plain_tree() {
+    let big: Vec<u8> = (0..30_000u32).flat_map(u32::to_le_bytes).collect();
+    let names: Vec<String> = (0..120).map(|number| format!("sources/file-{number}.dll")).collect();
+    let mut files: Vec<(&str, &[u8])> = names.iter().map(|name| (name.as_str(), name.as_bytes())).collect();
+    files.extend([
+        ("bootmgr", &b"loader"[..]),
+        ("sources/boot.wim", &big),
+        ("efi/Größe", b""),
+        ("a/b/c/d", b"x"),
+    ]);
+    for bridge in [false, true] {
+        let read = read_all(MediumKind::Iso, udf(&files, bridge)).unwrap();
+        assert_eq!(sorted(read), owned(&files), "bridge {bridge}");
+    }
 }
 
 #[test]

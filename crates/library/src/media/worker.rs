@@ -12,7 +12,7 @@
 //! | the network, other processes, our own user | new user, network and IPC name spaces | goes on: kernels may forbid them |
 //! | files and TCP by path | Landlock with nothing allowed | goes on: kernels may lack it |
 //!
-//! The environment is empty. There is no filter of system calls: who takes over this process can still compute, read the
+//! The environment is empty, and inherited descriptors are closed. There is no filter of system calls: who takes over this process can still compute, read the
 //! medium it was given, and say false things about it, which the parent checks like anything else on a medium.
 
 use super::{Caps, MediaError, Medium, OpenFile, ReadAt, Refusal, open_here, wire};
@@ -32,6 +32,9 @@ pub const ADDRESS_BYTES_MAX: u64 = 256 << 20;
 /// Most seconds of computing: 64 GiB unpack in a fifth of it.
 pub const CPU_SECS_MAX: u64 = 30 * 60;
 
+/// Descriptors closed at the start, from 3 on.
+const INHERITED_MAX: i32 = 1024;
+
 /// Reads the medium on descriptor 0 for the parent on descriptor 1. Returns when the parent is done.
 ///
 /// Call it before anything else of the program: it must be alone in its process.
@@ -39,6 +42,10 @@ pub const CPU_SECS_MAX: u64 = 30 * 60;
 /// # Errors
 /// When the process cannot be confined, or the parent is gone.
 pub fn run() -> io::Result<()> {
+    // Descriptors our starter had from its own one. Ours are closed when a program is started, all of them low numbers.
+    for inherited in 3..INHERITED_MAX {
+        let _ = nix::unistd::close(inherited);
+    }
     let file = File::from(io::stdin().as_fd().try_clone_to_owned()?);
     let socket: OwnedFd = io::stdout().as_fd().try_clone_to_owned()?;
     confine()?;

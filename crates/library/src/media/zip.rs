@@ -85,6 +85,9 @@ impl Medium for Zip {
                 }
             }
         }
+        if !rest.is_empty() {
+            return Err(MediaError::malformed("the zip's directory has more entries than it says"));
+        }
         check_ratio(listing.bytes(), packed)?;
         taken.sort_unstable();
         if taken.iter().zip(taken.iter().skip(1)).any(|(one, next)| one.1 > next.0) {
