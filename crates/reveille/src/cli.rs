@@ -93,6 +93,9 @@ pub(crate) enum Command {
     Config(Config),
     /// Version of this program and, where it runs, of the appliance.
     Version,
+    /// Reads one medium for the appliance, confined.
+    #[command(hide = true)]
+    ImportWorker,
 }
 
 /// `serve`.

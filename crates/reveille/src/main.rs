@@ -21,6 +21,13 @@ use failure::{Exit, Failure};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    // Before anything else: it confines its process, which must be alone in it.
+    if std::env::args_os().nth(1).is_some_and(|word| word == library::media::worker::ARGUMENT) {
+        return match library::media::worker::run() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(_) => ExitCode::FAILURE,
+        };
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
@@ -79,6 +86,10 @@ async fn dispatch(global: &Global, command: Command) -> Result<ExitCode, Failure
         Command::Events(asked) => cmd::events::command(global, asked).await?,
         Command::Status => cmd::status::status(global).await?,
         Command::Version => cmd::status::version(global).await?,
+        // `main` has it; here it stands behind options.
+        Command::ImportWorker => {
+            return Err(Failure::new("R-CLI-01", "`import-worker` is started by the appliance only"));
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

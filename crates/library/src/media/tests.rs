@@ -3,6 +3,7 @@ use super::*;
 
 mod confined;
 mod hostile;
+mod tools;
 
 const CAPS: Caps = Caps { bytes_max: 1 << 30 };
 
