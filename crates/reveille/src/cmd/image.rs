@@ -108,7 +108,13 @@ fn source(import: &Import) -> Result<String, Failure> {
             .fix("reveille image import files --name NAME --kernel vmlinuz --initrd initrd.img --cmdline '…'")
             .exit(Exit::Usage));
     }
-    if named { Ok(import.source.clone()) } else { absolute(&import.source) }
+    match import.source.split_once(':') {
+        Some((kind @ ("dir" | "iso" | "tar" | "zip" | "file"), path)) => {
+            Ok(format!("{kind}:{}", absolute(path)?))
+        }
+        _ if named => Ok(import.source.clone()),
+        _ => absolute(&import.source),
+    }
 }
 
 fn absolute_if_files(import: &Import, path: &str) -> Result<String, Failure> {
