@@ -28,7 +28,7 @@ use types::resource::{Image, ImageKind};
 pub(crate) const LOOKED_FOR: &str = "ESXi (boot.cfg with mboot.c32 or b.b00), Debian (install.amd/vmlinuz, live/vmlinuz, \
      debian-installer/amd64/linux), Ubuntu (casper/vmlinuz), Rocky or RHEL (images/pxeboot/vmlinuz), Photon OS \
      (isolinux/vmlinuz with RPMS), Alpine (boot/vmlinuz-lts), Windows (sources/boot.wim with boot/bcd), memtest86+ \
-     (memtest64.efi), ESXi offline bundle (index.xml)";
+     (memtest64.efi)";
 
 /// Reads a small file by its own name; `None` when it is larger than [`PEEK_BYTES_MAX`] or cannot be read.
 type Peek<'a> = dyn FnMut(&str) -> Option<Vec<u8>> + 'a;
