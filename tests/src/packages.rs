@@ -54,6 +54,7 @@ pub const CLIENTS: &[Package] = &[
 /// What the tests with installation media need on top.
 pub const MEDIA: &[Package] = &[
     package("genisoimage", "/usr/bin/genisoimage", "ISO images"),
+    package("isolinux", "/usr/lib/ISOLINUX/isolinux.bin", "a disc that boots"),
     package("memtest86+", "/boot/memtest86+x64.bin", "a kernel and an EFI program to boot"),
     package("gcc", "/usr/bin/gcc", "the stand-in for a loader"),
     package("binutils", "/usr/bin/ld", "the stand-in for a loader"),

@@ -170,3 +170,37 @@ fn modules() -> Result<Vec<Vec<u8>>> {
     }
     Ok(found.into_iter().flatten().collect())
 }
+
+impl Payload {
+    /// A disc image that boots it on BIOS machines, by isolinux; its tag is `tag`.
+    ///
+    /// # Errors
+    /// When a file cannot be written, or what genisoimage said.
+    pub fn disc(&self, folder: &Path, tag: &str) -> Result<PathBuf> {
+        let inside = folder.join("isolinux");
+        std::fs::create_dir_all(&inside)?;
+        for (from, name) in [
+            (Path::new("/usr/lib/ISOLINUX/isolinux.bin"), "isolinux.bin"),
+            (Path::new("/usr/lib/syslinux/modules/bios/ldlinux.c32"), "ldlinux.c32"),
+            (&self.kernel, "linux"),
+            (&self.initrd, "payload.img"),
+        ] {
+            std::fs::copy(from, inside.join(name))
+                .with_context(|| format!("cannot copy {}", from.display()))?;
+        }
+        let config = format!(
+            "DEFAULT payload\nPROMPT 0\nLABEL payload\n  KERNEL linux\n  \
+             APPEND initrd=payload.img console=ttyS0 quiet payload.tag={tag}\n"
+        );
+        std::fs::write(inside.join("isolinux.cfg"), config)?;
+        let path = folder.with_extension("iso");
+        let mut command = crate::world::command("genisoimage");
+        command.args(["-quiet", "-R", "-b", "isolinux/isolinux.bin", "-c", "isolinux/boot.cat"]);
+        command.args(["-no-emul-boot", "-boot-load-size", "4", "-boot-info-table", "-o"]);
+        let output = command.arg(&path).arg(folder).output().context("cannot run genisoimage")?;
+        if !output.status.success() {
+            bail!("genisoimage: {}", String::from_utf8_lossy(&output.stderr));
+        }
+        Ok(path)
+    }
+}

@@ -49,26 +49,37 @@ fn a_uefi_machine_runs_the_memory_test() {
     memtest(Firmware::UefiPxe, "memtest/memtest86+x64.efi");
 }
 
-/// The same from a disc image that is served as it is and read as a drive over HTTP.
+/// A disc with isolinux, kernel and ramdisk: served as it is, read as a drive over HTTP.
 #[test]
 fn a_bios_machine_boots_a_disc_image_over_http() {
     needs_tools!();
     let machine = Machine::new("machine", Firmware::Bios, 1);
     let scene = Scene::new(Config::server(NETWORK, POOL)).unwrap();
-    let disc = "/usr/lib/memtest86+/memtest86+x64.iso";
-    scene.daemon.command(&["image", "import", disc, "--name", "disc", "--kind", "iso"]).unwrap();
+    let disc = scene.payload.disc(&scene.lab.path("disc"), "disc").unwrap();
+    let disc = disc.to_string_lossy();
+    scene.daemon.command(&["image", "import", &disc, "--name", "disc", "--kind", "iso"]).unwrap();
     host(&scene, &machine, "disc");
-    let _on = scene.power_on(&machine).unwrap();
-    // The boot loader on it has no serial console: that it is read on and on shows that it runs.
-    scene
-        .daemon
-        .wait_events("reads of the disc", BOOT_DEADLINE, |events| {
-            let bytes: u64 = events
-                .iter()
-                .filter(|event| event.name() == "http.file" && event.text("image") == Some("disc"))
-                .filter_map(|event| event.number("bytes"))
-                .sum();
-            (bytes > 100_000).then_some(())
-        })
-        .unwrap();
+    let mut on = scene.power_on(&machine).unwrap();
+    let lines = on.wait_payload().unwrap();
+    assert!(lines.contains(&"tag disc".to_owned()), "{lines:#?}");
+    let events = scene.daemon.events();
+    let parts =
+        events.iter().filter(|event| event.name() == "http.file" && event.text("range").is_some()).count();
+    assert!(parts > 10, "it was read in {parts} parts");
+}
+
+/// The files of a disc: told what they are, taken out of it, and booted by their names.
+#[test]
+fn kernel_and_ramdisk_are_taken_out_of_a_disc() {
+    needs_tools!();
+    let machine = Machine::new("machine", Firmware::Bios, 1);
+    let scene = Scene::new(Config::server(NETWORK, POOL)).unwrap();
+    let disc = scene.payload.disc(&scene.lab.path("disc"), "disc").unwrap();
+    let args = ["image", "import", &disc.to_string_lossy(), "--name", "one", "--kind", "linux"];
+    let files = ["--kernel", "isolinux/linux", "--initrd", "isolinux/payload.img"];
+    let words = ["--cmdline", "console=ttyS0 quiet payload.tag=taken"];
+    scene.daemon.command(&[&args[..], &files, &words].concat()).unwrap();
+    host(&scene, &machine, "one");
+    let lines = scene.power_on(&machine).unwrap().wait_payload().unwrap();
+    assert!(lines.contains(&"tag taken".to_owned()), "{lines:#?}");
 }
