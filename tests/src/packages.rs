@@ -55,6 +55,11 @@ pub const CLIENTS: &[Package] = &[
 pub const MEDIA: &[Package] = &[
     package("genisoimage", "/usr/bin/genisoimage", "ISO images"),
     package("isolinux", "/usr/lib/ISOLINUX/isolinux.bin", "a disc that boots"),
+    package(
+        "grub-efi-amd64-bin",
+        "/usr/lib/grub/x86_64-efi/monolithic/grubnetx64.efi",
+        "an EFI program to chain to",
+    ),
     package("memtest86+", "/boot/memtest86+x64.bin", "a kernel and an EFI program to boot"),
     package("gcc", "/usr/bin/gcc", "the stand-in for a loader"),
     package("binutils", "/usr/bin/ld", "the stand-in for a loader"),

@@ -83,3 +83,28 @@ fn kernel_and_ramdisk_are_taken_out_of_a_disc() {
     let lines = scene.power_on(&machine).unwrap().wait_payload().unwrap();
     assert!(lines.contains(&"tag taken".to_owned()), "{lines:#?}");
 }
+
+#[test]
+fn a_uefi_machine_chains_to_grub() {
+    needs_tools!();
+    let machine = Machine::new("machine", Firmware::UefiPxe, 1);
+    let scene = Scene::new(Config::server(NETWORK, POOL)).unwrap();
+    let folder = "/usr/lib/grub/x86_64-efi/monolithic";
+    let args = ["image", "import", folder, "--name", "grub", "--kind", "efi", "--efi", "grubnetx64.efi"];
+    scene.daemon.command(&args).unwrap();
+    host(&scene, &machine, "grub");
+    let on = scene.power_on(&machine).unwrap();
+    on.running.wait_for("GNU GRUB", BOOT_DEADLINE).unwrap();
+}
+
+/// The installer of Debian's package, to its first question, with an answer file of the host's on the way.
+#[test]
+fn a_bios_machine_comes_to_the_first_question_of_debians_installer() {
+    needs_tools!();
+    let machine = Machine::new("machine", Firmware::Bios, 1).memory_mib(1024);
+    let scene = Scene::new(Config::server(NETWORK, POOL)).unwrap();
+    scene.daemon.command(&["image", "import", "debian-netboot", "--cmdline", "console=ttyS0 --- "]).unwrap();
+    host(&scene, &machine, "debian-netboot");
+    let on = scene.power_on(&machine).unwrap();
+    on.running.wait_for("Select a language", BOOT_DEADLINE).unwrap();
+}

@@ -26,6 +26,8 @@ pub struct Exchange {
 pub struct Prober {
     socket: RawSocket,
     mac: [u8; 6],
+    /// Machines that ask in turn: one alone is soon held back by the rate of a client.
+    machines: u8,
     transaction: u32,
 }
 
@@ -37,7 +39,13 @@ impl Prober {
     pub fn open(interface: &str) -> Result<Prober> {
         let mut all = nix::ifaddrs::getifaddrs()?.filter(|own| own.interface_name == interface);
         let mac = all.find_map(|own| own.address?.as_link_addr()?.addr()).context("no hardware address")?;
-        Ok(Prober { socket: RawSocket::open(interface)?, mac, transaction: 0x5354_0000 })
+        Ok(Prober { socket: RawSocket::open(interface)?, mac, machines: 1, transaction: 0x5354_0000 })
+    }
+
+    /// So many machines ask in turn.
+    #[must_use]
+    pub fn rack(self, machines: u8) -> Prober {
+        Prober { machines: machines.max(1), ..self }
     }
 
     /// DISCOVER, OFFER, REQUEST, ACK.
@@ -104,7 +112,9 @@ impl Prober {
         // secs, the broadcast flag, four addresses
         dhcp.extend([0, 0, 0x80, 0]);
         dhcp.extend([0; 16]);
-        dhcp.extend(self.mac);
+        let mut mac = self.mac;
+        mac[5] = mac[5].wrapping_add((self.transaction % u32::from(self.machines)).to_le_bytes()[0]);
+        dhcp.extend(mac);
         dhcp.extend([0; 10 + 192]);
         dhcp.extend([0x63, 0x82, 0x53, 0x63, 53, 1, kind]);
         dhcp.extend(options);

@@ -14,6 +14,8 @@ const DEADLINE: Duration = Duration::from_secs(60);
 const FILE_BYTES: usize = 8 << 20;
 /// A transfer that got so far is one.
 const UNDER_WAY_BYTES: u64 = 64 << 10;
+/// Machines that ask for leases in turn, each within the rate of a client.
+const RACK: u8 = 40;
 /// DHCP exchanges of one measurement.
 const EXCHANGES: usize = 200;
 
@@ -112,7 +114,11 @@ fn slower(before: &[Duration], after: &[Duration]) -> f64 {
 impl Http {
     pub(super) fn run(&self) -> Result<()> {
         let lab = StormLab::new(FILE_BYTES, None)?;
-        let mut prober = lab.prober()?;
+        let mut prober = lab.prober()?.rack(RACK);
+        for _ in 0..RACK {
+            // From now on their addresses are known to be free.
+            prober.exchange(DEADLINE)?;
+        }
         let mut measure = |title: &str| -> Result<()> {
             let mut all = Vec::with_capacity(EXCHANGES);
             let mut repeated = 0;
