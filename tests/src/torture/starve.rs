@@ -238,6 +238,8 @@ fn flood(raw: &RawSocket, options: Options, counts: &Counts, mut stopped: impl F
     let mut dice = Dice::new(options.seed);
     let began = Instant::now();
     let (mut sent, mut taken) = (0u64, 0u64);
+    // What nobody took in one second is not taken in the next: lapsed offers would all be taken at once.
+    let (mut second, mut taken_in_second) = (0, 0);
     let mut buffer = [0; 1518];
     while !stopped() {
         let elapsed = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
@@ -254,12 +256,16 @@ fn flood(raw: &RawSocket, options: Options, counts: &Counts, mut stopped: impl F
         while let Some(length) = raw.receive(&mut buffer) {
             let Some(said) = buffer.get(..length).and_then(wire::read) else { continue };
             let own = said.kind == Kind::Offer && said.mac.first() == Some(&0x0a);
-            if let (true, Some(server)) = (own && taken < elapsed * TAKERS / 1_000_000, said.server) {
+            if elapsed / 1_000_000 != second {
+                (second, taken_in_second) = (elapsed / 1_000_000, 0);
+            }
+            if let (true, Some(server)) = (own && taken_in_second < TAKERS, said.server) {
                 let options: [(u8, &[u8]); 2] = [(50, &said.yiaddr.octets()), (54, &server.octets())];
                 let mut frame = wire::request(Kind::Request, said.mac, said.xid, &options);
                 quietly(&mut frame);
                 raw.send(&frame);
                 taken += 1;
+                taken_in_second += 1;
             }
         }
         counts.sent.store(sent, Ordering::Relaxed);
