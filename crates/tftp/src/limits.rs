@@ -12,6 +12,14 @@ pub(crate) const SOURCE_BURST: u32 = 128;
 pub(crate) const STRANGERS_PER_SECOND: u32 = 400;
 /// And at once: a hall of machines switched on together.
 pub(crate) const STRANGERS_BURST: u32 = 800;
+/// While strangers ask faster than [`STRANGERS_PER_SECOND`], one is taken up when it asks again from the same address and port:
+/// not before this time (a packet that came twice) ...
+pub(crate) const REPEAT_AFTER: Duration = Duration::from_millis(200);
+/// ... and not after this one. UEFI firmware asks again after 4 s and after 8, curl after 5.
+pub(crate) const REPEAT_WITHIN: Duration = Duration::from_secs(30);
+/// First requests remembered for that, 8 bytes each. At 10,000 forged requests a second four of five are still there after
+/// five seconds.
+pub(crate) const FIRSTS_REMEMBERED: usize = 1 << 18;
 /// New requests a second of all machines with a lease: more than DHCP gives leases in a second.
 pub(crate) const KNOWN_PER_SECOND: u32 = 4000;
 /// And at once.

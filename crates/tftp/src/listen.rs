@@ -326,7 +326,7 @@ impl Shared {
     fn judge(&self, key: Key, arrival: &Arrival) -> Option<bool> {
         let (now, source) = (Instant::now(), *key.remote.ip());
         let mut admission = self.admission.lock().unwrap_or_else(PoisonError::into_inner);
-        let verdict = admission.judge(now, source, || self.decider.recall(IpAddr::V4(source)).is_some());
+        let verdict = admission.judge(now, key.remote, || self.decider.recall(IpAddr::V4(source)).is_some());
         let counter = match verdict {
             Verdict::Admitted(known) => return Some(known),
             Verdict::SourceFlood => &self.counters.flood_source,

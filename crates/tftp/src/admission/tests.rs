@@ -7,8 +7,8 @@ fn gate(now: Instant) -> Gate {
     Admission::new(now, BuildHasherDefault::default())
 }
 
-fn source(number: u32) -> Ipv4Addr {
-    Ipv4Addr::from(0x0a00_0000 + number)
+fn source(number: u32) -> SocketAddrV4 {
+    SocketAddrV4::new(Ipv4Addr::from(0x0a00_0000 + number), 2000)
 }
 
 #[test]
@@ -64,8 +64,48 @@ fn a_million_forged_sources_do_not_starve_a_machine_with_a_lease() {
             assert_eq!(gate.judge(now, source(1), || true), Verdict::Admitted(true));
         }
     }
-    let most = STRANGERS_BURST + 10 * STRANGERS_PER_SECOND;
-    assert!((most - 10..=most).contains(&strangers), "{strangers} of at most {most}");
+    assert!((STRANGERS_BURST..STRANGERS_BURST + 20).contains(&strangers), "{strangers} were admitted");
+}
+
+#[test]
+fn in_a_flood_a_stranger_is_admitted_when_it_asks_again() {
+    let start = Instant::now();
+    let mut gate = gate(start);
+    let flood = |gate: &mut Gate, from: u64, to: u64| {
+        // 10,000 a second.
+        for tenth in from * 10..to * 10 {
+            let now = start + Duration::from_micros(100) * u32::try_from(tenth).unwrap();
+            gate.judge(now, source(10_000 + u32::try_from(tenth).unwrap()), || false);
+        }
+    };
+    let at = |millis| start + Duration::from_millis(millis);
+    flood(&mut gate, 0, 1000);
+    let machines = || (0..100).map(source);
+    let admitted = |gate: &mut Gate, millis| {
+        machines()
+            .filter(|machine| gate.judge(at(millis), *machine, || false) == Verdict::Admitted(false))
+            .count()
+    };
+    assert_eq!(admitted(&mut gate, 1000), 0, "a first request");
+    assert_eq!(admitted(&mut gate, 1100), 0, "a packet that came twice");
+    flood(&mut gate, 1000, 5000);
+    let again = admitted(&mut gate, 5000);
+    assert!(
+        (75..=100).contains(&again),
+        "{again} of 100 are remembered after 4 s and 40,000 forged requests"
+    );
+    // The flood is over: within seconds everything is as it was.
+    assert_eq!(gate.judge(at(10_000), source(9_999), || false), Verdict::Admitted(false));
+}
+
+#[test]
+fn a_rate_that_strangers_may_ask_at_is_no_flood() {
+    let start = Instant::now();
+    let mut gate = gate(start);
+    for number in 0..100_000u32 {
+        let now = start + Duration::from_micros(2_500) * number;
+        assert_eq!(gate.judge(now, source(number), || false), Verdict::Admitted(false), "{number}");
+    }
 }
 
 #[test]
