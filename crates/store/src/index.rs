@@ -5,7 +5,8 @@
 //! its `flush` is no fsync and an unflushed tail is lost on kill (frames behind the position are replayed); a torn
 //! `snap.*.generating` stops it from opening (removed first; on corruption all snapshots go, then the whole index is set
 //! aside); damaged media make it lose keys without a word or panic (digest at start, checksum at each read,
-//! `catch_unwind` around each call); a full disk stops it from opening (records are then served from memory);
+//! `catch_unwind` around each call); after a write that failed in one of its threads `flush` may wait without end (it is
+//! waited for on a thread of ours, for so long); a full disk stops it from opening (records are then served from memory);
 //! its subscribers block writers (not used).
 
 use crate::envelope;
@@ -18,6 +19,7 @@ use std::io;
 use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 const POSITION_KEY: &[u8] = b"\0position";
@@ -82,6 +84,24 @@ fn sled_call<T>(call: impl FnOnce() -> sled::Result<T>) -> Result<T, Fault> {
             Err(Fault::failed(format!("panic: {}", text.unwrap_or_default())))
         }
     }
+}
+
+/// How long sled may take to write everything out. A rebuilt index of 100,000 leases takes two seconds.
+const FLUSH_WITHIN: Duration = Duration::from_secs(30);
+
+/// Runs one call that waits for sled's own threads. When a write fails in one of them, the wait may have no end (seen with an
+/// injected EIO: `flush` missed the wake-up); then the call is left to itself, and its index is a broken one.
+fn sled_wait<T: Send + 'static>(
+    within: Duration,
+    call: impl FnOnce() -> sled::Result<T> + Send + 'static,
+) -> Result<T, Fault> {
+    let (answer, answered) = mpsc::channel();
+    let waiting = std::thread::Builder::new().name("index-wait".into()).spawn(move || {
+        // Nobody listens any more when it took too long.
+        let _ = answer.send(sled_call(call));
+    });
+    waiting.map_err(|error| Fault::failed(format!("no thread to wait for it: {error}")))?;
+    answered.recv_timeout(within).unwrap_or_else(|_| Err(Fault::failed("it does not answer")))
 }
 
 fn folder(root: &Path) -> PathBuf {
@@ -205,7 +225,8 @@ impl Index {
         }
         // Last, so that a rebuild that was cut short has no position.
         sled_call(|| db.insert(POSITION_KEY, encode_position(state.position)))?;
-        sled_call(|| db.flush())?;
+        let all = db.clone();
+        sled_wait(FLUSH_WITHIN, move || all.flush())?;
         Ok(Some(db))
     }
 
@@ -381,7 +402,7 @@ impl Index {
     pub(crate) fn close(&mut self) {
         if let Backing::Sled(db) = std::mem::replace(&mut self.backing, Backing::Closed) {
             // The journal has it all; a failing flush costs a replay.
-            let _ = sled_call(|| {
+            let _ = sled_wait(FLUSH_WITHIN, move || {
                 let flushed = db.flush();
                 drop(db);
                 flushed.map(|_| ())
@@ -441,4 +462,22 @@ impl Sum {
 
 fn unsound(key: &[u8]) -> Fault {
     Fault::failed(format!("record {} fails its checksum", record_name(key)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_that_never_ends_is_a_fault_after_a_while_and_holds_nobody_up() {
+        let (never, until) = mpsc::channel::<()>();
+        let fault = sled_wait(Duration::from_millis(50), move || {
+            let _ = until.recv();
+            Ok(())
+        });
+        assert!(matches!(fault, Err(Fault::Failed { reason, .. }) if reason == "it does not answer"));
+        drop(never);
+        assert!(sled_wait(Duration::from_secs(60), || Ok(7)).is_ok_and(|seven| seven == 7));
+        assert!(sled_wait(Duration::from_secs(60), || -> sled::Result<()> { panic!("odd") }).is_err());
+    }
 }
