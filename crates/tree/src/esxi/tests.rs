@@ -36,6 +36,7 @@ fn import(bench: &Bench, name: &str, files: &[(&str, &[u8])]) {
     let request = ImportRequest {
         image: esxi(name),
         source: Source::Dir(source.path().to_owned()),
+        profile: None,
         kind_given: true,
         replace: false,
         record_image: false,
