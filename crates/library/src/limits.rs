@@ -84,7 +84,7 @@ pub const AR_NAMES_BYTES_MAX: u64 = 64 << 10;
 /// Most bytes of one XML file. The base package lists some ten thousand files: 1 MB.
 pub const XML_BYTES_MAX: u64 = 8 << 20;
 
-/// Most elements of one XML file: five times the base package's.
+/// Most elements and attributes of one XML file together: five times the base package's. A tree of them has some 20 MB.
 pub const XML_ELEMENTS_MAX: usize = 100_000;
 
 /// Deepest element of an XML file; depots go to eight.

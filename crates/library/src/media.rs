@@ -15,7 +15,7 @@
 
 mod ar;
 mod child;
-mod depot;
+pub(crate) mod depot;
 mod iso;
 mod listing;
 mod recognise;

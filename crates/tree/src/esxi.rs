@@ -18,7 +18,7 @@ use crate::generated::{Made, facts_at};
 use crate::{Door, OpenError, Opened, Role, Tree, Who};
 use library::{Digest, ImageFile};
 use plan::{Decision, LeaveAloneReason, Target, Verdict};
-use render::esxi::{BOOT_CFG, BootCfg, EsxiMode, ForMachine, MBOOT_EFI};
+use render::esxi::{BOOT_CFG, BootCfg, EsxiMode, ForMachine, MBOOT_BIOS, MBOOT_EFI};
 use render::ipxe::Origin;
 use render::{BootImage, RenderError};
 use std::collections::HashMap;
@@ -113,8 +113,16 @@ impl Tree {
         Ok(None)
     }
 
-    /// Why a UEFI machine cannot boot the image: neither it nor another one has the loader.
-    pub(crate) fn missing_uefi_loader(&self, image: &Image) -> Option<String> {
+    /// Why a machine of that firmware cannot boot the image: neither it, nor its base, nor for UEFI another one, has the
+    /// loader.
+    pub(crate) fn missing_loader(&self, image: &Image, firmware: Firmware) -> Option<String> {
+        match firmware {
+            Firmware::Bios if !self.has_file(image, MBOOT_BIOS) => {
+                return Some("it has no BIOS loader (mboot.c32); name a base that has one".to_owned());
+            }
+            Firmware::UefiX64 => {}
+            _ => return None,
+        }
         let found = self.image_file(image.name.as_str(), MBOOT_EFI);
         // One that cannot be read is there, and says so when it is asked for.
         found.is_ok_and(|found| found.is_none()).then(|| {

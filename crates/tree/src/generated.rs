@@ -257,8 +257,8 @@ impl Tree {
             }
             _ => match (self.missing_file(image), facts.firmware) {
                 (Some(missing), _) => missing,
-                (None, Some(Firmware::UefiX64)) if image.kind == ImageKind::Esxi => {
-                    self.missing_uefi_loader(image)?
+                (None, Some(firmware)) if image.kind == ImageKind::Esxi => {
+                    self.missing_loader(image, firmware)?
                 }
                 (None, _) => return None,
             },

@@ -18,6 +18,8 @@
 //! packages that lie in the bundle as they are become ranges of it; of compressed ones they are unpacked once more, in rising
 //! order, and compared with the checksum in their descriptor.
 
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod loader;
 mod metadata;
 mod modules;

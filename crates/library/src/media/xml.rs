@@ -113,17 +113,19 @@ fn read(text: &str, what: &str) -> Result<Element, MediaError> {
             Event::Decl(_) | Event::PI(_) | Event::Comment(_) => continue,
             Event::Eof => break,
         };
-        count += 1;
-        if count > XML_ELEMENTS_MAX {
-            return Err(MediaError::limit(format!("{what} has more than {XML_ELEMENTS_MAX} elements")));
-        }
         if open.len() >= XML_DEPTH_MAX {
             return Err(MediaError::limit(format!("{what} is more than {XML_DEPTH_MAX} elements deep")));
         }
         if root.is_some() {
             return Err(damaged(&"something follows its root element"));
         }
-        open.push(element(&start, what)?);
+        let own = element(&start, what)?;
+        count += 1 + own.attributes.len();
+        if count > XML_ELEMENTS_MAX {
+            let text = format!("{what} has more than {XML_ELEMENTS_MAX} elements and attributes");
+            return Err(MediaError::limit(text));
+        }
+        open.push(own);
         if empty {
             close(&mut open, &mut root);
         }

@@ -1,7 +1,7 @@
 //! From `index.xml` to the packages and profiles that a bundle describes.
 //!
-//! Only one metadata archive is in memory at a time, and of each package only where it lies and what it must hash to. What
-//! lacks something is refused when the chosen profile needs it, not before: bundles describe more than they hold.
+//! Only one metadata archive is in memory at a time, and of each package only where it lies and what it must hash to. A package
+//! without place or checksum is refused when the chosen profile needs it, not before: bundles describe more than they hold.
 
 use super::super::xml::Element;
 use super::super::zip::Zip;

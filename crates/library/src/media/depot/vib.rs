@@ -100,7 +100,7 @@ pub(super) fn scan(
     Ok(scanned)
 }
 
-fn read(id: &str, reader: impl Read) -> Result<(Vib, Vec<Loader>), MediaError> {
+pub(super) fn read(id: &str, reader: impl Read) -> Result<(Vib, Vec<Loader>), MediaError> {
     let mut archive = Ar::new(reader)?;
     let missing = |text: String| MediaError::new(Refusal::Missing, text);
     let first = archive.next()?.filter(|member| member.name == DESCRIPTOR);

@@ -48,7 +48,8 @@ fn size_depth_number_and_attributes_are_limited() {
     let many = format!("<a>{}</a>", "<b/>".repeat(XML_ELEMENTS_MAX));
     let attributes: String = (0..=XML_ATTRIBUTES_MAX).map(|number| format!(" a{number}=\"\"")).collect();
     let long = format!("<a>{}</a>", "x".repeat(usize::try_from(XML_BYTES_MAX).unwrap()));
-    for text in [deep, many, format!("<a{attributes}/>"), long] {
+    let both = format!("<a>{}</a>", "<b a='' b='' c=''/>".repeat(XML_ELEMENTS_MAX / 3));
+    for text in [deep, many, both, format!("<a{attributes}/>"), long] {
         assert_eq!(parse(&text).unwrap_err().refusal, Refusal::Limit);
     }
     let most = format!("{}{}", "<a>".repeat(XML_DEPTH_MAX), "</a>".repeat(XML_DEPTH_MAX));

@@ -119,7 +119,7 @@ fn of_equal_releases_the_first_by_name_lends() {
 }
 
 #[test]
-fn without_any_loader_a_uefi_machine_is_told_and_another_is_not_kept() {
+fn a_machine_whose_loader_is_nowhere_is_told() {
     let script = |bench: &Bench, firmware: Firmware| {
         let facts = Facts {
             mac: Some(MAC.parse().unwrap()),
@@ -132,7 +132,9 @@ fn without_any_loader_a_uefi_machine_is_told_and_another_is_not_kept() {
     let alone = with(&[("asked", "8.0.2-0.0.22380479", None)]);
     let told = script(&alone, Firmware::UefiX64);
     assert!(told.contains("no UEFI loader (mboot.efi)"), "{told}");
-    assert!(!script(&alone, Firmware::Bios).contains("no UEFI loader"));
+    let told = script(&alone, Firmware::Bios);
+    assert!(told.contains("no BIOS loader (mboot.c32)"), "{told}");
     let lent = with(&[("asked", "8.0.2-0.0.22380479", None), ("b", "8.0.3-0.0.24022510", Some("b"))]);
     assert!(script(&lent, Firmware::UefiX64).contains("/asked/mboot.efi"));
+    assert!(script(&lent, Firmware::Bios).contains("no BIOS loader"), "it is lent to UEFI machines alone");
 }
