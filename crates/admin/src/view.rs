@@ -222,6 +222,9 @@ pub struct ImportRequest {
     /// Disk image inside the source.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disk: Option<String>,
+    /// Image profile of an ESXi offline bundle; without it the only one, or the one whose name ends in `-standard`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<String>,
     /// ESXi: the image it stands on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base: Option<Name>,

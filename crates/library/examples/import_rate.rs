@@ -72,6 +72,7 @@ fn measure(words: &[String], folder: &Path, mib: u64) -> Result<(), Failure> {
     let request = ImportRequest {
         image,
         source: Source::Detect(medium),
+        profile: None,
         kind_given: true,
         replace: true,
         record_image: true,

@@ -3,6 +3,7 @@
 use crate::Manifest;
 use crate::loaders::machine_firmware;
 use crate::manifest::check_file_name;
+use crate::media::depot;
 
 /// Bytes as a PE image.
 pub fn pe(bytes: &[u8]) {
@@ -29,4 +30,24 @@ pub fn file_name(name: &str) {
                 && !name.chars().any(char::is_control)
         );
     }
+}
+
+/// Bytes as an `ar` archive.
+pub fn ar(bytes: &[u8]) {
+    depot::fuzzing::ar(bytes);
+}
+
+/// Bytes as the XML of a depot.
+pub fn depot_xml(bytes: &[u8]) {
+    depot::fuzzing::xml(bytes);
+}
+
+/// Bytes as an image profile of a depot.
+pub fn depot_profile(bytes: &[u8]) {
+    depot::fuzzing::profile(bytes);
+}
+
+/// Bytes as a package of a depot.
+pub fn depot_package(bytes: &[u8]) {
+    depot::fuzzing::package(bytes);
 }

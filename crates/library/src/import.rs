@@ -26,7 +26,7 @@ pub use memtest::MEMTEST_ROOT;
 use crate::blobs::BlobError;
 use crate::limits::{IMAGE_FILES_MAX, PEEK_BYTES_MAX};
 use crate::manifest::{EsxiFacts, FileEntry, FileNameFault, Manifest};
-use crate::media::{self, Caps, Known, MediaError, MediumKind, Names, Opened, Reader};
+use crate::media::{self, Caps, Known, MediaError, MediumKind, Names, Opened, Profile, Reader};
 use crate::records::RecordsError;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -136,6 +136,8 @@ pub struct ImportRequest {
     pub image: Image,
     /// Where its files come from.
     pub source: Source,
+    /// Of an ESXi offline bundle, the image profile. Without one: the only one, else the only one called `…-standard`.
+    pub profile: Option<String>,
     /// The kind was asked for. Otherwise a source that is recognised says it.
     pub kind_given: bool,
     /// Replace an image of that name; otherwise it is refused.
@@ -407,11 +409,15 @@ pub(crate) fn prepare(
                 Source::Zip(_) => Some(MediumKind::Zip),
                 _ => None,
             };
-            let opened = open_medium(reader, path, kind, bytes_max)?;
+            let profile = match request.kind_given && image.kind != ImageKind::Esxi {
+                true if request.profile.is_none() => Profile::AsItIs,
+                _ => Profile::OfDepot(request.profile.as_deref()),
+            };
+            let opened = open_medium(reader, path, kind, profile, bytes_max)?;
             resolved = match opened.kind {
                 MediumKind::Iso => Source::Iso(path.clone()),
                 MediumKind::Tar | MediumKind::TarGz => Source::Tar(path.clone()),
-                MediumKind::Zip => Source::Zip(path.clone()),
+                MediumKind::Zip | MediumKind::Depot => Source::Zip(path.clone()),
             };
             let files = opened.entries.iter().map(|entry| {
                 (entry.name.clone(), Listed { size: entry.size, place: Place::Medium(entry.index) })
@@ -422,6 +428,11 @@ pub(crate) fn prepare(
         }
         Source::Stdin => return Err(ImportError::Empty(source.to_string())),
     };
+    if let (Some(profile), None) = (&request.profile, &medium) {
+        let text = format!("image profile `{profile}` was asked for, and only ESXi offline bundles have any");
+        let source = MediaError::new(media::Refusal::Profile, text);
+        return Err(ImportError::Medium { path: resolved.to_string().into(), source });
+    }
     if files.is_empty() {
         return Err(ImportError::Empty(source.to_string()));
     }
@@ -468,13 +479,14 @@ fn open_medium(
     reader: &Reader,
     path: &Path,
     kind: Option<MediumKind>,
+    profile: Profile<'_>,
     bytes_max: u64,
 ) -> Result<Opened, ImportError> {
     let metadata = std::fs::metadata(path).map_err(|source| unreadable(path, source))?;
     if !metadata.is_file() {
         return Err(ImportError::NotPlain { path: path.to_owned(), kind: listing::kind(&metadata) });
     }
-    Opened::open(reader, path, kind, Caps { bytes_max })
+    Opened::open(reader, path, kind, profile, Caps { bytes_max })
         .map_err(|source| ImportError::Medium { path: path.to_owned(), source })
 }
 

@@ -56,6 +56,9 @@ pub const TAR_EXTENSION_BYTES_MAX: u64 = 64 << 10;
 /// Most headers of a tar before we give up: files, folders, links, and an extension before each.
 pub const TAR_HEADERS_MAX: usize = 6 * IMAGE_FILES_MAX;
 
+/// Most notes on one medium, of the reader's own.
+pub const MEDIUM_NOTES_MAX: usize = 32;
+
 /// Names shown in a note.
 pub const NOTED_NAMES: usize = 5;
 
@@ -71,3 +74,42 @@ pub const SYNC_EACH_MAX: usize = 8;
 
 /// Bytes of an import that are made durable together. What was made durable is not copied again after a crash.
 pub const COMMIT_BYTES: u64 = 1 << 30;
+
+/// Most members of an `ar` archive. ESXi's base package, the largest, has some hundred payloads.
+pub const AR_MEMBERS_MAX: usize = 2048;
+
+/// Most bytes of the long names of an `ar` archive.
+pub const AR_NAMES_BYTES_MAX: u64 = 64 << 10;
+
+/// Most bytes of one XML file. The base package lists some ten thousand files: 1 MB.
+pub const XML_BYTES_MAX: u64 = 8 << 20;
+
+/// Most elements and attributes of one XML file together: five times the base package's. A tree of them has some 20 MB.
+pub const XML_ELEMENTS_MAX: usize = 100_000;
+
+/// Deepest element of an XML file; depots go to eight.
+pub const XML_DEPTH_MAX: usize = 32;
+
+/// Most attributes of one XML element; depots have five.
+pub const XML_ATTRIBUTES_MAX: usize = 64;
+
+/// Most bytes of a depot's metadata archive, which is kept in memory. Those of whole releases have some MB.
+pub const DEPOT_METADATA_BYTES_MAX: u64 = 48 << 20;
+
+/// Most metadata archives of one depot: each vendor may have one for each release.
+pub const DEPOT_METADATA_MAX: usize = 256;
+
+/// Most bytes of XML read from one depot.
+pub const DEPOT_XML_BYTES_MAX: u64 = 512 << 20;
+
+/// Most packages a depot may describe. Consolidated ones of one release line have some thousand.
+pub const DEPOT_VIBS_MAX: usize = 20_000;
+
+/// Most image profiles of one depot; releases have four.
+pub const DEPOT_PROFILES_MAX: usize = 1024;
+
+/// Most modules of one image: what fits the lists and the size of a `boot.cfg` (`render::esxi`).
+pub const DEPOT_MODULES_MAX: usize = 1000;
+
+/// Most bytes looked through in one package for the loaders. It is unpacked for nothing else.
+pub const DEPOT_LOADER_SEARCH_BYTES_MAX: u64 = 512 << 20;

@@ -1,4 +1,4 @@
-//! Media: files inside one file (an ISO 9660 or UDF disc, a tar, a zip), listed first and then read one by one.
+//! Media: files inside one file (an ISO 9660 or UDF disc, a tar, a zip, an ESXi depot), listed first and then read one by one.
 //!
 //! Nothing is mounted or unpacked to a folder. A listing names each file, its size and where its bytes are: as ranges of
 //! the medium, which the caller reads by itself, or inside a compressed stream, which [`Medium::open`] gives.
@@ -13,7 +13,9 @@
 //! The daemon runs these readers in a confined child process ([`worker`]); [`Reader::InProcess`] is for tests and tools.
 //! Whichever it is, the caller checks a listing that came from a child again.
 
+mod ar;
 mod child;
+pub(crate) mod depot;
 mod iso;
 mod listing;
 mod recognise;
@@ -21,6 +23,7 @@ mod tar;
 mod udf;
 mod wire;
 pub mod worker;
+mod xml;
 mod zip;
 
 pub use listing::{Content, Entry, Listing, Range};
@@ -91,6 +94,8 @@ pub enum MediumKind {
     TarGz,
     /// A zip archive.
     Zip,
+    /// A zip archive that is an ESXi offline bundle: the files of one of its image profiles.
+    Depot,
 }
 
 impl MediumKind {
@@ -101,6 +106,7 @@ impl MediumKind {
             MediumKind::Tar => "tar archive",
             MediumKind::TarGz => "tar.gz archive",
             MediumKind::Zip => "zip archive",
+            MediumKind::Depot => "ESXi offline bundle",
         }
     }
 
@@ -189,11 +195,17 @@ pub trait Medium {
 /// # Errors
 /// When it does not start like one of this kind.
 pub fn open_here(kind: MediumKind, medium: Arc<dyn ReadAt>) -> Box<dyn Medium> {
+    open_profile(kind, medium, None)
+}
+
+/// The same; of a depot this image profile, or the one that is chosen without a name.
+pub fn open_profile(kind: MediumKind, medium: Arc<dyn ReadAt>, profile: Option<String>) -> Box<dyn Medium> {
     match kind {
         MediumKind::Iso => Box::new(iso::Iso::new(medium)),
         MediumKind::Tar => Box::new(tar::Tar::plain(medium)),
         MediumKind::TarGz => Box::new(tar::Tar::gzip(medium)),
         MediumKind::Zip => Box::new(zip::Zip::new(medium)),
+        MediumKind::Depot => Box::new(depot::Depot::new(medium, profile)),
     }
 }
 
@@ -210,6 +222,15 @@ pub enum Reader {
     },
 }
 
+/// What is wanted of a depot.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Profile<'a> {
+    /// An image profile; without a name the one that can be told.
+    OfDepot(Option<&'a str>),
+    /// Its own files: it is for something else than ESXi.
+    AsItIs,
+}
+
 /// A medium that is open: who reads it, and the file for the ranges of its listing.
 pub(crate) struct Opened {
     path: PathBuf,
@@ -221,11 +242,13 @@ pub(crate) struct Opened {
 }
 
 impl Opened {
-    /// Opens, tells the kind where it is not given, and lists.
+    /// Opens, tells the kind where it is not given, and lists. A zip that is a depot is listed as one, unless it is wanted
+    /// as it is; a profile is of depots alone.
     pub(crate) fn open(
         reader: &Reader,
         path: &Path,
         kind: Option<MediumKind>,
+        profile: Profile<'_>,
         caps: Caps,
     ) -> Result<Opened, MediaError> {
         let opened = File::open(path).and_then(|file| {
@@ -243,13 +266,38 @@ impl Opened {
             }
             _ => found,
         };
-        let mut medium: Box<dyn Medium> = match reader {
-            Reader::InProcess => open_here(kind, file.clone()),
-            Reader::Child { program } => Box::new(child::Child::spawn(program, again, kind, file.size())?),
+        let asked = match profile {
+            Profile::OfDepot(asked) => asked,
+            Profile::AsItIs => None,
         };
-        let listing = medium.list(caps)?;
-        let (entries, notes) = listing.into_parts();
-        Ok(Opened { path: path.to_owned(), file, medium, kind, entries, notes })
+        let opened = |kind: MediumKind| -> Result<Opened, MediaError> {
+            let mut medium: Box<dyn Medium> = match reader {
+                Reader::InProcess => open_profile(kind, file.clone(), asked.map(str::to_owned)),
+                Reader::Child { program } => {
+                    let again = again.try_clone().map_err(MediaError::unreadable)?;
+                    let child = child::Child::spawn(program, again, kind, file.size())?;
+                    Box::new(child.with_profile(asked.map(str::to_owned)))
+                }
+            };
+            let (entries, notes) = medium.list(caps)?.into_parts();
+            Ok(Opened { path: path.to_owned(), file: file.clone(), medium, kind, entries, notes })
+        };
+        let found = opened(kind)?;
+        if kind == MediumKind::Zip && profile != Profile::AsItIs && depot::is_depot(&found.entries) {
+            drop(found);
+            return opened(MediumKind::Depot);
+        }
+        match asked {
+            Some(asked) => {
+                let text = format!(
+                    "image profile `{asked}` was asked for, and it is no ESXi offline bundle (a zip with index.xml, metadata \
+                     and packages) but a {}",
+                    kind.as_str()
+                );
+                Err(MediaError::new(Refusal::Profile, text))
+            }
+            None => Ok(found),
+        }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -369,10 +417,16 @@ pub enum Refusal {
     Unreadable,
     /// The process that reads it failed.
     Reader,
+    /// A part of a depot that another part names is not there.
+    Missing,
+    /// Several image profiles and none chosen, or one that is not there.
+    Profile,
+    /// Bytes that have not the checksum they were announced with.
+    Checksum,
 }
 
 impl Refusal {
-    pub(crate) const ALL: [Refusal; 9] = [
+    pub(crate) const ALL: [Refusal; 12] = [
         Refusal::Unknown,
         Refusal::Malformed,
         Refusal::Limit,
@@ -382,6 +436,9 @@ impl Refusal {
         Refusal::Unsupported,
         Refusal::Unreadable,
         Refusal::Reader,
+        Refusal::Missing,
+        Refusal::Profile,
+        Refusal::Checksum,
     ];
 
     /// The stable reason code.
@@ -396,6 +453,9 @@ impl Refusal {
             Refusal::Unsupported => "medium_unsupported",
             Refusal::Unreadable => "source_unreadable",
             Refusal::Reader => "medium_reader_failed",
+            Refusal::Missing => "depot_part_missing",
+            Refusal::Profile => "depot_profile",
+            Refusal::Checksum => "depot_checksum",
         }
     }
 }

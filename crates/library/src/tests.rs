@@ -38,6 +38,7 @@ impl Bench {
         ImportRequest {
             image: image(name),
             source: Source::Dir(self.source.clone()),
+            profile: None,
             kind_given: true,
             replace: false,
             record_image: true,

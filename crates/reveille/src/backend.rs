@@ -248,7 +248,7 @@ impl Backend for Daemon {
     }
 
     fn explain(&self, facts: Facts) -> Result<Explanation, BackendError> {
-        Ok(explain::explain(&self.world, facts))
+        Ok(explain::explain(&self.world, &self.library, facts))
     }
 
     fn explain_host(&self, reference: &HostRef) -> Result<Explanation, BackendError> {

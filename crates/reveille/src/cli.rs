@@ -293,6 +293,9 @@ pub(crate) struct Import {
     /// Disk image inside the source.
     #[arg(long)]
     pub(crate) disk: Option<String>,
+    /// ESXi offline bundle: the image profile to import; without it the only one, or the one called …-standard.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) profile: Option<String>,
     /// ESXi: the image this one stands on; its files are found behind our own.
     #[arg(long)]
     pub(crate) base: Option<Name>,

@@ -5,21 +5,25 @@
 //! | `<image>/mboot.efi`, `crypto64.efi` | `efi/boot/bootx64.efi` and its neighbour, as the medium has them |
 //! | `<image>/01-<mac>/boot.cfg` | made for that machine: what `mboot` asks for first, by itself |
 //! | `<image>/boot.cfg` | made for the machine at the address that asks |
-//! | `<image>/<file>` | a file of the image, or of its base |
+//! | `<image>/<file>` | a file of the image, or of its base; `mboot.efi` also of another image ([`lent`]) |
 //!
 //! A machine that is to boot something else meanwhile is sent to its next boot entry: without an answer the loader would
 //! hang. One whose `boot.cfg` cannot be made too, with the reason on its screen.
+
+mod lent;
+
+pub use lent::{LentLoader, lent_loader};
 
 use crate::generated::{Made, facts_at};
 use crate::{Door, OpenError, Opened, Role, Tree, Who};
 use library::{Digest, ImageFile};
 use plan::{Decision, LeaveAloneReason, Target, Verdict};
-use render::esxi::{BOOT_CFG, BootCfg, EsxiMode, ForMachine, MBOOT_EFI};
+use render::esxi::{BOOT_CFG, BootCfg, EsxiMode, ForMachine, MBOOT_BIOS, MBOOT_EFI};
 use render::ipxe::Origin;
 use render::{BootImage, RenderError};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use types::resource::{Image, ImageKind};
+use types::resource::{Image, ImageKind, Name};
 use types::{Facts, Firmware, MacAddr, Stage};
 
 /// The machine's own folder begins with this: the hardware type, Ethernet.
@@ -42,8 +46,14 @@ const KEPT_MAX: usize = 64;
 #[derive(Default)]
 pub(crate) struct Configs(Mutex<HashMap<Digest, Arc<BootCfg>>>);
 
-/// A file, and the profile of the image it was asked of.
-type FoundFile = (ImageFile, Option<Arc<Image>>);
+/// A file that was asked of an image.
+pub(crate) struct FoundFile {
+    pub(crate) file: ImageFile,
+    /// The profile of the image it was asked of.
+    pub(crate) profile: Option<Arc<Image>>,
+    /// The image whose file it is, when it is lent.
+    pub(crate) lender: Option<Name>,
+}
 
 impl Tree {
     /// A name below an image of kind ESXi that the image's files do not have as it is asked for. `None`: no such name.
@@ -65,7 +75,7 @@ impl Tree {
         })
     }
 
-    /// A file of an image by a name it is asked by, in the image itself or in what it stands on.
+    /// A file of an image by a name it is asked by, in the image itself, in what it stands on, or a loader that is lent.
     ///
     /// # Errors
     /// When the file should be there and cannot be read.
@@ -79,18 +89,47 @@ impl Tree {
         let esxi = profile.as_ref().filter(|profile| profile.kind == ImageKind::Esxi);
         let base = esxi.and_then(|profile| profile.base.clone());
         for holder in std::iter::once(image).chain(base.as_ref().map(|base| base.as_str())) {
-            if let Some(found) = self.parts.library.open_file(holder, file)? {
-                return Ok(Some((found, profile)));
+            if let Some(file) = self.parts.library.open_file(holder, file)? {
+                return Ok(Some(FoundFile { file, profile, lender: None }));
             }
             let lower = file.to_ascii_lowercase();
             let others = PLACES.iter().filter(|(asked, _)| esxi.is_some() && *asked == lower);
             for other in others.flat_map(|(_, places)| *places) {
-                if let Some(found) = self.parts.library.open_file(holder, other)? {
-                    return Ok(Some((found, profile)));
+                if let Some(file) = self.parts.library.open_file(holder, other)? {
+                    return Ok(Some(FoundFile { file, profile, lender: None }));
                 }
             }
         }
+        let mut names = lent::lent_names(file).peekable();
+        let lender = esxi.filter(|_| names.peek().is_some());
+        let Some(lent) = lender.and_then(|image| lent_loader(&self.parts.library, image)) else {
+            return Ok(None);
+        };
+        for name in names {
+            if let Some(file) = self.parts.library.open_file(lent.image.as_str(), name)? {
+                return Ok(Some(FoundFile { file, profile, lender: Some(lent.image) }));
+            }
+        }
         Ok(None)
+    }
+
+    /// Why a machine of that firmware cannot boot the image: neither it, nor its base, nor for UEFI another one, has the
+    /// loader.
+    pub(crate) fn missing_loader(&self, image: &Image, firmware: Firmware) -> Option<String> {
+        match firmware {
+            Firmware::Bios if !self.has_file(image, MBOOT_BIOS) => {
+                return Some("it has no BIOS loader (mboot.c32); name a base that has one".to_owned());
+            }
+            Firmware::UefiX64 => {}
+            _ => return None,
+        }
+        let found = self.image_file(image.name.as_str(), MBOOT_EFI);
+        // One that cannot be read is there, and says so when it is asked for.
+        found.is_ok_and(|found| found.is_none()).then(|| {
+            "it has no UEFI loader (mboot.efi), and no other image of its release line that is as new has one; import the \
+             installer's ISO image of that release, or name a base"
+                .to_owned()
+        })
     }
 
     /// True when the image, or what it stands on, has the file.

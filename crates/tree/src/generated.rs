@@ -255,7 +255,13 @@ impl Tree {
                 "its loader for BIOS needs an iPXE with COMBOOT, which this one has not; use one that has, or UEFI"
                     .to_owned()
             }
-            _ => self.missing_file(image)?,
+            _ => match (self.missing_file(image), facts.firmware) {
+                (Some(missing), _) => missing,
+                (None, Some(firmware)) if image.kind == ImageKind::Esxi => {
+                    self.missing_loader(image, firmware)?
+                }
+                (None, _) => return None,
+            },
         };
         Some(ImageFault { shown: message::image_fault(image.name.as_str(), &what), what })
     }

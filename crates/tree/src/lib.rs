@@ -25,6 +25,7 @@ mod generated;
 mod ledger;
 pub mod names;
 
+pub use esxi::{LentLoader, lent_loader};
 pub use ledger::{BootHolder, BootLedger, BootTicket, CallbackError};
 pub use names::NameFault;
 
@@ -285,7 +286,7 @@ impl Tree {
         let Some((image, file)) = name.split_once('/') else { return Ok(None) };
         let image = image.to_ascii_lowercase();
         let found = self.image_file(&image, file);
-        let Some((found, profile)) =
+        let Some(esxi::FoundFile { file: found, profile, lender }) =
             found.map_err(|source| OpenError::Io { name: name.to_owned(), source })?
         else {
             return Ok(None);
@@ -295,7 +296,9 @@ impl Tree {
             _ => role_of(&self.parts.library, &profile, &found.name),
         });
         Ok(Some(Opened {
-            name: format!("{image}/{}", found.name).into(),
+            // Whose it is, where it is lent: events show it.
+            name: format!("{}/{}", lender.as_ref().map_or(image.as_str(), |own| own.as_str()), found.name)
+                .into(),
             content_type: names::content_type(&found.name),
             content: found.bytes,
             role,

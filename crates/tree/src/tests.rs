@@ -116,6 +116,7 @@ pub(crate) fn bench(parts: CatalogParts) -> Bench {
     let request = ImportRequest {
         image: image("debian-12"),
         source: Source::Dir(source.path().to_owned()),
+        profile: None,
         kind_given: true,
         replace: false,
         record_image: false,
@@ -226,6 +227,7 @@ fn h5_the_entity_tag_changes_whenever_the_bytes_do() {
         let request = library::ImportRequest {
             image,
             source: library::Source::Dir(source.path().to_owned()),
+            profile: None,
             kind_given: true,
             replace: true,
             record_image: false,

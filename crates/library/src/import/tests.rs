@@ -1,6 +1,7 @@
 //! Media as images: what a library makes of them.
 
 use super::*;
+use crate::media::testing::depot::{Bundle as Depot, boot_partition};
 use crate::media::testing::{Disc, Member, gzip, tar, zip};
 use crate::{Imported, Library, LibraryOptions, MemoryRecords, Unwatched};
 use types::Firmware;
@@ -33,6 +34,7 @@ impl Bench {
         let request = ImportRequest {
             image,
             source,
+            profile: None,
             kind_given,
             replace: true,
             record_image: true,
@@ -285,6 +287,7 @@ fn an_import_that_was_cut_off_goes_on_without_copying_again() {
         let request = ImportRequest {
             image: blank(),
             source: Source::Detect(bench.medium("medium", &bytes)),
+            profile: None,
             kind_given: false,
             replace: false,
             record_image: true,
@@ -301,4 +304,88 @@ fn an_import_that_was_cut_off_goes_on_without_copying_again() {
         let again = bench.import(request.source.clone(), blank(), false).unwrap();
         assert_eq!((again.new_bytes, again.changed), (0, true));
     }
+}
+
+fn of_profile(bench: &Bench, bytes: &[u8], profile: Option<&str>) -> Result<Imported, ImportError> {
+    let request = ImportRequest {
+        image: blank(),
+        source: Source::Detect(bench.medium("bundle.zip", bytes)),
+        profile: profile.map(str::to_owned),
+        kind_given: false,
+        replace: true,
+        record_image: true,
+        now: UnixTime(1),
+    };
+    bench.library.import(&request, &mut Unwatched)
+}
+
+#[test]
+fn an_offline_bundle_becomes_an_esxi_image_of_one_profile() {
+    let bench = bench();
+    let imported = of_profile(&bench, &Depot::usual().bytes(), None).unwrap();
+    let (image, manifest) = (&imported.image, &imported.manifest);
+    assert_eq!((image.kind, image.description.as_str()), (ImageKind::Esxi, "VMware ESXi 8.0.2"));
+    assert!(image.source.as_ref().unwrap().starts_with("zip:/") && image.firmware.is_empty());
+    assert_eq!(manifest.version.as_deref(), Some("8.0.2-0.0.22380479"));
+    let facts = manifest.esxi.clone().unwrap();
+    assert_eq!((facts.version.as_deref(), facts.modules), (Some("8.0.2"), 8));
+    assert_eq!(facts.title.as_deref(), Some("Loading ESXi-8.0U2-22380479-standard"));
+    assert!(bench.library.open_file("image", "K.B00").unwrap().is_some());
+    assert!(bench.library.verify("image").unwrap().is_empty());
+    // The other profile shares what it has.
+    let again = of_profile(&bench, &Depot::usual().bytes(), Some("ESXi-8.0U2-22380479-tool")).unwrap();
+    assert!(again.new_bytes < 7_000 && again.manifest.files.contains_key("tool.t00"), "{}", again.new_bytes);
+}
+
+#[test]
+fn a_bundle_with_loaders_says_on_which_firmware_it_boots() {
+    let mut bundle = Depot::usual();
+    let loaders = boot_partition(&[("x/mboot64.efi", b"MZ"), ("x/mboot.c32", b"bios")]);
+    bundle.vibs[0].payloads.push(("esx-boot".into(), "bootpart".into(), loaders));
+    bundle.vibs[0].file_list = vec!["x/mboot64.efi".into()];
+    let imported = of_profile(&bench(), &bundle.bytes(), None).unwrap();
+    assert_eq!(imported.image.firmware, [Firmware::Bios, Firmware::UefiX64]);
+    let notes = imported.manifest.notes.join("; ");
+    assert!(!notes.contains("UEFI loader") && !notes.contains("BIOS loader"), "{notes}");
+}
+
+#[test]
+fn profiles_are_asked_of_bundles_alone_and_bundles_stay_zips_for_others() {
+    let bench = bench();
+    let error = of_profile(&bench, &Depot::usual().bytes(), Some("none")).unwrap_err();
+    assert_eq!(error.reason(), "depot_profile");
+    assert!(error.to_string().contains("no image profile `none`; it has `ESXi-8.0U2"), "{error}");
+    let mut several = Depot::usual();
+    several.profiles[1].0 = "b-standard".to_owned();
+    assert_eq!(of_profile(&bench, &several.bytes(), None).unwrap_err().reason(), "depot_profile");
+    for bytes in [zip(&[Member::stored("index.xml", b"<html/>")]), Disc::of(&esxi()).bytes()] {
+        let error = of_profile(&bench, &bytes, Some("p")).unwrap_err();
+        assert!(error.to_string().contains("is no ESXi offline bundle"), "{error}");
+    }
+    let request = ImportRequest {
+        image: blank(),
+        source: Source::Dir(bench.folder.path().to_owned()),
+        profile: Some("p".to_owned()),
+        kind_given: false,
+        replace: true,
+        record_image: true,
+        now: UnixTime(1),
+    };
+    let error = bench.library.import(&request, &mut Unwatched).unwrap_err();
+    assert!(error.to_string().contains("only ESXi offline bundles have any"), "{error}");
+    // A kernel of another kind that was asked for: its files as they are.
+    let path = bench.medium("bundle.zip", &Depot::usual().bytes());
+    let own = Image { kernel: Some("metadata.zip".to_owned()), ..blank() };
+    let imported = bench.import(Source::Zip(path), own, true).unwrap();
+    assert!(imported.manifest.files.contains_key("index.xml"));
+    let damaged = of_profile(
+        &bench,
+        &{
+            let mut bundle = Depot::usual();
+            bundle.files.insert(bundle.vibs[1].path(), Some(b"!<arch>\n".to_vec()));
+            bundle.bytes()
+        },
+        None,
+    );
+    assert!(matches!(damaged, Err(ImportError::Medium { .. })));
 }

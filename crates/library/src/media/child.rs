@@ -23,6 +23,7 @@ pub(super) struct Child {
     socket: UnixStream,
     kind: MediumKind,
     medium_size: u64,
+    profile: Option<String>,
     /// An answer was not read to its end: what comes next is not what was asked for.
     behind: bool,
 }
@@ -47,7 +48,13 @@ impl Child {
             .stderr(Stdio::null())
             .spawn()
             .map_err(failed)?;
-        Ok(Child { process, socket, kind, medium_size, behind: false })
+        Ok(Child { process, socket, kind, medium_size, profile: None, behind: false })
+    }
+
+    /// The same for one image profile of a depot.
+    pub(super) fn with_profile(mut self, profile: Option<String>) -> Child {
+        self.profile = profile;
+        self
     }
 
     #[cfg(test)]
@@ -103,7 +110,8 @@ fn nonsense() -> MediaError {
 
 impl Medium for Child {
     fn list(&mut self, caps: Caps) -> Result<Listing, MediaError> {
-        self.ask(b'L', &wire::list_request(self.kind, caps.bytes_max), LIST_WAIT)?;
+        let request = wire::list_request(self.kind, caps.bytes_max, self.profile.as_deref());
+        self.ask(b'L', &request, LIST_WAIT)?;
         let mut listing = Listing::new(caps, self.medium_size);
         let mut bytes = Vec::new();
         loop {
@@ -112,6 +120,7 @@ impl Medium for Child {
                     let (name, size, content) = wire::read_entry(&bytes).ok_or_else(nonsense)?;
                     listing.add(name, size, content)?;
                 }
+                b'N' => listing.note(&String::from_utf8_lossy(&bytes)),
                 b'O' => {
                     let count = le64(&bytes, 0).min(IMAGE_FILES_MAX as u64);
                     let names = bytes.get(8..).unwrap_or_default().split(|byte| *byte == 0);

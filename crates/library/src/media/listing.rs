@@ -1,7 +1,7 @@
 //! What a medium has. Every check of names, sizes and ranges is here, for our own readers and for what a child says.
 
 use super::{Caps, MediaError, Refusal};
-use crate::limits::{FOLDER_DEPTH_MAX, IMAGE_FILES_MAX, MEDIUM_RANGES_MAX, NOTED_NAMES};
+use crate::limits::{FOLDER_DEPTH_MAX, IMAGE_FILES_MAX, MEDIUM_NOTES_MAX, MEDIUM_RANGES_MAX, NOTED_NAMES};
 use crate::manifest::check_file_name;
 use std::collections::HashSet;
 
@@ -49,6 +49,7 @@ pub struct Listing {
     bytes: u64,
     ranges: usize,
     left_out: (usize, Vec<String>),
+    notes: Vec<String>,
 }
 
 impl Listing {
@@ -62,6 +63,7 @@ impl Listing {
             bytes: 0,
             ranges: 0,
             left_out: (0, Vec::new()),
+            notes: Vec::new(),
         }
     }
 
@@ -127,6 +129,13 @@ impl Listing {
         Ok(())
     }
 
+    /// Remembers what people should know of the medium: one line, cut. Too many are dropped.
+    pub fn note(&mut self, text: &str) {
+        if self.notes.len() < MEDIUM_NOTES_MAX {
+            self.notes.push(MediaError::malformed(text).detail);
+        }
+    }
+
     /// Files so far.
     pub fn len(&self) -> usize {
         self.entries.len()
@@ -144,7 +153,7 @@ impl Listing {
 
     /// Files and notes for people.
     pub fn into_parts(self) -> (Vec<Entry>, Vec<String>) {
-        let notes = match self.left_out {
+        let mut notes = match self.left_out {
             (0, _) => Vec::new(),
             (count, names) => {
                 let names: Vec<String> =
@@ -153,11 +162,16 @@ impl Listing {
                 vec![format!("{count} links are left out: {}{more}", names.join(", "))]
             }
         };
+        notes.extend(self.notes);
         (self.entries, notes)
     }
 
     pub(super) fn entries(&self) -> &[Entry] {
         &self.entries
+    }
+
+    pub(super) fn notes(&self) -> &[String] {
+        &self.notes
     }
 
     pub(super) fn left_out(&self) -> (usize, &[String]) {

@@ -4,7 +4,7 @@
 //!
 //! | family | told by |
 //! |---|---|
-//! | ESXi | `boot.cfg` (or `efi/boot/boot.cfg`) beside `mboot.c32`, `b.b00` or `efi/boot/bootx64.efi` |
+//! | ESXi | `boot.cfg` (or `efi/boot/boot.cfg`) beside `mboot.c32`, `efi/boot/bootx64.efi`, `b.b00` or the kernel it names |
 //! | Debian netboot | `debian-installer/amd64/linux` and its `initrd.gz` |
 //! | Debian installer | `install.amd/vmlinuz` and `install.amd/initrd.gz` |
 //! | Debian live | `live/vmlinuz…` and `live/initrd…` |
@@ -25,7 +25,8 @@ use types::Firmware;
 use types::resource::{Image, ImageKind};
 
 /// What is looked for, for the refusal of what is nothing of it.
-pub(crate) const LOOKED_FOR: &str = "ESXi (boot.cfg with mboot.c32 or b.b00), Debian (install.amd/vmlinuz, live/vmlinuz, \
+pub(crate) const LOOKED_FOR: &str = "ESXi (boot.cfg with mboot.c32 or b.b00; an offline bundle \
+     as the zip it is, with index.xml), Debian (install.amd/vmlinuz, live/vmlinuz, \
      debian-installer/amd64/linux), Ubuntu (casper/vmlinuz), Rocky or RHEL (images/pxeboot/vmlinuz), Photon OS \
      (isolinux/vmlinuz with RPMS), Alpine (boot/vmlinuz-lts), Windows (sources/boot.wim with boot/bcd), memtest86+ \
      (memtest64.efi)";
@@ -148,10 +149,13 @@ fn boot_cfg_value<'t>(text: &'t str, key: &str) -> Option<&'t str> {
 fn esxi(names: &mut Names<'_>) -> Option<Known> {
     let loaders = ["mboot.c32", "b.b00", "efi/boot/bootx64.efi", "efi/boot/bootaa64.efi"];
     let config = ["efi/boot/boot.cfg", "boot.cfg"].into_iter().find(|name| names.has(name))?;
-    names.one_of(&loaders)?;
     let text = names.text(config)?;
     // A `boot.cfg` without a kernel is somebody else's.
     let kernel = boot_cfg_value(&text, "kernel")?.to_owned();
+    let own = kernel.trim_start_matches(['/', '\\']).to_ascii_lowercase();
+    if names.one_of(&loaders).is_none() && !names.has(&own) {
+        return None;
+    }
     let modules: Vec<&str> = boot_cfg_value(&text, "modules").unwrap_or_default().split("---").collect();
     let modules: Vec<&str> = modules
         .iter()
@@ -175,9 +179,10 @@ fn esxi(names: &mut Names<'_>) -> Option<Known> {
     for (loader, firmware) in [
         ("mboot.c32", Firmware::Bios),
         ("efi/boot/bootx64.efi", Firmware::UefiX64),
+        ("mboot.efi", Firmware::UefiX64),
         ("efi/boot/bootaa64.efi", Firmware::UefiArm64),
     ] {
-        if names.has(loader) {
+        if names.has(loader) && !known.firmware.contains(&firmware) {
             known.firmware.push(firmware);
         }
     }

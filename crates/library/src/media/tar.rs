@@ -329,7 +329,7 @@ pub(super) fn is_header(block: &[u8]) -> bool {
 }
 
 /// Octal digits between blanks and NULs, or GNU's binary form: high bit set, then big-endian.
-fn number_field(header: &[u8], at: usize, length: usize) -> Result<u64, MediaError> {
+pub(super) fn number_field(header: &[u8], at: usize, length: usize) -> Result<u64, MediaError> {
     let damaged = || MediaError::malformed("a number in a tar header is damaged");
     let field = header.get(at..at + length).ok_or_else(damaged)?;
     if field.first() == Some(&0x80) {
@@ -359,7 +359,7 @@ fn utf8(bytes: &[u8]) -> Result<String, MediaError> {
 }
 
 /// Name at 0, and for ustar what stands before it at 345. GNU archives (`ustar  `) have other things there.
-fn header_name(header: &[u8]) -> Result<String, MediaError> {
+pub(super) fn header_name(header: &[u8]) -> Result<String, MediaError> {
     let name = utf8(until_nul(header.get(..100).unwrap_or_default()))?;
     if header.get(257..263) == Some(b"ustar\0") {
         let prefix = utf8(until_nul(header.get(345..500).unwrap_or_default()))?;

@@ -1,5 +1,7 @@
 //! Writers of small media for tests: ISO 9660 with each kind of names, UDF, tar and zip, all with knobs to lie.
 
+pub(crate) mod depot;
+
 use std::collections::BTreeMap;
 
 pub(crate) const SECTOR: usize = 2048;

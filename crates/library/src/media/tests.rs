@@ -2,6 +2,7 @@ use super::testing::{Disc, Member, deflate, gzip, pax, tar, tar_entry, udf, zip}
 use super::*;
 
 mod confined;
+mod depot;
 mod hostile;
 mod tools;
 

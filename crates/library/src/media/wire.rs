@@ -2,10 +2,11 @@
 //!
 //! | tag | from | bytes (little-endian) |
 //! |---|---|---|
-//! | `L` | parent | kind 1, most bytes of all files 8: list |
+//! | `L` | parent | kind 1, most bytes of all files 8, then the image profile asked for, if any: list |
 //! | `R` | parent | place in the listing 8: read that file |
 //! | `E` | child | size 8, then `0` and ranges (count 4, each offset 8 and size 8) or `1` and a mark 8, then the name |
 //! | `O` | child | links left out 8, then names, a NUL after each |
+//! | `N` | child | a note for people |
 //! | `B` | child | bytes of the file |
 //! | `D` | child | done |
 //! | `X` | child | class of the refusal 1, then the sentence |
@@ -22,7 +23,8 @@ pub(super) const FRAME_BYTES_MAX: usize = 2 << 20;
 /// Bytes of content in one frame.
 pub(super) const PIECE_BYTES: usize = 256 << 10;
 
-const KINDS: [MediumKind; 4] = [MediumKind::Iso, MediumKind::Tar, MediumKind::TarGz, MediumKind::Zip];
+const KINDS: [MediumKind; 5] =
+    [MediumKind::Iso, MediumKind::Tar, MediumKind::TarGz, MediumKind::Zip, MediumKind::Depot];
 
 pub(super) fn write(to: &mut impl Write, tag: u8, bytes: &[u8]) -> io::Result<()> {
     let length = u32::try_from(bytes.len()).map_err(|_| io::Error::other("a frame is too long"))?;
@@ -44,16 +46,19 @@ pub(super) fn read(from: &mut impl Read, bytes: &mut Vec<u8>) -> io::Result<u8> 
     Ok(head[0])
 }
 
-pub(super) fn list_request(kind: MediumKind, bytes_max: u64) -> Vec<u8> {
+pub(super) fn list_request(kind: MediumKind, bytes_max: u64, profile: Option<&str>) -> Vec<u8> {
     let place = KINDS.iter().position(|own| *own == kind).unwrap_or(0);
     let mut bytes = vec![u8::try_from(place).unwrap_or(0)];
     bytes.extend(bytes_max.to_le_bytes());
+    bytes.extend(profile.unwrap_or_default().as_bytes());
     bytes
 }
 
-pub(super) fn read_list_request(bytes: &[u8]) -> Option<(MediumKind, u64)> {
+pub(super) fn read_list_request(bytes: &[u8]) -> Option<(MediumKind, u64, Option<String>)> {
     let (kind, rest) = bytes.split_first()?;
-    Some((*KINDS.get(usize::from(*kind))?, rest.first_chunk().map(|chunk| u64::from_le_bytes(*chunk))?))
+    let (bytes_max, profile) = rest.split_first_chunk()?;
+    let profile = Some(std::str::from_utf8(profile).ok()?).filter(|profile| !profile.is_empty());
+    Some((*KINDS.get(usize::from(*kind))?, u64::from_le_bytes(*bytes_max), profile.map(str::to_owned)))
 }
 
 pub(super) fn entry(entry: &Entry) -> Vec<u8> {

@@ -15,7 +15,7 @@
 //! The environment is empty, and inherited descriptors are closed. There is no filter of system calls: who takes over this process can still compute, read the
 //! medium it was given, and say false things about it, which the parent checks like anything else on a medium.
 
-use super::{Caps, MediaError, Medium, OpenFile, ReadAt, Refusal, open_here, wire};
+use super::{Caps, MediaError, Medium, OpenFile, ReadAt, Refusal, open_profile, wire};
 use nix::sys::resource::{Resource, setrlimit};
 use std::fs::File;
 use std::io::{self, Read};
@@ -124,12 +124,15 @@ fn list(
     request: &[u8],
 ) -> io::Result<(Box<dyn Medium>, Vec<super::Entry>)> {
     let asked = wire::read_list_request(request);
-    let (kind, bytes_max) =
+    let (kind, bytes_max, profile) =
         asked.ok_or_else(|| MediaError::new(Refusal::Reader, "the request is damaged"))?;
-    let mut medium = open_here(kind, file.clone());
+    let mut medium = open_profile(kind, file.clone(), profile);
     let listing = medium.list(Caps { bytes_max })?;
     for entry in listing.entries() {
         wire::write(socket, b'E', &wire::entry(entry))?;
+    }
+    for note in listing.notes() {
+        wire::write(socket, b'N', note.as_bytes())?;
     }
     let (count, names) = listing.left_out();
     let mut bytes = (count as u64).to_le_bytes().to_vec();

@@ -6,7 +6,7 @@
 
 use super::listing::{Content, Entry, Listing, Range};
 use super::tar::{From, check_ratio};
-use super::{Caps, MediaError, Medium, RangesReader, ReadAt, Refusal, le16, le32, le64, read_exact};
+use super::{Caps, MediaError, Medium, ReadAt, Refusal, le16, le32, le64, read_exact};
 use crate::limits::{IMAGE_FILES_MAX, ZIP_DIRECTORY_BYTES_MAX};
 use flate2::bufread::DeflateDecoder;
 use std::io::{self, BufReader, Read};
@@ -98,33 +98,48 @@ impl Medium for Zip {
     }
 
     fn open(&mut self, entry: &Entry) -> Result<Box<dyn Read + '_>, MediaError> {
-        let member = match entry.content {
-            Content::Stream { mark } => usize::try_from(mark).ok().and_then(|mark| self.members.get(mark)),
+        Ok(Box::new(self.unpacked(entry)?))
+    }
+}
+
+impl Zip {
+    fn member(&self, entry: &Entry) -> Option<&Member> {
+        match entry.content {
+            Content::Stream { mark } => self.members.get(usize::try_from(mark).ok()?),
             Content::Ranges(_) => None,
-        };
-        let Some(member) = member else {
+        }
+    }
+
+    /// The bytes of a file of the listing.
+    pub(super) fn unpacked(&self, entry: &Entry) -> Result<Unpacked, MediaError> {
+        let Some(member) = self.member(entry) else {
             return Err(MediaError::malformed(format!("`{}` is not in the zip", entry.name)));
         };
-        let inner: Box<dyn Read + '_> = if member.deflated {
-            let end = member.data.offset + member.data.size;
-            let packed = From { medium: self.medium.clone(), at: member.data.offset, end };
+        let end = member.data.offset + member.data.size;
+        let packed = From { medium: self.medium.clone(), at: member.data.offset, end };
+        let inner: Box<dyn Read> = if member.deflated {
             Box::new(DeflateDecoder::new(BufReader::with_capacity(256 << 10, packed)))
         } else {
-            Box::new(RangesReader::new(&*self.medium, std::slice::from_ref(&member.data)))
+            Box::new(packed)
         };
-        Ok(Box::new(Checked { inner, left: member.size, crc: crc32fast::Hasher::new(), wanted: member.crc }))
+        Ok(Unpacked { inner, left: member.size, crc: crc32fast::Hasher::new(), wanted: member.crc })
+    }
+
+    /// Where the bytes of a file lie in the zip, when they lie there as they are.
+    pub(super) fn stored_at(&self, entry: Option<&Entry>) -> Option<u64> {
+        self.member(entry?).filter(|member| !member.deflated).map(|member| member.data.offset)
     }
 }
 
 /// Bytes that must have the size and the checksum they were announced with.
-struct Checked<'a> {
-    inner: Box<dyn Read + 'a>,
+pub(super) struct Unpacked {
+    inner: Box<dyn Read>,
     left: u64,
     crc: crc32fast::Hasher,
     wanted: u32,
 }
 
-impl Read for Checked<'_> {
+impl Read for Unpacked {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let damaged = || MediaError::malformed("a file of the zip does not unpack: it is damaged or cut off");
         if buffer.is_empty() {

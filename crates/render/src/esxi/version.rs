@@ -23,7 +23,7 @@ impl EsxiVersion {
     }
 
     /// `8.0.3-0.0.24022510`, `9.0.0.0.24755229`, `8.0.3`; anything may stand behind the numbers.
-    fn parse(text: &str) -> Option<EsxiVersion> {
+    pub fn parse(text: &str) -> Option<EsxiVersion> {
         let end = text.find(|char: char| !char.is_ascii_digit() && char != '.' && char != '-');
         let text = text.get(..end.unwrap_or(text.len()))?;
         let numbers: Vec<u32> = text

@@ -2,6 +2,7 @@
 
 use crate::world::World;
 use admin::view::{Because, ExplainedStep, Explanation};
+use library::Library;
 use plan::{Decision, Step, Target, TraceLine, Verdict};
 use std::collections::BTreeMap;
 use types::resource::Host;
@@ -18,7 +19,7 @@ pub(super) fn facts_of(host: &Host) -> Facts {
 }
 
 /// Asks for each stage the machine would come through. What was seen of it is added to what is given.
-pub(super) fn explain(world: &World, given: Facts) -> Explanation {
+pub(super) fn explain(world: &World, library: &Library, given: Facts) -> Explanation {
     let known = given.mac.and_then(|mac| world.remembered(mac));
     let facts = known.map_or_else(|| given.clone(), |known| given.clone().or(&known));
     let at = |stage: Stage| {
@@ -28,7 +29,10 @@ pub(super) fn explain(world: &World, given: Facts) -> Explanation {
     let rom = at(Stage::Rom);
     let ipxe = at(Stage::Ipxe);
     let steps = [(Stage::Rom, &rom), (Stage::Ipxe, &ipxe)]
-        .map(|(stage, verdict)| ExplainedStep { stage: stage.as_str().to_owned(), answer: answer(verdict) })
+        .map(|(stage, verdict)| ExplainedStep {
+            stage: stage.as_str().to_owned(),
+            answer: answer(verdict, library),
+        })
         .to_vec();
     let (boots, image) = outcome(&ipxe);
     let reason = match (&rom.decision, &ipxe.decision) {
@@ -66,7 +70,7 @@ fn outcome(verdict: &Verdict) -> (String, Option<String>) {
     }
 }
 
-fn answer(verdict: &Verdict) -> String {
+fn answer(verdict: &Verdict, library: &Library) -> String {
     match &verdict.decision {
         Decision::LeaveAlone(reason) => format!("no boot data: {reason}"),
         Decision::Boot(plan) => {
@@ -76,7 +80,13 @@ fn answer(verdict: &Verdict) -> String {
                 Step::Config => "its configuration".to_owned(),
             };
             match &plan.target {
-                Target::Image(image) => format!("{next} → image {}", image.name),
+                Target::Image(image) => match tree::lent_loader(library, image) {
+                    Some(lent) => format!(
+                        "{next} → image {}, with the UEFI loader of {} ({})",
+                        image.name, lent.image, lent.version
+                    ),
+                    None => format!("{next} → image {}", image.name),
+                },
                 Target::Menu => format!("{next} → menu"),
                 Target::LocalDisk => format!("{next} → local disk"),
             }

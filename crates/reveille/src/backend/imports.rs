@@ -96,7 +96,7 @@ impl Importer {
         }
         let importer = Arc::clone(self);
         let spawned = std::thread::Builder::new().name(format!("import-{id}")).spawn(move || {
-            let asked = Asked { image, source, kind_given, replace, record };
+            let asked = Asked { image, source, profile: request.profile, kind_given, replace, record };
             let done = importer.run(id, asked);
             if done.is_ok() && replace {
                 importer.sweep();
@@ -115,7 +115,7 @@ impl Importer {
     pub(crate) fn import_from_file(&self, image: &Image, source: Source) -> Result<Imported, ImportError> {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let image = image.clone();
-        self.run(id, Asked { image, source, kind_given: true, replace: true, record: false })
+        self.run(id, Asked { image, source, profile: None, kind_given: true, replace: true, record: false })
     }
 
     /// Removes files no image uses: left by a replaced image, or by an end in mid-import.
@@ -139,7 +139,7 @@ impl Importer {
     }
 
     fn run(&self, id: u64, asked: Asked) -> Result<Imported, ImportError> {
-        let Asked { image, source, kind_given, replace, record } = asked;
+        let Asked { image, source, profile, kind_given, replace, record } = asked;
         let name = image.name.shared();
         self.world.record(
             Event::new(EventName::ImageImportStarted)
@@ -148,7 +148,7 @@ impl Importer {
         );
         let now = UnixTime(now_ms() / 1000);
         let request =
-            library::ImportRequest { image, source, kind_given, replace, record_image: record, now };
+            library::ImportRequest { image, source, profile, kind_given, replace, record_image: record, now };
         let mut watch = Progress { importer: self, id };
         let outcome = self.library.import(&request, &mut watch);
         if let (Ok(imported), false) = (&outcome, record) {
@@ -204,6 +204,7 @@ impl Importer {
 struct Asked {
     image: Image,
     source: Source,
+    profile: Option<String>,
     kind_given: bool,
     replace: bool,
     record: bool,

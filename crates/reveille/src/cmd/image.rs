@@ -61,6 +61,7 @@ async fn run_import(global: &Global, api: &Api, import: Import) -> Result<(), Fa
         "kind": import.kind.map(|kind| kind.as_kind().as_str()),
         "efi": import.efi,
         "disk": import.disk,
+        "profile": import.profile,
         "base": import.base.as_ref().map(|base| base.as_str()),
         "modules": import.modules,
         "stateless": import.stateless,

@@ -20,7 +20,7 @@ const MEDIUM: &[(&str, &[u8])] = &[
     ("K.B00", b"second"),
 ];
 
-fn esxi(name: &str) -> Image {
+pub(crate) fn esxi(name: &str) -> Image {
     Image::new(name.parse().unwrap(), ImageKind::Esxi)
 }
 
@@ -31,11 +31,12 @@ fn with(images: Vec<Image>, hosts: &[(&str, &str)]) -> Bench {
     bench
 }
 
-fn import(bench: &Bench, name: &str, files: &[(&str, &[u8])]) {
+pub(crate) fn import(bench: &Bench, name: &str, files: &[(&str, &[u8])]) {
     let source = folder(files);
     let request = ImportRequest {
         image: esxi(name),
         source: Source::Dir(source.path().to_owned()),
+        profile: None,
         kind_given: true,
         replace: false,
         record_image: false,
@@ -52,11 +53,11 @@ fn machine(firmware: Firmware) -> Facts {
     Facts { mac: Some(MAC.parse().unwrap()), firmware: Some(firmware), stage: Stage::Rom, ..Facts::default() }
 }
 
-fn open(bench: &Bench, name: &str, who: &Who) -> Opened {
+pub(crate) fn open(bench: &Bench, name: &str, who: &Who) -> Opened {
     bench.tree.open(name, who).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
-fn text(opened: &Opened) -> &str {
+pub(crate) fn text(opened: &Opened) -> &str {
     std::str::from_utf8(&opened.content).unwrap()
 }
 

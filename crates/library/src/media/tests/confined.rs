@@ -1,6 +1,7 @@
 //! The confined process as the daemon uses it. Example `import_rate` is the program; cargo builds it with the tests.
 
 use super::super::child::Child;
+use super::super::testing::depot::{Bundle, Vib};
 use super::super::testing::{Disc, Member, gzip, tar, zip};
 use super::*;
 use crate::{ImportError, ImportRequest, Library, LibraryOptions, MemoryRecords, Source, Unwatched};
@@ -52,6 +53,51 @@ fn a_child_says_what_this_process_reads_itself() {
             assert!(content == wanted.1, "{} of a {}", entry.name, kind.as_str());
         }
     }
+}
+
+#[test]
+fn a_child_reads_the_profile_of_a_depot_that_it_is_asked_for() {
+    let bundle = Bundle { deflated: true, ..Bundle::usual() };
+    let bytes = bundle.bytes();
+    let profile = Some("ESXi-8.0U2-22380479-tool".to_owned());
+    let Some(child) = child(MediumKind::Depot, &bytes) else { return };
+    let mut child = child.with_profile(profile.clone());
+    let (entries, notes) = child.list(CAPS).unwrap().into_parts();
+    let mut own = open_profile(MediumKind::Depot, Arc::new(bytes), profile);
+    assert_eq!((entries.clone(), notes.clone()), own.list(CAPS).unwrap().into_parts());
+    assert!(notes.iter().any(|note| note.contains("no signature")), "{notes:?}");
+    for entry in entries.iter().chain(entries.iter().rev()) {
+        let (mut content, mut wanted) = (Vec::new(), Vec::new());
+        child.open(entry).unwrap().read_to_end(&mut content).unwrap();
+        own.open(entry).unwrap().read_to_end(&mut wanted).unwrap();
+        assert!(content == wanted && content.len() as u64 == entry.size, "{}", entry.name);
+    }
+    let mut child = child.with_profile(Some("other".to_owned()));
+    assert_eq!(child.list(CAPS).unwrap_err().refusal, Refusal::Profile);
+}
+
+/// Metadata of the largest size, and packages of many times its memory: it reads them in the room it has.
+#[test]
+fn a_depot_larger_than_the_childs_memory_is_read_in_it() {
+    let mut bundle = Bundle::usual();
+    let large: Vec<u8> = vec![7; 300 << 20];
+    bundle.vibs[1] = Vib::of("VMware", "vmx", "8.0.2-0.0.22380479", &[("vmx", "vgz", &large)]);
+    let names = format!(
+        "<vib><vendor>x</vendor><name>y</name><version>z</version>{}</vib>",
+        "<f>a</f>".repeat(90_000)
+    );
+    for number in 0..20 {
+        bundle.inner.insert(format!("vibs/more-{number}.xml"), Some(names.clone().into_bytes()));
+    }
+    let bytes = bundle.bytes();
+    drop((bundle, large));
+    let Some(mut child) = child(MediumKind::Depot, &bytes) else { return };
+    let (entries, _) = child.list(CAPS).unwrap().into_parts();
+    assert!(entries.iter().any(|entry| entry.name == "vmx.v00" && entry.size == 300 << 20));
+    let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    let peak: u64 = peak.trim().trim_end_matches(" kB").parse().unwrap();
+    assert!(peak < 100 << 10, "{peak} KiB at most");
 }
 
 #[test]
@@ -147,6 +193,7 @@ fn an_import_by_a_child_is_the_same_and_hostile_media_are_refused() {
         let request = ImportRequest {
             image: Image::new("image".parse().unwrap(), ImageKind::Linux),
             source: Source::Detect(path.clone()),
+            profile: None,
             kind_given: false,
             replace: true,
             record_image: true,
