@@ -7,7 +7,7 @@
 use crate::problem::{FieldError, Problem};
 use crate::view::{
     BootView, ConfigView, Explanation, Health, HostView, ImageView, ImportRequest, ImportView, LeaseView,
-    Status, StoreReport, VersionInfo,
+    PruneReport, PruneRequest, Status, StoreReport, VersionInfo,
 };
 use std::fmt;
 use std::str::FromStr;
@@ -266,11 +266,54 @@ pub trait Backend: Send + Sync + 'static {
     /// When there is none such.
     fn image(&self, name: &Name) -> Result<ImageView, BackendError>;
 
-    /// Removes an image; gives the new revision of the store.
+    /// Removes an image with all its versions; gives the new revision of the store.
     ///
     /// # Errors
-    /// When the expectation fails, the image is in use, or the commit fails.
-    fn delete_image(&self, name: &Name, expect: Expect, dry_run: bool) -> Result<u64, BackendError>;
+    /// When the expectation fails, the image is in use and `force` is not given, or the commit fails.
+    fn delete_image(
+        &self,
+        name: &Name,
+        expect: Expect,
+        force: bool,
+        dry_run: bool,
+    ) -> Result<u64, BackendError>;
+
+    /// Makes another version current: the one named, or the one imported before.
+    ///
+    /// # Errors
+    /// When there is no such image or version, a file says where the files come from, or the commit fails.
+    fn rollback_image(&self, name: &Name, to: Option<&Name>) -> Result<ImageView, BackendError>;
+
+    /// Gives a tag to a version: the one named, or the current one.
+    ///
+    /// # Errors
+    /// When there is no such image or version, the tag is refused, or the commit fails.
+    fn tag_image(&self, name: &Name, tag: &Name, version: Option<&Name>) -> Result<ImageView, BackendError>;
+
+    /// Takes a tag away.
+    ///
+    /// # Errors
+    /// When there is no such image or tag, a host stays at it, or the commit fails.
+    fn untag_image(&self, name: &Name, tag: &Name) -> Result<ImageView, BackendError>;
+
+    /// Removes old versions that nothing uses, and their files.
+    ///
+    /// # Errors
+    /// When there is no such image, or a commit fails; what was removed before stays removed.
+    fn prune_images(&self, request: &PruneRequest) -> Result<PruneReport, BackendError>;
+
+    /// One version of an image as a file: the one named, or the current one.
+    ///
+    /// # Errors
+    /// When there is no such image or version, or a file of it is missing. One that turns out damaged ends it early.
+    fn export_image(&self, name: &Name, version: Option<&Name>) -> Result<Download, BackendError>;
+
+    /// Reads every file of these images, or of all, and tells of it line by line
+    /// ([`VerifyLine`](crate::view::VerifyLine)).
+    ///
+    /// # Errors
+    /// When there is no such image.
+    fn verify_images(&self, names: &[Name]) -> Result<Download, BackendError>;
 
     /// Starts an import and returns at once. With `dry_run` checks the request only.
     ///

@@ -8,7 +8,7 @@ use axum::body::Body;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::map_response;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_MATCH, IF_NONE_MATCH, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderMap, HeaderValue, StatusCode};
@@ -76,6 +76,11 @@ pub fn router(api: Api) -> Router {
         .route("/explain", get(hosts::explain_facts))
         .route("/images", get(images::list))
         .route("/images/{name}", get(images::read).delete(images::remove))
+        .route("/images/{name}/rollback", post(images::rollback))
+        .route("/images/{name}/tags/{tag}", put(images::tag).delete(images::untag))
+        .route("/images/{name}/export", get(images::export))
+        .route("/images:prune", post(images::prune))
+        .route("/images:verify", get(images::verify))
         .route("/imports", post(images::start).get(images::imports))
         .route("/imports/{id}", get(images::import))
         .route("/leases", get(lists::leases))

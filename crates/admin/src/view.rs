@@ -193,6 +193,128 @@ pub struct ImageView {
     /// Why it cannot be booted, when it cannot.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fault: Option<String>,
+    /// Id of the current version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// Every version that is kept, the latest import first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub versions: Vec<VersionView>,
+    /// Tags, and the version each stands for.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, String>,
+}
+
+/// One version of an image.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct VersionView {
+    /// The first 12 hex digits of the SHA-256 over its file list.
+    pub id: String,
+    /// The image's name stands for it.
+    pub current: bool,
+    /// When it was imported, RFC 3339.
+    pub imported: String,
+    /// Where its files came from.
+    pub source: String,
+    /// What the source calls itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release: Option<String>,
+    /// Bytes of all its files.
+    pub bytes: u64,
+    /// Number of its files.
+    pub files: u64,
+    /// Its tags.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
+    /// Hosts that stay at it, by its id or a tag.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hosts: Vec<String>,
+}
+
+/// `POST /images/{name}/rollback`.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RollbackRequest {
+    /// Id (or its first digits) or tag; without it the version imported before the current one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<Name>,
+}
+
+/// `PUT /images/{name}/tags/{tag}`.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TagRequest {
+    /// Id (or its first digits) or tag; without it the current version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<Name>,
+}
+
+/// `POST /images:prune`.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PruneRequest {
+    /// Images; all without any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub images: Vec<Name>,
+    /// Versions of each image that stay, the current one counted; 3 unless given. What is tagged or used stays beyond.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep: Option<usize>,
+    /// Only say what would go.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dry_run: bool,
+}
+
+/// What was pruned, or with `dry_run` would be.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct PruneReport {
+    /// `image@id` of each version removed.
+    pub removed: Vec<String>,
+    /// Files removed from the disk: those that no other version has.
+    pub blobs: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Nothing was removed.
+    pub dry_run: bool,
+}
+
+/// A line of `GET /images:verify`: how far it is, what was found, and in the last line the whole.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct VerifyLine {
+    /// Bytes read.
+    pub bytes_done: u64,
+    /// Bytes in all.
+    pub bytes_total: u64,
+    /// A file that is not as it should be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finding: Option<VerifyFinding>,
+    /// The result; only in the last line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub report: Option<VerifyReport>,
+}
+
+/// A file of an image that is missing or damaged.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct VerifyFinding {
+    /// `image@id`.
+    pub image: String,
+    /// The file.
+    pub file: String,
+    /// What is wrong with it.
+    pub what: String,
+}
+
+/// What verifying images found.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct VerifyReport {
+    /// Nothing was found.
+    pub ok: bool,
+    /// Versions read.
+    pub versions: u64,
+    /// Their files.
+    pub files: u64,
+    /// Bytes read: what several files share is read once.
+    pub bytes: u64,
+    /// Files that are missing or damaged.
+    pub bad: u64,
 }
 
 /// `POST /imports`: where an image comes from and, where the source does not tell, how it boots.

@@ -284,3 +284,53 @@ async fn a_dump_is_of_one_table_when_asked_and_verify_tells_what_it_found() {
     assert_eq!((report.etag.as_deref(), report.body.ok), (Some("\"r10\""), false));
     assert_eq!(report.body.findings[0].fix, "look at the disk");
 }
+
+#[tokio::test]
+async fn versions_are_rolled_back_tagged_and_pruned() {
+    let rig = rig::start();
+    let back: ImageView =
+        rig.client.post("/images/debian/rollback", &json!({"to": "9f2c"})).await.unwrap().body;
+    assert_eq!(back.version.as_deref(), Some("9f2c"));
+    let none: ImageView = rig.client.post("/images/debian/rollback", &json!({})).await.unwrap().body;
+    assert_eq!(none.version.as_deref(), Some("0123456789ab"));
+    let path = "/images/debian/tags/stable";
+    let tagged: ImageView =
+        rig.client.put(path, &json!({"version": "9f2c"}), &Condition::Nothing).await.unwrap().body;
+    assert_eq!(tagged.tags["stable"], "9f2c");
+    let untagged = rig.client.delete::<ImageView>(path, &Condition::Nothing).await.unwrap().body;
+    assert!(untagged.tags.is_empty());
+    assert_eq!(
+        problem(rig.client.delete::<Value>("/images/debian/tags/gone", &Condition::Nothing).await).status,
+        404
+    );
+    let refused =
+        rig.client.put::<Value>("/images/debian/tags/Bad_Tag", &json!({}), &Condition::Nothing).await;
+    assert_eq!(problem(refused).code, "R-IMG-10");
+    let asked = json!({"images": ["debian"], "keep": 2, "dry_run": true});
+    let pruned: Value = rig.client.post("/images:prune", &asked).await.unwrap().body;
+    assert_eq!(pruned, json!({"removed": ["debian@2"], "blobs": 1, "bytes": 2, "dry_run": true}));
+    let nothing_left = rig.client.post::<Value>("/images:prune", &json!({"keep": 0})).await;
+    assert_eq!(problem(nothing_left).status, 400);
+    let used = rig.client.delete::<Value>("/images/used?force", &Condition::Present).await;
+    assert_eq!(problem(used).status, 404, "it is asked with force, and is not there");
+}
+
+#[tokio::test]
+async fn an_image_is_exported_whole_and_verified_line_by_line() {
+    let rig = rig::start();
+    let mut pieces = rig.client.download("/images/debian/export?version=stable").await.unwrap();
+    let mut whole = Vec::new();
+    while let Some(piece) = pieces.next().await.unwrap() {
+        whole.extend_from_slice(&piece);
+    }
+    assert_eq!(whole, br#"debian@Some(Name("stable"))"#);
+    assert_eq!(problem(rig.client.download("/images/gone/export").await.map(drop)).status, 404);
+    let mut lines = rig.client.follow("/images:verify?image=debian,rescue").await.unwrap();
+    let mut seen: Vec<Value> = Vec::new();
+    while let Some(line) = lines.next().await.unwrap() {
+        seen.push(serde_json::from_slice(&line).unwrap());
+    }
+    assert_eq!(seen[0]["finding"]["image"], "debian@9f2c00000000");
+    assert_eq!(seen[1]["report"]["ok"], false);
+    assert_eq!(problem(rig.client.follow("/images:verify?image=No_Name").await.map(drop)).status, 404);
+}

@@ -221,10 +221,21 @@ impl Blobs {
         self.check(digest, size)
     }
 
-    /// Reads through a file, not the map: a bad sector is an error here and a signal there.
     fn check(&self, digest: Digest, size: u64) -> Result<(), BlobError> {
+        let mut reader = self.reader(digest, size)?;
+        let mut buffer = vec![0u8; COPY_BYTES];
+        while reader.read(&mut buffer)? > 0 {}
+        Ok(())
+    }
+
+    /// A blob for reading from its start to its end, where it is compared with its name. Through a file, not the map: a
+    /// bad sector is an error here and a signal there.
+    ///
+    /// # Errors
+    /// As [`Blobs::open`].
+    pub fn reader(&self, digest: Digest, size: u64) -> Result<BlobReader, BlobError> {
         let path = self.path(digest);
-        let mut file = File::open(&path).map_err(|source| match source.kind() {
+        let file = File::open(&path).map_err(|source| match source.kind() {
             io::ErrorKind::NotFound => BlobError::Missing(digest),
             _ => fault("open", &path, source),
         })?;
@@ -232,20 +243,7 @@ impl Blobs {
         if found != size {
             return Err(BlobError::Damaged { digest, found: format!("{found} bytes instead of {size}") });
         }
-        let mut hasher = Hasher::default();
-        let mut buffer = vec![0u8; COPY_BYTES];
-        loop {
-            match file.read(&mut buffer).map_err(|source| fault("read", &path, source))? {
-                0 => break,
-                read => hasher.update(buffer.get(..read).unwrap_or_default()),
-            }
-        }
-        let own = hasher.finish();
-        if own == digest {
-            Ok(())
-        } else {
-            Err(BlobError::Damaged { digest, found: format!("sha256 {own}") })
-        }
+        Ok(BlobReader { path, file, digest, hasher: Some(Hasher::default()) })
     }
 
     /// Removes every blob that is not in `live`; returns how many and their bytes. Maps in use stay readable.
@@ -273,6 +271,41 @@ impl Blobs {
     fn path(&self, digest: Digest) -> PathBuf {
         let name = digest.to_string();
         self.blobs.join(name.get(..2).unwrap_or_default()).join(&name)
+    }
+}
+
+/// A blob that is read; see [`Blobs::reader`].
+pub struct BlobReader {
+    path: PathBuf,
+    file: File,
+    digest: Digest,
+    /// `None` once the end was reached.
+    hasher: Option<Hasher>,
+}
+
+impl BlobReader {
+    /// The next bytes; 0 at the end, when all of them are those the blob is named after.
+    ///
+    /// # Errors
+    /// [`BlobError::Damaged`] at the end, or the file system's.
+    pub fn read(&mut self, buffer: &mut [u8]) -> Result<usize, BlobError> {
+        let Some(hasher) = &mut self.hasher else { return Ok(0) };
+        let read = loop {
+            match self.file.read(buffer) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                read => break read.map_err(|source| fault("read", &self.path, source))?,
+            }
+        };
+        if read > 0 {
+            hasher.update(buffer.get(..read).unwrap_or_default());
+            return Ok(read);
+        }
+        let own = self.hasher.take().unwrap_or_default().finish();
+        if own == self.digest {
+            Ok(0)
+        } else {
+            Err(BlobError::Damaged { digest: self.digest, found: format!("sha256 {own}") })
+        }
     }
 }
 

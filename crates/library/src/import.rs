@@ -7,6 +7,9 @@
 //! profile that names a file the source has not; more files, bytes or folders than the limits allow. Links on a medium
 //! (ISO, tar, zip) are left out with a note: distributions have them for people who browse.
 //!
+//! A file that `export` made is recognised by its first entry and restored: its profile, its version, every file compared
+//! with its digest ([`crate::export`]).
+//!
 //! What the files are is told by their names and a few small ones ([`crate::media`]); what the request says wins.
 //!
 //! Names that differ only in case: machines that boot ESXi or Windows ask without regard to it, so two such names with
@@ -24,7 +27,8 @@ pub use debian::DEBIAN_NETBOOT_ROOT;
 pub use memtest::MEMTEST_ROOT;
 
 use crate::blobs::BlobError;
-use crate::limits::{IMAGE_FILES_MAX, PEEK_BYTES_MAX};
+use crate::export::{self, ExportFault};
+use crate::limits::{IMAGE_FILES_MAX, PEEK_BYTES_MAX, VERSIONS_MAX};
 use crate::manifest::{EsxiFacts, FileEntry, FileNameFault, Manifest};
 use crate::media::{self, Caps, Known, MediaError, MediumKind, Names, Opened, Profile, Reader};
 use crate::records::RecordsError;
@@ -33,7 +37,7 @@ use std::fmt;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use types::UnixTime;
-use types::resource::{Image, ImageKind};
+use types::resource::{Image, ImageKind, Name};
 
 /// Where the files of an image come from.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -285,6 +289,27 @@ pub enum ImportError {
         /// The field.
         field: &'static str,
     },
+    /// An exported image that is not whole, or not what it says.
+    #[error("cannot import {} as an exported image: {fault}", path.display())]
+    Export {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        fault: ExportFault,
+    },
+    /// The image has as many versions as one may have.
+    #[error(
+        "image `{0}` has {VERSIONS_MAX} versions, which is the most; remove old ones: reveille image prune {0}"
+    )]
+    TooManyVersions(String),
+    /// Another version has the same short id.
+    #[error("image `{image}` has other files under the id {id}; import it under another name")]
+    IdTaken {
+        /// The image.
+        image: String,
+        /// The id.
+        id: Name,
+    },
     /// A package is not installed.
     #[error("{} is not there: it comes from package {package}; run apt-get install --no-install-recommends {package}", looked_for.display())]
     PackageMissing {
@@ -331,6 +356,11 @@ impl ImportError {
             ImportError::Unrecognised { .. } => "image_unrecognised",
             ImportError::CaseTwins { .. } => "names_differ_in_case",
             ImportError::ProfileIncomplete { .. } => "profile_incomplete",
+            ImportError::Export { fault: ExportFault::CutOff, .. } => "export_cut_off",
+            ImportError::Export { fault: ExportFault::Altered(_), .. } => "export_altered",
+            ImportError::Export { fault: ExportFault::Newer(_), .. } => "export_newer",
+            ImportError::TooManyVersions(_) => "too_many_versions",
+            ImportError::IdTaken { .. } => "version_id_taken",
             ImportError::PackageMissing { .. } => "package_missing",
             ImportError::Moved(_) => "source_changed",
             ImportError::Cancelled => "cancelled",
@@ -354,6 +384,8 @@ pub(crate) struct Prepared {
     pub(crate) bytes: u64,
     pub(crate) esxi: Option<EsxiFacts>,
     pub(crate) notes: Vec<String>,
+    /// For an exported image, what it was.
+    pub(crate) restored: Option<Manifest>,
 }
 
 /// One file of a source.
@@ -382,7 +414,7 @@ pub(crate) fn prepare(
     let mut versioned = false;
     let (mut version, mut medium) = (None, None);
     let mut resolved = source.clone();
-    let files = match source {
+    let mut files = match source {
         Source::Dir(path) => listing::directory(path)?,
         Source::Files(paths) => listing::files(paths)?,
         Source::DebianNetboot { root } => {
@@ -433,6 +465,16 @@ pub(crate) fn prepare(
         let source = MediaError::new(media::Refusal::Profile, text);
         return Err(ImportError::Medium { path: resolved.to_string().into(), source });
     }
+    let mut restored = None;
+    if let Some(medium) = medium.as_mut()
+        && let Some(read) = export::read(&files, medium)
+    {
+        let path = medium.path().to_owned();
+        let export = read.map_err(|fault| ImportError::Export { path, fault })?;
+        // All of it is as it was, but for the name it was asked for under.
+        image = Image { name: image.name, ..export.image };
+        (files, restored) = (export.files, Some(export.manifest));
+    }
     if files.is_empty() {
         return Err(ImportError::Empty(source.to_string()));
     }
@@ -442,7 +484,9 @@ pub(crate) fn prepare(
     }
     let mut notes = medium.as_ref().map(|opened| opened.notes.clone()).unwrap_or_default();
     let mut esxi = None;
-    if !raw && !versioned {
+    if let Some(manifest) = &restored {
+        (version, esxi, notes) = (manifest.version.clone(), manifest.esxi.clone(), manifest.notes.clone());
+    } else if !raw && !versioned {
         let known = tell(&files, medium.as_mut());
         let said = request.kind_given || image.lacks().is_none() && image.kind != ImageKind::Esxi;
         match known {
@@ -462,14 +506,16 @@ pub(crate) fn prepare(
             None => {}
         }
     }
-    image.source = Some(resolved.to_string());
+    if restored.is_none() {
+        image.source = Some(resolved.to_string());
+    }
     let entries = files
         .iter()
         .map(|(name, file)| (name.clone(), FileEntry { sha256: crate::Digest([0; 32]), size: file.size }));
     let names = Manifest::new(image.name.clone(), resolved.to_string(), None, 0, entries.collect());
     check_profile(&image, &names)?;
     let prepared =
-        Prepared { image, source: resolved, files, medium, version, versioned, bytes, esxi, notes };
+        Prepared { image, source: resolved, files, medium, version, versioned, bytes, esxi, notes, restored };
     // Of different sizes they are different.
     check_twins(&prepared.image, prepared.files.iter().map(|(name, file)| (name.as_str(), file.size)))?;
     Ok(prepared)

@@ -13,10 +13,14 @@
 //! Manifests are records of the store (`Records`). An import commits its manifest last, so an image is there with all
 //! its files or not at all; blobs without a manifest are swept by [`Library::collect`].
 //!
+//! An image has several versions side by side ([`versions`]); its name alone is the current one, `name@id` any that is
+//! kept. A version leaves as one file and comes back from it ([`export`]).
+//!
 //! Everything here blocks on the disk: async callers use a blocking thread.
 
 pub mod blobs;
 pub mod digest;
+pub mod export;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -26,14 +30,19 @@ pub mod loaders;
 pub mod manifest;
 pub mod media;
 pub mod records;
+pub mod verify;
+pub mod versions;
 
 pub use blobs::{Batch, BlobError, Blobs, Spooled};
 pub use digest::Digest;
+pub use export::{Export, ExportFault};
 pub use import::{ImportError, ImportRequest, Imported, Source, Unwatched, Watch};
 pub use loaders::{Loader, LoaderMissing, LoaderWarning, Loaders};
 pub use manifest::{EsxiFacts, FileEntry, Manifest};
 pub use media::{MediaError, Reader};
-pub use records::{MemoryRecords, Records, RecordsError, Remembered};
+pub use records::{Change, MemoryRecords, Records, RecordsError, Remembered, Tags};
+pub use verify::{BadFile, Verifier, VerifyStep};
+pub use versions::{Pruned, Versions, check_tag};
 
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -41,7 +50,9 @@ use std::fs;
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use types::resource::{Image, Name};
 
 /// Where a library is and what it may hold.
 #[derive(Clone, Debug)]
@@ -80,6 +91,44 @@ pub enum LibraryError {
     /// Blobs of an import under way would be swept.
     #[error("an import is under way; try again when it is done")]
     ImportUnderWay,
+    /// There is no such image.
+    #[error("there are no files of an image `{0}`")]
+    NoImage(String),
+    /// The image has no such version.
+    #[error("image `{image}` has no version `{version}`; it has {there}")]
+    NoVersion {
+        /// The image.
+        image: String,
+        /// As asked.
+        version: Name,
+        /// Ids and tags it has.
+        there: String,
+    },
+    /// Several versions begin like that.
+    #[error("image `{image}` has several versions that begin with `{version}`; write more of the id")]
+    VersionUnclear {
+        /// The image.
+        image: String,
+        /// As asked.
+        version: Name,
+    },
+    /// Nothing was imported before the current version.
+    #[error("image `{0}` has no version that was imported before the current one")]
+    NoEarlier(String),
+    /// It could be taken for an id.
+    #[error(
+        "`{0}` reads like the id of a version; a tag has a letter behind f, a hyphen, or more than 12 digits"
+    )]
+    TagRefused(Name),
+    /// No more tags.
+    #[error("image `{_0}` has {max} tags, which is the most; remove one first", max = limits::TAGS_MAX)]
+    TooManyTags(String),
+    /// Nobody knows how it boots.
+    #[error("image `{0}` has no profile to export")]
+    NoProfile(String),
+    /// Its index has no JSON form.
+    #[error("the index of the export cannot be written")]
+    Unexportable(#[source] serde_json::Error),
     /// Blobs of an image whose manifest cannot be read would be swept.
     #[error("the manifest of image `{0}` cannot be read; import or delete that image first")]
     ManifestUnreadable(String),
@@ -105,15 +154,6 @@ pub struct Swept {
     pub bytes: u64,
 }
 
-/// A file whose blob is missing or damaged.
-#[derive(Debug)]
-pub struct BadFile {
-    /// The file.
-    pub name: String,
-    /// What is wrong.
-    pub fault: BlobError,
-}
-
 /// Everything we hold. Cheap to clone.
 #[derive(Clone)]
 pub struct Library {
@@ -124,14 +164,17 @@ struct Inner {
     options: LibraryOptions,
     blobs: Blobs,
     records: Box<dyn Records>,
-    manifests: RwLock<BTreeMap<String, Arc<Manifest>>>,
+    images: RwLock<BTreeMap<String, Versions>>,
     /// Images whose records could not be read, until they are imported or deleted.
     unreadable: Mutex<BTreeSet<String>>,
     loaders: RwLock<Arc<Loaders>>,
     /// Read by imports, written by sweeps: a sweep never sees blobs whose manifest is still to come.
     sweep_gate: RwLock<()>,
-    /// One import or removal of an image at a time.
+    /// One import, removal or change of versions of an image at a time.
     importing: Mutex<HashSet<String>>,
+    /// Versions that are being exported: their blobs stay.
+    held: Mutex<HashMap<u64, Arc<Manifest>>>,
+    next_held: AtomicU64,
 }
 
 impl Library {
@@ -141,37 +184,40 @@ impl Library {
     /// When the folder or the records cannot be read. Missing loaders are no error here.
     pub fn open(options: LibraryOptions, records: impl Records + 'static) -> Result<Library, LibraryError> {
         let blobs = Blobs::open_at(&options.path)?;
-        let Remembered { manifests, unreadable } = records.load()?;
+        let (images, unreadable) = Library::assemble(records.load()?);
         for (image, why) in &unreadable {
             tracing::error!(image, why, "the manifest of an image cannot be read");
         }
-        let unreadable = Mutex::new(unreadable.into_iter().map(|(image, _)| image).collect());
-        let manifests =
-            manifests.into_iter().map(|manifest| (manifest.image.to_string(), Arc::new(manifest)));
-        let manifests = RwLock::new(manifests.collect());
+        let unreadable = Mutex::new(unreadable.into_keys().collect());
         let loaders = RwLock::new(Arc::new(Loaders::search(&options.loader_sources)));
         Ok(Library {
             inner: Arc::new(Inner {
                 options,
                 blobs,
                 records: Box::new(records),
-                manifests,
+                images: RwLock::new(images),
                 unreadable,
                 loaders,
                 sweep_gate: RwLock::new(()),
                 importing: Mutex::default(),
+                held: Mutex::default(),
+                next_held: AtomicU64::new(0),
             }),
         })
     }
 
-    /// The manifest of an image.
+    /// The manifest of an image: of its current version, or as `name@id` of any that is kept.
     pub fn manifest(&self, image: &str) -> Option<Arc<Manifest>> {
-        self.inner.manifests.read().unwrap_or_else(PoisonError::into_inner).get(image).cloned()
+        let images = self.inner.images.read().unwrap_or_else(PoisonError::into_inner);
+        match image.split_once('@') {
+            Some((name, id)) => images.get(name)?.get(id).cloned(),
+            None => images.get(image).map(|versions| versions.current.clone()),
+        }
     }
 
-    /// Every manifest, by image name.
+    /// The manifest of the current version of every image, by image name.
     pub fn manifests(&self) -> Vec<Arc<Manifest>> {
-        self.inner.manifests.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+        self.all_versions().into_iter().map(|versions| versions.current).collect()
     }
 
     /// A file of an image; `None` when the image or the file is not there.
@@ -218,7 +264,8 @@ impl Library {
     fn import_alone(&self, request: &ImportRequest, watch: &mut dyn Watch) -> Result<Imported, ImportError> {
         let inner = &*self.inner;
         let _gate = inner.sweep_gate.read().unwrap_or_else(PoisonError::into_inner);
-        let present = self.manifest(request.image.name.as_str());
+        let versions = self.versions(request.image.name.as_str());
+        let present = versions.as_ref().map(|versions| versions.current.clone());
         if present.is_some() && !request.replace {
             return Err(ImportError::Exists(request.image.name.to_string()));
         }
@@ -236,7 +283,10 @@ impl Library {
             prepared.source = Source::Stdin;
             prepared.image.source = Some(Source::Stdin.to_string());
         }
-        let source = prepared.source.to_string();
+        let source = match &prepared.restored {
+            Some(restored) => restored.source.clone(),
+            None => prepared.source.to_string(),
+        };
         let same = present.filter(|present| {
             prepared.versioned
                 && prepared.version.is_some()
@@ -256,17 +306,53 @@ impl Library {
         for note in &notes {
             tracing::warn!(image = image.name.as_str(), note, "imported image");
         }
-        let mut manifest = Manifest::new(image.name.clone(), source, version, request.now.0, files);
+        // Later than every other version, also when the clock was set back: rolling back goes by it.
+        let newest = versions.iter().flat_map(Versions::newest_first).map(|it| it.imported).max();
+        let imported = newest.map_or(request.now.0, |newest| request.now.0.max(newest.saturating_add(1)));
+        let mut manifest = Manifest::new(image.name.clone(), source, version, imported, files);
         (manifest.esxi, manifest.notes) = (esxi, notes);
+        manifest.profile = Some(Box::new(image.clone()));
         let manifest = Arc::new(manifest);
-        inner.records.save(&manifest, request.record_image.then_some(&image))?;
-        inner
-            .manifests
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(image.name.to_string(), manifest.clone());
+        self.keep_version(versions, &manifest, request.record_image.then_some(&image))?;
         lock(&inner.unreadable).remove(image.name.as_str());
         Ok(Imported { image, manifest, new_bytes, changed })
+    }
+
+    /// Makes a version current and keeps what was.
+    fn keep_version(
+        &self,
+        before: Option<Versions>,
+        manifest: &Arc<Manifest>,
+        image: Option<&Image>,
+    ) -> Result<(), ImportError> {
+        let name = manifest.image.to_string();
+        let Some(before) = before else {
+            let change = Change { current: Some(manifest), image, ..Change::default() };
+            self.inner.records.commit(&name, &change)?;
+            self.set_versions(Versions::of(manifest.clone()));
+            return Ok(());
+        };
+        let id = manifest.id();
+        match before.get(id.as_str()) {
+            Some(same) if same.files != manifest.files => {
+                return Err(ImportError::IdTaken { image: name, id: id.clone() });
+            }
+            None if before.others.len() + 1 >= limits::VERSIONS_MAX => {
+                return Err(ImportError::TooManyVersions(name));
+            }
+            Some(_) | None => {}
+        }
+        let forget = [id.clone()];
+        let change = Change {
+            current: Some(manifest),
+            aside: Some(&*before.current).filter(|current| current.id() != id),
+            forget: &forget,
+            image,
+            ..Change::default()
+        };
+        self.inner.records.commit(&name, &change)?;
+        self.set_versions(before.with_current(manifest.clone()));
+        Ok(())
     }
 
     fn has_blobs(&self, manifest: &Manifest) -> bool {
@@ -308,22 +394,23 @@ impl Library {
         committed.map(|()| copied)
     }
 
-    /// Forgets an image; its blobs go with the next [`collect`](Self::collect). Says whether it was there.
+    /// Forgets an image with all its versions; its blobs go with the next [`collect`](Self::collect). Says whether it was there.
     ///
     /// # Errors
     /// [`LibraryError::ImportUnderWay`], or when the record cannot be removed; the image stays then.
     pub fn delete(&self, image: &str) -> Result<bool, LibraryError> {
         let Some(_busy) = self.occupy(image) else { return Err(LibraryError::ImportUnderWay) };
-        if self.manifest(image).is_none() && !lock(&self.inner.unreadable).contains(image) {
+        let of_image = |key: &String| key.split('@').next() == Some(image);
+        if self.manifest(image).is_none() && !lock(&self.inner.unreadable).iter().any(of_image) {
             return Ok(false);
         }
         self.inner.records.remove(image)?;
-        let unreadable = lock(&self.inner.unreadable).remove(image);
-        let mut manifests = self.inner.manifests.write().unwrap_or_else(PoisonError::into_inner);
-        Ok(manifests.remove(image).is_some() || unreadable)
+        lock(&self.inner.unreadable).retain(|key| !of_image(key));
+        self.inner.images.write().unwrap_or_else(PoisonError::into_inner).remove(image);
+        Ok(true)
     }
 
-    /// Removes every blob no image uses. Transfers under way go on.
+    /// Removes every blob that no version of any image uses. Transfers under way go on.
     ///
     /// # Errors
     /// [`LibraryError::ImportUnderWay`], [`LibraryError::ManifestUnreadable`], or the file system's.
@@ -337,26 +424,14 @@ impl Library {
         if let Some(image) = lock(&inner.unreadable).first() {
             return Err(LibraryError::ManifestUnreadable(image.clone()));
         }
-        let live = self.manifests().iter().flat_map(|it| it.files.values().map(|file| file.sha256)).collect();
+        let mut live = HashSet::new();
+        let mut use_of = |manifest: &Manifest| live.extend(manifest.files.values().map(|file| file.sha256));
+        for versions in self.all_versions() {
+            versions.newest_first().into_iter().for_each(|manifest| use_of(manifest));
+        }
+        lock(&inner.held).values().for_each(|manifest| use_of(manifest));
         let (blobs, bytes) = inner.blobs.sweep(&live)?;
         Ok(Swept { blobs, bytes })
-    }
-
-    /// Reads every file of an image whole and lists those that are missing or damaged; `None` without such an image.
-    pub fn verify(&self, image: &str) -> Option<Vec<BadFile>> {
-        let manifest = self.manifest(image)?;
-        let mut checked: BTreeMap<Digest, u64> = BTreeMap::new();
-        let mut bad = Vec::new();
-        for (name, entry) in &manifest.files {
-            if checked.insert(entry.sha256, entry.size) == Some(entry.size) {
-                continue;
-            }
-            if let Err(fault) = self.inner.blobs.verify(entry.sha256, entry.size) {
-                checked.remove(&entry.sha256);
-                bad.push(BadFile { name: name.clone(), fault });
-            }
-        }
-        Some(bad)
     }
 }
 
@@ -366,7 +441,7 @@ fn copy_files(
     batch: &mut Batch<'_>,
     watch: &mut dyn Watch,
 ) -> Result<(BTreeMap<String, FileEntry>, u64), ImportError> {
-    let import::Prepared { files: listed, medium, bytes: total, .. } = prepared;
+    let import::Prepared { files: listed, medium, bytes: total, restored, .. } = prepared;
     let mut order: Vec<(&String, &import::Listed)> = listed.iter().collect();
     order.sort_by_key(|(_, listed)| match listed.place {
         import::Place::Medium(index) => index,
@@ -386,6 +461,7 @@ fn copy_files(
         }
         let ranges = part(listed, medium.as_ref());
         if let Some(entry) = ranges.as_ref().and_then(|ranges| same.get(ranges)) {
+            check_restored(restored.as_ref(), medium.as_ref(), name, *entry)?;
             done += listed.size;
             watch.advanced(done, *total, name);
             files.insert(name.clone(), *entry);
@@ -417,6 +493,7 @@ fn copy_files(
         };
         new_bytes += if stored.new { stored.size } else { 0 };
         let entry = FileEntry { sha256: stored.digest, size: stored.size };
+        check_restored(restored.as_ref(), medium.as_ref(), name, entry)?;
         if let Some(ranges) = ranges {
             same.insert(ranges, entry);
         }
@@ -426,6 +503,22 @@ fn copy_files(
         }
     }
     Ok((files, new_bytes))
+}
+
+/// A file of an exported image is the one it was, or the import ends.
+fn check_restored(
+    restored: Option<&Manifest>,
+    medium: Option<&media::Opened>,
+    name: &str,
+    found: FileEntry,
+) -> Result<(), ImportError> {
+    let Some(restored) = restored else { return Ok(()) };
+    if restored.files.get(name) == Some(&found) {
+        return Ok(());
+    }
+    let path = medium.map(|medium| medium.path().to_owned()).unwrap_or_default();
+    let fault = ExportFault::Altered(format!("`{name}` has sha256 {}", found.sha256));
+    Err(ImportError::Export { path, fault })
 }
 
 /// How a file is read.

@@ -4,8 +4,26 @@
 pub const IMAGE_FILES_MAX: usize = 20_000;
 
 /// Longest file name inside an image, folders and slashes counted. A TFTP request holds 512 bytes (RFC 1350 §2) and
-/// the image's own name (63) and a slash stand before it.
-pub const FILE_NAME_BYTES_MAX: usize = 440;
+/// the image's own name (63), its version (13) and a slash stand before it.
+pub const FILE_NAME_BYTES_MAX: usize = 427;
+
+/// Hex digits of a version's id: enough that no two versions of one image meet by chance, few enough to be read out.
+pub const VERSION_DIGITS: usize = 12;
+
+/// Fewest digits an id may be shortened to.
+pub const VERSION_PREFIX_MIN: usize = 4;
+
+/// Most versions of one image: a daily build for two months. Each is a record that is read at start.
+pub const VERSIONS_MAX: usize = 64;
+
+/// Versions that stay when nothing else is asked, the current one counted.
+pub const VERSIONS_KEEP: usize = 3;
+
+/// Most tags of one image.
+pub const TAGS_MAX: usize = 32;
+
+/// Most bytes of the index of an exported image: [`IMAGE_FILES_MAX`] names with their digests, twice.
+pub const EXPORT_INDEX_BYTES_MAX: u64 = 32 << 20;
 
 /// Most bytes of one image, unless configured otherwise.
 pub const IMAGE_BYTES_MAX: u64 = 64 << 30;

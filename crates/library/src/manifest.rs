@@ -1,11 +1,12 @@
 //! Which blobs an image consists of, and how its files are looked up.
 
 use crate::Digest;
-use crate::limits::FILE_NAME_BYTES_MAX;
+use crate::digest::Hasher;
+use crate::limits::{FILE_NAME_BYTES_MAX, VERSION_DIGITS};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, OnceLock};
-use types::resource::Name;
+use types::resource::{Image, Name};
 
 /// One file of an image.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -58,22 +59,21 @@ pub struct Manifest {
     /// What an operator should know of it: what is missing, what was left out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+    /// How it boots, as it was when these files were imported.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<Box<Image>>,
+    #[serde(skip)]
+    id: OnceLock<Name>,
     #[serde(skip)]
     folded: OnceLock<HashMap<String, Arc<str>>>,
 }
 
 impl PartialEq for Manifest {
     fn eq(&self, other: &Manifest) -> bool {
-        (&self.image, &self.source, &self.version, self.imported, &self.files, &self.esxi, &self.notes)
-            == (
-                &other.image,
-                &other.source,
-                &other.version,
-                other.imported,
-                &other.files,
-                &other.esxi,
-                &other.notes,
-            )
+        let said = |it: &Manifest| (it.image.clone(), it.source.clone(), it.version.clone(), it.imported);
+        said(self) == said(other)
+            && (&self.files, &self.esxi, &self.notes, &self.profile)
+                == (&other.files, &other.esxi, &other.notes, &other.profile)
     }
 }
 
@@ -94,8 +94,25 @@ impl Manifest {
             files,
             esxi: None,
             notes: Vec::new(),
+            profile: None,
+            id: OnceLock::new(),
             folded: OnceLock::new(),
         }
+    }
+
+    /// What this version is called: the first [`VERSION_DIGITS`] hex digits of the SHA-256 of its file list. The same
+    /// files are the same version, whoever imports them where.
+    pub fn id(&self) -> &Name {
+        self.id.get_or_init(|| {
+            let mut hasher = Hasher::default();
+            for (name, entry) in &self.files {
+                // A length before each name, so that no two lists give one text.
+                hasher.update(format!("{}:{name} {} {}\n", name.len(), entry.sha256, entry.size).as_bytes());
+            }
+            let text = hasher.finish().to_string();
+            let id = text.get(..VERSION_DIGITS).unwrap_or(&text).parse();
+            id.expect("a few hex digits are a name")
+        })
     }
 
     /// The file of that name and its name as the image has it. Backslashes stand for slashes.
@@ -191,11 +208,32 @@ mod tests {
     }
 
     #[test]
+    fn the_id_of_a_version_is_of_its_file_list_alone() {
+        let one = manifest(&["linux", "initrd.gz"]);
+        assert_eq!(one.id().as_str(), "9e87259d0c49");
+        let mut other = manifest(&["initrd.gz", "linux"]);
+        (other.imported, other.source) = (9, "iso:/y".to_owned());
+        assert_eq!(one.id(), other.id());
+        assert_ne!(one.id(), manifest(&["linux"]).id());
+    }
+
+    #[test]
     fn names_nobody_could_ask_for_are_refused() {
-        for bad in ["", "a//b", "/a", "a/", "../a", "a/./b", "a\\b", "a\nb", "a\u{85}b", &"x".repeat(441)] {
+        for bad in [
+            "",
+            "a//b",
+            "/a",
+            "a/",
+            "../a",
+            "a/./b",
+            "a\\b",
+            "a\nb",
+            "a\u{85}b",
+            &"x".repeat(FILE_NAME_BYTES_MAX + 1),
+        ] {
             assert!(check_file_name(bad).is_err(), "{bad:?}");
         }
-        for good in ["a", "a b/c", "ä", "a:b", &"x".repeat(440)] {
+        for good in ["a", "a b/c", "ä", "a:b", &"x".repeat(FILE_NAME_BYTES_MAX)] {
             assert!(check_file_name(good).is_ok(), "{good:?}");
         }
     }

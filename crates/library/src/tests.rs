@@ -52,7 +52,7 @@ impl Bench {
 
     fn nothing_is_visible(&self) {
         assert!(self.library.manifests().is_empty());
-        assert!(self.records.load().unwrap().manifests.is_empty());
+        assert!(self.records.load().unwrap().current.is_empty());
         assert_eq!(fs::read_dir(self.root.join("incoming")).unwrap().count(), 0);
     }
 
@@ -91,6 +91,9 @@ fn an_image_is_replaced_only_when_asked() {
         .import(&ImportRequest { replace: true, ..bench.request("debian") }, &mut Unwatched)
         .unwrap();
     assert_eq!(&bench.library.open_file("debian", "linux").unwrap().unwrap().bytes[..], b"two");
+    assert_eq!(bench.library.collect().unwrap(), Swept::default(), "the version before is kept");
+    let pruned = bench.library.prune("debian", 1, &Default::default(), false).unwrap();
+    assert_eq!(pruned.len(), 1);
     assert_eq!(bench.library.collect().unwrap(), Swept { blobs: 1, bytes: 3 });
     assert_eq!(&open.bytes[..], b"one");
 }
@@ -126,9 +129,9 @@ fn a_failing_commit_leaves_nothing_visible() {
         fn load(&self) -> Result<Remembered, RecordsError> {
             self.0.load()
         }
-        fn save(&self, manifest: &Manifest, _: Option<&Image>) -> Result<(), RecordsError> {
+        fn commit(&self, image: &str, _: &Change<'_>) -> Result<(), RecordsError> {
             let source = "no space left".into();
-            Err(RecordsError::Store { action: "keep", image: manifest.image.to_string(), source })
+            Err(RecordsError::Store { action: "keep", image: image.to_owned(), source })
         }
         fn remove(&self, _: &str) -> Result<(), RecordsError> {
             Ok(())
@@ -351,6 +354,13 @@ fn the_store_keeps_manifest_and_image_together_over_a_restart() {
     let store = open_store();
     let library = Library::open(options, store.clone()).unwrap();
     assert_eq!(library.manifest("debian").unwrap(), kept);
+    // As a program wrote it that knew no versions.
+    let mut old = serde_json::to_value(&*kept).unwrap();
+    old.as_object_mut().unwrap().remove("profile");
+    let old = serde_json::json!({"v": 1, "record": old}).to_string();
+    store.commit_blocking(store::Batch::new().put(store::Table::Manifests, "debian", old)).unwrap();
+    let library = Library::open(library.inner.options.clone(), store.clone()).unwrap();
+    assert_eq!(library.manifest("debian").unwrap(), kept, "the profile is that of the image resource");
     assert_eq!(&library.open_file("debian", "LINUX").unwrap().unwrap().bytes[..], b"kernel");
     assert!(library.delete("debian").unwrap());
     assert!(store.get(store::Table::Images, b"debian").unwrap().is_none());

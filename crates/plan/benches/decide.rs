@@ -34,6 +34,7 @@ fn catalog(hosts: u32) -> Catalog {
             serial: Some(format!("SN{at}")),
         },
         image: Some(image.name.clone()),
+        image_version: None,
         loader: None,
         params: Default::default(),
         template: None,

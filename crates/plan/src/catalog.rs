@@ -34,6 +34,17 @@ impl UnknownPolicy {
     }
 }
 
+/// A version of an image.
+#[derive(Clone, Debug)]
+pub struct ImageVersion {
+    /// The image it is a version of.
+    pub of: Name,
+    /// What hosts may call it: its id and its tags.
+    pub known_as: Vec<Name>,
+    /// How it boots. Its own name is `image@id`, so that everything a machine fetches names the version.
+    pub image: Image,
+}
+
 /// What a catalog is built from.
 #[derive(Clone, Debug, Default)]
 pub struct CatalogParts {
@@ -43,6 +54,8 @@ pub struct CatalogParts {
     pub hosts: Vec<Host>,
     /// Images that can be booted.
     pub images: Vec<Image>,
+    /// Versions of images that are kept, the current ones too.
+    pub versions: Vec<ImageVersion>,
     /// Templates of answer files.
     pub templates: Vec<Template>,
     /// Image of every machine without a pin, known or not.
@@ -72,6 +85,8 @@ pub enum CatalogFault {
     DuplicateSerial(String, Name, Name),
     /// A host that could match no machine.
     EmptyMatch(Name),
+    /// A host names a version of no image.
+    VersionWithoutImage(Name),
     /// A host named by a GUID that many machines carry.
     NobodysGuid(Name, MachineGuid),
 }
@@ -93,6 +108,9 @@ impl fmt::Display for CatalogFault {
             }
             CatalogFault::EmptyMatch(name) => {
                 write!(f, "host `{name}` has no mac, uuid or serial to match by")
+            }
+            CatalogFault::VersionWithoutImage(name) => {
+                write!(f, "host `{name}` has an `image_version` and no `image` it could be of")
             }
             CatalogFault::NobodysGuid(name, guid) => {
                 write!(f, "host `{name}` is matched by GUID {guid}, a factory value that many machines carry")
@@ -143,6 +161,8 @@ pub struct Catalog {
     pub(crate) identities: IdentityIndex,
     names: HashMap<Name, usize>,
     images: HashMap<Name, Arc<Image>>,
+    /// By `image@id` and by `image@tag`.
+    versions: HashMap<Name, Arc<Image>>,
     templates: HashMap<Name, Arc<Template>>,
     pub(crate) default_image: Option<Name>,
     pub(crate) unknown: UnknownPolicy,
@@ -164,6 +184,11 @@ impl Catalog {
                 faults.push(CatalogFault::DuplicateImage(twice.name.clone()));
             }
         }
+        let mut versions = HashMap::new();
+        for ImageVersion { of, known_as, image } in parts.versions {
+            let image = Arc::new(image);
+            versions.extend(known_as.iter().map(|name| (of.at_version(name), image.clone())));
+        }
         let mut templates = HashMap::with_capacity(parts.templates.len());
         for template in parts.templates {
             if let Some(twice) = templates.insert(template.name.clone(), Arc::new(template)) {
@@ -181,7 +206,19 @@ impl Catalog {
             if names.insert(host.name.clone(), at).is_some() {
                 faults.push(CatalogFault::DuplicateHost(host.name.clone()));
             }
-            if let Some(image) = missing(&host.image) {
+            let pinned = match (&host.image, &host.image_version) {
+                (Some(image), Some(version)) => Some(image.at_version(version)),
+                (None, Some(_)) => {
+                    faults.push(CatalogFault::VersionWithoutImage(host.name.clone()));
+                    None
+                }
+                (_, None) => None,
+            };
+            let absent = match pinned {
+                Some(pinned) => Some(pinned).filter(|name| !versions.contains_key(name)),
+                None => missing(&host.image),
+            };
+            if let Some(image) = absent {
                 warnings.push(CatalogWarning::ImageMissing { host: Some(host.name.clone()), image });
             }
         }
@@ -195,6 +232,7 @@ impl Catalog {
             identities,
             names,
             images,
+            versions,
             templates,
             default_image: parts.default_image,
             unknown: parts.unknown,
@@ -208,9 +246,16 @@ impl Catalog {
         })
     }
 
-    /// The image of that name.
+    /// The image of that name, or the version called `image@id`. Not by tag: a tag moves, and what a machine fetches must
+    /// not change under it.
     pub fn image(&self, name: &str) -> Option<&Arc<Image>> {
-        self.images.get(name)
+        let version = || self.versions.get(name).filter(|version| version.name.as_str() == name);
+        self.images.get(name).or_else(version)
+    }
+
+    /// The version of an image that a host names by id or tag.
+    pub fn version(&self, image: &Name, version: &Name) -> Option<&Arc<Image>> {
+        self.versions.get(&image.at_version(version))
     }
 
     /// The template of that name.
@@ -243,7 +288,7 @@ impl Catalog {
         self.hosts.iter()
     }
 
-    /// Every image, in no order.
+    /// Every image at its current version, in no order.
     pub fn images(&self) -> impl Iterator<Item = &Arc<Image>> {
         self.images.values()
     }

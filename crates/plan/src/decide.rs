@@ -5,7 +5,7 @@ use crate::identity::Identity;
 use crate::{Catalog, Trace, TraceLine, UnknownPolicy};
 use std::fmt;
 use std::sync::Arc;
-use types::resource::{Host, Image, ImageKind, LoaderKind};
+use types::resource::{Host, Image, ImageKind, LoaderKind, Name};
 use types::{Facts, Firmware, Stage};
 
 /// The pxelinux NBP, by its name in the boot tree.
@@ -216,8 +216,10 @@ fn choose_target(
     trace: &mut Vec<TraceLine>,
 ) -> Result<Target, LeaveAloneReason> {
     let pin = host.and_then(|host| host.image.as_ref());
+    let version = pin.and_then(|_| host?.image_version.as_ref());
+    let named = |image: &Name| version.map_or_else(|| image.clone(), |version| image.at_version(version));
     if host.is_some() {
-        trace.push(pin.map_or(TraceLine::NoHostPin, |image| TraceLine::HostPin(image.clone())));
+        trace.push(pin.map_or(TraceLine::NoHostPin, |image| TraceLine::HostPin(named(image))));
     }
     if pin.is_none() {
         let default = catalog.default_image.clone();
@@ -232,8 +234,13 @@ fn choose_target(
             (UnknownPolicy::Ignore, None) => Err(LeaveAloneReason::UnknownIgnored),
         };
     };
-    let Some(image) = catalog.image(name.as_str()) else {
-        trace.push(TraceLine::ImageMissing(name.clone()));
+    // A version that is gone is never replaced by another.
+    let image = match version {
+        Some(version) => catalog.version(name, version),
+        None => catalog.image(name.as_str()),
+    };
+    let Some(image) = image else {
+        trace.push(TraceLine::ImageMissing(named(name)));
         return Err(LeaveAloneReason::ImageMissing);
     };
     if image.destructive && !state.armed {

@@ -14,7 +14,9 @@ mod decide;
 mod identity;
 mod trace;
 
-pub use catalog::{Catalog, CatalogFault, CatalogParts, CatalogWarning, LOOP_LIMIT_DEFAULT, UnknownPolicy};
+pub use catalog::{
+    Catalog, CatalogFault, CatalogParts, CatalogWarning, ImageVersion, LOOP_LIMIT_DEFAULT, UnknownPolicy,
+};
 pub use decide::{BootPlan, BootState, Decision, LeaveAloneReason, Step, Target, Verdict, decide};
 pub use identity::Evidence;
 pub use trace::{Trace, TraceLine};

@@ -2,6 +2,7 @@
 //! catalog after every change.
 
 mod explain;
+mod images;
 mod imports;
 mod status;
 mod whole;
@@ -15,12 +16,12 @@ use crate::inventory::{API_OWNER, Inventory, Owned};
 use crate::world::World;
 use admin::view::{
     BootView, ConfigView, Explanation, Health, HostView, ImageView, ImportRequest, ImportView, LeaseView,
-    Setting, Status, StoreReport, VersionInfo, timestamp,
+    PruneReport, PruneRequest, Setting, Status, StoreReport, VersionInfo, timestamp,
 };
 use admin::{
     Backend, BackendError, Download, Expect, FieldError, HostRef, ListPage, Page, Written, paginate,
 };
-use library::{Library, LibraryError};
+use library::Library;
 use plan::Decider;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -85,21 +86,6 @@ impl Daemon {
         }
     }
 
-    fn image_view(&self, image: &Owned<Image>) -> ImageView {
-        let manifest = self.library.manifest(image.resource.name.as_str());
-        ImageView {
-            image: image.resource.clone(),
-            managed_by: image.owner.clone(),
-            revision: image.revision.0,
-            bytes: manifest.as_ref().map_or(0, |manifest| manifest.bytes()),
-            files: manifest.as_ref().map_or(0, |manifest| manifest.files.len() as u64),
-            imported: manifest.as_ref().map(|manifest| timestamp(manifest.imported.saturating_mul(1000))),
-            fault: manifest.is_none().then(|| {
-                format!("its files are not there: reveille image import DIR --name {}", image.resource.name)
-            }),
-        }
-    }
-
     fn replace_catalog(&self) -> Result<(), BackendError> {
         self.world.replace_catalog(self.inventory.catalog().map_err(internal)?);
         Ok(())
@@ -161,7 +147,8 @@ impl Backend for Daemon {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             api: "v1".to_owned(),
             features: [
-                "hosts", "images", "imports", "leases", "boots", "explain", "events", "config", "store",
+                "hosts", "images", "versions", "imports", "leases", "boots", "explain", "events", "config",
+                "store",
             ]
             .map(str::to_owned)
             .to_vec(),
@@ -271,59 +258,49 @@ impl Backend for Daemon {
     fn images(&self, page: &Page) -> Result<ListPage<ImageView>, BackendError> {
         let mut images = self.inventory.images().map_err(internal)?;
         images.sort_by(|one, other| one.resource.name.cmp(&other.resource.name));
-        let views = images.iter().map(|image| self.image_view(image));
+        let pins = self.inventory.pins().map_err(internal)?;
+        let views = images.iter().map(|image| self.image_view(image, &pins));
         Ok(paginate(views, page, self.revision(), |view| view.image.name.to_string()))
     }
 
     fn image(&self, name: &Name) -> Result<ImageView, BackendError> {
         let image = self.owned_image(name)?;
         let image = image.ok_or_else(|| BackendError::NotFound { what: "image", name: name.to_string() })?;
-        Ok(self.image_view(&image))
+        Ok(self.image_view(&image, &self.inventory.pins().map_err(internal)?))
     }
 
-    fn delete_image(&self, name: &Name, expect: Expect, dry_run: bool) -> Result<u64, BackendError> {
-        let _changing = self.inventory.change();
-        let current = self.owned_image(name)?;
-        check_write("image", name, current.as_ref(), expect)?;
-        let catalog = self.world.catalog();
-        let users: Vec<&str> = catalog
-            .hosts()
-            .filter(|host| host.image.as_ref() == Some(name))
-            .map(|host| host.name.as_str())
-            .take(4)
-            .collect();
-        if !users.is_empty() {
-            let problem = admin::Problem::new(409, "R-IMG-06", "in-use", format!("image `{name}` is in use"))
-                .with_cause(format!("hosts {} boot it", users.join(", ")))
-                .with_fix("give them another image first: reveille host set HOST --image OTHER");
-            return Err(BackendError::Problem(problem));
-        }
-        if dry_run {
-            return Ok(self.revision());
-        }
-        self.library.delete(name.as_str()).map_err(|error| match error {
-            LibraryError::ImportUnderWay => BackendError::Problem(
-                admin::Problem::new(
-                    409,
-                    "R-IMG-07",
-                    "under-way",
-                    format!("image `{name}` is being imported"),
-                )
-                .with_fix("remove it when the import is done: reveille image list"),
-            ),
-            error => BackendError::Internal(chain(&error)),
-        })?;
-        self.replace_catalog()?;
-        match self.library.collect() {
-            Ok(swept) => self.world.record(
-                Event::new(EventName::ImageDeleted)
-                    .with("image", name.shared())
-                    .with("freed_bytes", swept.bytes),
-            ),
-            // The next removal sweeps them.
-            Err(error) => tracing::warn!(cause = chain(&error), "unused image files stay for now"),
-        }
-        Ok(self.revision())
+    fn delete_image(
+        &self,
+        name: &Name,
+        expect: Expect,
+        force: bool,
+        dry_run: bool,
+    ) -> Result<u64, BackendError> {
+        images::delete(self, name, expect, force, dry_run)
+    }
+
+    fn rollback_image(&self, name: &Name, to: Option<&Name>) -> Result<ImageView, BackendError> {
+        images::rollback(self, name, to)
+    }
+
+    fn tag_image(&self, name: &Name, tag: &Name, version: Option<&Name>) -> Result<ImageView, BackendError> {
+        images::tag(self, name, tag, version)
+    }
+
+    fn untag_image(&self, name: &Name, tag: &Name) -> Result<ImageView, BackendError> {
+        images::untag(self, name, tag)
+    }
+
+    fn prune_images(&self, request: &PruneRequest) -> Result<PruneReport, BackendError> {
+        images::prune(self, request)
+    }
+
+    fn export_image(&self, name: &Name, version: Option<&Name>) -> Result<Download, BackendError> {
+        images::export(self, name, version)
+    }
+
+    fn verify_images(&self, names: &[Name]) -> Result<Download, BackendError> {
+        images::verify(self, names)
     }
 
     fn start_import(&self, request: ImportRequest, dry_run: bool) -> Result<ImportView, BackendError> {

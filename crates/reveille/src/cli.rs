@@ -223,9 +223,9 @@ pub(crate) struct HostFields {
     /// Serial number.
     #[arg(long)]
     pub(crate) serial: Option<String>,
-    /// Image it boots.
-    #[arg(long)]
-    pub(crate) image: Option<Name>,
+    /// Image it boots: its current version, or `NAME@VERSION` (id or tag) to stay at that one.
+    #[arg(long, value_name = "NAME[@VERSION]")]
+    pub(crate) image: Option<ImageRef>,
     /// Loader to go through: ipxe or pxelinux.
     #[arg(long, value_parser = ["ipxe", "pxelinux"])]
     pub(crate) loader: Option<String>,
@@ -263,17 +263,88 @@ pub(crate) enum Image {
     },
     /// Import an image from a medium (ISO, tar, zip), a folder, the catalogue, or `files` with --kernel.
     Import(Box<Import>),
-    /// Remove an image and the files nothing else uses.
+    /// Remove an image with all its versions, and the files nothing else uses.
     Rm {
         /// Its name.
         name: Name,
+        /// Although hosts boot it or images stand on it; they are left alone until they get another.
+        #[arg(long)]
+        force: bool,
     },
+    /// Make an earlier version current again.
+    Rollback {
+        /// Name of the image.
+        name: Name,
+        /// Id (its first digits do) or tag; without it the version imported before the current one.
+        #[arg(long, value_name = "VERSION")]
+        to: Option<Name>,
+    },
+    /// Give a version a name that hosts can stay at. A tag that exists moves.
+    Tag {
+        /// Name of the image.
+        name: Name,
+        /// The tag, such as `stable`.
+        tag: Name,
+        /// Id (its first digits do) or another tag; without it the current version.
+        #[arg(long, value_name = "VERSION")]
+        version: Option<Name>,
+    },
+    /// Take a tag away.
+    Untag {
+        /// Name of the image.
+        name: Name,
+        /// The tag.
+        tag: Name,
+    },
+    /// Remove old versions and the files nothing else uses. What is current, tagged or used by a host stays.
+    Prune {
+        /// Images; without any, all.
+        names: Vec<Name>,
+        /// Versions of each image that stay, the current one counted.
+        #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
+        keep: u16,
+        /// Say what would go, change nothing.
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Read every file of every version and compare it. Changes nothing; exit 3 when something is bad.
+    Verify {
+        /// Images; without any, all.
+        names: Vec<Name>,
+    },
+    /// Save one version of an image in a file, for `image import FILE` at another site.
+    Export {
+        /// Name of the image, or `NAME@VERSION` (id or tag).
+        #[arg(value_name = "NAME[@VERSION]")]
+        image: ImageRef,
+        /// Where to; written whole or not at all.
+        file: PathBuf,
+    },
+}
+
+/// An image, and one of its versions.
+#[derive(Clone, Debug)]
+pub(crate) struct ImageRef {
+    pub(crate) name: Name,
+    pub(crate) version: Option<Name>,
+}
+
+impl std::str::FromStr for ImageRef {
+    type Err = types::resource::NameParseError;
+
+    fn from_str(text: &str) -> Result<ImageRef, Self::Err> {
+        let (name, version) = match text.split_once('@') {
+            Some((name, version)) => (name, Some(version.parse()?)),
+            None => (text, None),
+        };
+        Ok(ImageRef { name: name.parse()?, version })
+    }
 }
 
 /// `image import`.
 #[derive(Args, Debug)]
 pub(crate) struct Import {
-    /// A medium (.iso, .tar, .tar.gz, .zip), a folder, `debian-netboot` or `memtest` (Debian packages), or `files`.
+    /// A medium (.iso, .tar, .tar.gz, .zip), an exported image, a folder, `debian-netboot` or `memtest` (Debian packages), or `files`.
     pub(crate) source: String,
     /// Name of the image; without one it follows from the source.
     #[arg(long)]
@@ -308,8 +379,8 @@ pub(crate) struct Import {
     /// Template of the answer file each host gets.
     #[arg(long)]
     pub(crate) template: Option<Name>,
-    /// Take the place of an image of that name.
-    #[arg(long)]
+    /// Make it the current version of an image of that name; what was current is kept as a version.
+    #[arg(long, visible_alias = "new-version")]
     pub(crate) replace: bool,
     /// Kernel command line.
     #[arg(long, allow_hyphen_values = true)]

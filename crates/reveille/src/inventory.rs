@@ -3,7 +3,7 @@
 
 use crate::failure::{Exit, Failure, chain};
 use library::Library;
-use plan::{Catalog, CatalogParts, UnknownPolicy};
+use plan::{Catalog, CatalogParts, ImageVersion, UnknownPolicy};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -21,6 +21,15 @@ pub(crate) struct Owned<T> {
     pub(crate) resource: T,
     pub(crate) owner: String,
     pub(crate) revision: Revision,
+}
+
+/// A host that stays at a version.
+#[derive(Clone, Debug)]
+pub(crate) struct Pin {
+    pub(crate) host: Name,
+    pub(crate) image: Name,
+    /// Its id or a tag, as the host has it.
+    pub(crate) version: Name,
 }
 
 /// Owner of everything made through the API.
@@ -118,6 +127,15 @@ impl Inventory {
         self.library.manifest(image.as_str()).is_some()
     }
 
+    /// Hosts that stay at a version of an image, and the id or tag they name.
+    pub(crate) fn pins(&self) -> Result<Vec<Pin>, Failure> {
+        let pin = |host: Owned<Host>| {
+            let Host { name, image, image_version, .. } = host.resource;
+            Some(Pin { host: name, image: image?, version: image_version? })
+        };
+        Ok(self.hosts()?.into_iter().filter_map(pin).collect())
+    }
+
     /// Makes others who change hosts or images wait: two hosts checked against each other's absence could both claim
     /// one identity, and an older catalog could be put in the place of a newer one.
     pub(crate) fn change(&self) -> MutexGuard<'_, ()> {
@@ -149,9 +167,11 @@ impl Inventory {
             let image = &image.resource;
             self.has_files(&image.name) || image.base.as_ref().is_some_and(|base| self.has_files(base))
         };
+        let versions = images.iter().flat_map(|image| self.versions_of(&image.resource)).collect();
         let parts = CatalogParts {
             generation,
             hosts,
+            versions,
             images: images.into_iter().filter(complete).map(|image| image.resource).collect(),
             templates: self.file.templates.clone(),
             default_image: self.file.default_image.clone(),
@@ -166,6 +186,22 @@ impl Inventory {
                 .fix("correct one of the records named")
                 .exit(Exit::Conflict)
         })
+    }
+
+    /// Every version of an image that is kept, as the catalog has it.
+    fn versions_of(&self, image: &Image) -> Vec<ImageVersion> {
+        let Some(versions) = self.library.versions(image.name.as_str()) else { return Vec::new() };
+        let version = |manifest: &&std::sync::Arc<library::Manifest>| {
+            let id = manifest.id();
+            // Imported before versions had a profile of their own.
+            let mut profile = manifest.profile.as_deref().unwrap_or(image).clone();
+            profile.name = image.name.at_version(id);
+            // What was found out to be dangerous since stays so.
+            profile.destructive |= image.destructive;
+            let known_as = std::iter::once(id).chain(versions.tags_of(id)).cloned().collect();
+            ImageVersion { of: image.name.clone(), known_as, image: profile }
+        };
+        versions.newest_first().iter().map(version).collect()
     }
 
     fn scan<T>(

@@ -80,7 +80,7 @@ async fn dispatch(global: &Global, command: Command) -> Result<ExitCode, Failure
         Command::Doctor(asked) => return cmd::doctor::command(global, &asked),
         Command::Explain(asked) => cmd::explain::command(global, asked).await?,
         Command::Host(asked) => cmd::host::command(global, asked).await?,
-        Command::Image(asked) => cmd::image::command(global, asked).await?,
+        Command::Image(asked) => return cmd::image::command(global, asked).await,
         Command::Lease(asked) => cmd::lease::command(global, asked).await?,
         Command::Boot(asked) => cmd::boot::command(global, asked).await?,
         Command::Events(asked) => cmd::events::command(global, asked).await?,

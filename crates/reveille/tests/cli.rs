@@ -310,3 +310,92 @@ fn the_files_of_an_image_that_the_configuration_describes_are_imported_by_hand()
     let _appliance = Appliance::start(&config);
     tiny(false);
 }
+
+#[test]
+fn versions_of_an_image_are_kept_pinned_rolled_back_pruned_verified_and_carried_in_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = write_config(folder.path(), ANY_PORT);
+    let socket = folder.path().join("admin.sock").display().to_string();
+    let call = |args: &[&str]| run(&[args, &["--socket", &socket]].concat());
+    let done = |args: &[&str]| {
+        let (code, stdout, stderr) = call(args);
+        assert_eq!(code, 0, "{args:?}: {stdout}{stderr}");
+        stdout
+    };
+    let files = folder.path().join("files");
+    fs::create_dir(&files).unwrap();
+    let import = |kernel: &str| {
+        fs::write(files.join("k"), kernel).unwrap();
+        let files = files.to_str().unwrap();
+        done(&[
+            "image",
+            "import",
+            files,
+            "--name",
+            "tiny",
+            "--kernel",
+            "k",
+            "--cmdline",
+            kernel,
+            "--new-version",
+        ]);
+        let image: serde_json::Value = serde_json::from_str(&done(&["image", "get", "tiny"])).unwrap();
+        assert_eq!(image["cmdline"], kernel);
+        image["version"].as_str().unwrap().to_owned()
+    };
+    let _appliance = Appliance::start(&config);
+    let ids = ["one", "two", "three", "four"].map(import);
+    done(&["image", "tag", "tiny", "stable", "--version", &ids[1]]);
+    let by_tag = "tiny@stable";
+    done(&["host", "add", "web01", "--mac", "52:54:00:00:00:01", "--image", by_tag]);
+    let by_id = format!("tiny@{}", ids[0]);
+    done(&["host", "add", "web02", "--mac", "52:54:00:00:00:02", "--image", &by_id]);
+    let boots = |mac: &str| {
+        let text = done(&["explain", "--mac", mac, "--firmware", "bios", "-o", "json"]);
+        serde_json::from_str::<serde_json::Value>(&text).unwrap()
+    };
+    assert_eq!(boots("52:54:00:00:00:01")["image"], format!("tiny@{}", ids[1]));
+    assert_eq!(boots("52:54:00:00:00:02")["image"], by_id);
+    assert!(done(&["image", "list"]).contains(&ids[3]));
+
+    let rolled = done(&["image", "rollback", "tiny"]);
+    assert_eq!(rolled, format!("current  tiny@{}\n", ids[2]));
+    assert!(done(&["image", "get", "tiny"]).contains(r#""cmdline": "three""#));
+    assert!(done(&["image", "rollback", "tiny", "--to", &ids[2][..6]]).starts_with("unchanged"));
+    let (code, _, stderr) = call(&["image", "rollback", "tiny", "--to", "gone"]);
+    assert!(code == 5 && stderr.contains("R-IMG-09") && stderr.contains(&ids[0]), "{stderr}");
+
+    let pruned = done(&["image", "prune", "--keep", "1", "--dry-run"]);
+    assert!(pruned.contains(&ids[3]) && !pruned.contains(&ids[0]), "{pruned}");
+    let pruned = done(&["image", "prune", "--keep", "1"]);
+    assert!(pruned.contains(&ids[3]) && pruned.contains("in 1 files"), "{pruned}");
+    let (code, _, stderr) = call(&["image", "untag", "tiny", "stable"]);
+    assert!(code == 6 && stderr.contains("web01"), "{stderr}");
+    let (code, _, stderr) = call(&["image", "rm", "tiny"]);
+    assert!(code == 6 && stderr.contains("web01, web02"), "{stderr}");
+
+    let tar = folder.path().join("tiny.tar");
+    let tar = tar.to_str().unwrap();
+    done(&["image", "export", by_tag, tar]);
+    assert!(done(&["image", "verify"]).contains("all sound"));
+    done(&["image", "rm", "tiny", "--force"]);
+    let gone = boots("52:54:00:00:00:01");
+    assert_eq!((gone["boots"].as_str(), gone["reason"].as_str()), (Some("nothing"), Some("image_missing")));
+    done(&["image", "import", tar]);
+    let image: serde_json::Value = serde_json::from_str(&done(&["image", "get", "tiny"])).unwrap();
+    assert_eq!((image["version"].as_str(), image["cmdline"].as_str()), (Some(ids[1].as_str()), Some("two")));
+    // The tag did not travel: a version that is gone is never replaced by another.
+    assert_eq!(boots("52:54:00:00:00:01")["reason"], "image_missing");
+    done(&["host", "set", "web01", "--image", "tiny"]);
+    assert_eq!(boots("52:54:00:00:00:01")["image"], "tiny");
+
+    let blobs = fs::read_dir(folder.path().join("library/blobs/sha256")).unwrap();
+    for blob in blobs.flat_map(|folder| fs::read_dir(folder.unwrap().path()).unwrap()) {
+        fs::remove_file(blob.unwrap().path()).unwrap();
+    }
+    let (code, stdout, _) = call(&["image", "verify", "tiny"]);
+    assert!(code == 3 && stdout.contains("/k  blob"), "{stdout}");
+    assert!(done(&["events"]).contains("image.verify_failed"));
+    let (code, _, stderr) = call(&["image", "export", "tiny", tar]);
+    assert!(code != 0 && stderr.contains("R-IMG-11"), "{stderr}");
+}

@@ -139,6 +139,12 @@ event_names! {
     ImageImportFailed = "image.import_failed",
     /// An image was removed.
     ImageDeleted = "image.deleted",
+    /// Another version of an image became current, or a tag was given or taken.
+    ImageChanged = "image.changed",
+    /// Old versions of an image were removed.
+    ImagePruned = "image.pruned",
+    /// Files of an image are missing or damaged; `image` names the version, `file` one of them.
+    ImageVerifyFailed = "image.verify_failed",
     /// A configuration was taken over.
     ConfigLoaded = "config.loaded",
     /// A configuration was refused; the old one stays.
@@ -263,6 +269,7 @@ impl Event {
             | EventName::BootSilent
             | EventName::HostConflict
             | EventName::ImageImportFailed
+            | EventName::ImageVerifyFailed
             | EventName::ConfigRejected
             | EventName::StoreRoomLow => Level::Warn,
             EventName::DhcpCommitFailed | EventName::StoreReadOnly => Level::Error,

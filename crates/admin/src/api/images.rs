@@ -1,10 +1,11 @@
 //! `images` and `imports`.
 
 use crate::api::hosts::removal;
+use crate::api::store::answer as download_answer;
 use crate::backend::BackendError;
 use crate::query::Params;
 use crate::router::{body, json, list as list_answer};
-use crate::view::{ImportRequest, MANAGED_BY_API};
+use crate::view::{ImportRequest, MANAGED_BY_API, PruneRequest, RollbackRequest, TagRequest};
 use crate::{Api, Problem};
 use axum::body::Body;
 use axum::extract::{Path, RawQuery, State};
@@ -37,7 +38,8 @@ pub(crate) async fn remove(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Box<Problem>> {
-    let dry_run = Params::read(query.as_deref(), &["dry_run"])?.flag("dry_run")?;
+    let params = Params::read(query.as_deref(), &["dry_run", "force"])?;
+    let (dry_run, force) = (params.flag("dry_run")?, params.flag("force")?);
     let name = name_of(&name)?;
     let expect = removal(&headers)?;
     let deleted = name.to_string();
@@ -51,10 +53,95 @@ pub(crate) async fn remove(
                     owner: view.managed_by,
                 });
             }
-            backend.delete_image(&name, expect, dry_run)
+            backend.delete_image(&name, expect, force, dry_run)
         })
         .await?;
     json(StatusCode::OK, &object!({"deleted": deleted, "revision": revision, "dry_run": dry_run}), None)
+}
+
+pub(crate) async fn rollback(
+    State(api): State<Api>,
+    Path(name): Path<String>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    content: Body,
+) -> Result<Response, Box<Problem>> {
+    Params::read(query.as_deref(), &[])?;
+    let name = name_of(&name)?;
+    let RollbackRequest { to } = body(&headers, content).await?;
+    let view = api.call(None, move |backend| backend.rollback_image(&name, to.as_ref())).await?;
+    json(StatusCode::OK, &view, Some(view.revision))
+}
+
+pub(crate) async fn tag(
+    State(api): State<Api>,
+    Path((name, tag)): Path<(String, String)>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    content: Body,
+) -> Result<Response, Box<Problem>> {
+    Params::read(query.as_deref(), &[])?;
+    let (name, tag) = (name_of(&name)?, tag_of(&tag)?);
+    let TagRequest { version } = body(&headers, content).await?;
+    let view = api.call(None, move |backend| backend.tag_image(&name, &tag, version.as_ref())).await?;
+    json(StatusCode::OK, &view, Some(view.revision))
+}
+
+pub(crate) async fn untag(
+    State(api): State<Api>,
+    Path((name, tag)): Path<(String, String)>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Box<Problem>> {
+    Params::read(query.as_deref(), &[])?;
+    let (name, tag) = (name_of(&name)?, tag_of(&tag)?);
+    let view = api.call(None, move |backend| backend.untag_image(&name, &tag)).await?;
+    json(StatusCode::OK, &view, Some(view.revision))
+}
+
+pub(crate) async fn prune(
+    State(api): State<Api>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    content: Body,
+) -> Result<Response, Box<Problem>> {
+    Params::read(query.as_deref(), &[])?;
+    let request: PruneRequest = body(&headers, content).await?;
+    if request.keep == Some(0) {
+        return Err(Problem::bad_body("`keep` counts the current version: it is 1 or more".to_owned()));
+    }
+    let report = api.call(None, move |backend| backend.prune_images(&request)).await?;
+    json(StatusCode::OK, &report, None)
+}
+
+pub(crate) async fn export(
+    State(api): State<Api>,
+    Path(name): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Box<Problem>> {
+    let version = Params::read(query.as_deref(), &["version"])?.parse::<Name>("version")?;
+    let name = name_of(&name)?;
+    let download = api.call(None, move |backend| backend.export_image(&name, version.as_ref())).await?;
+    Ok(download_answer(download, "application/x-tar"))
+}
+
+/// `?image=a,b`; all images without it.
+pub(crate) async fn verify(
+    State(api): State<Api>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Box<Problem>> {
+    let params = Params::read(query.as_deref(), &["image"])?;
+    let names = params.text("image").unwrap_or_default().split(',').filter(|name| !name.is_empty());
+    let names = names.map(name_of).collect::<Result<Vec<Name>, _>>()?;
+    let download = api.call(None, move |backend| backend.verify_images(&names)).await?;
+    Ok(download_answer(download, "application/x-ndjson"))
+}
+
+fn tag_of(text: &str) -> Result<Name, Box<Problem>> {
+    text.parse().map_err(|error: types::resource::NameParseError| {
+        Problem::new(422, "R-IMG-10", "tag-refused", format!("`{text}` cannot be a tag"))
+            .with_cause(error.to_string())
+            .with_fix("choose another, such as `stable`")
+    })
 }
 
 fn name_of(text: &str) -> Result<Name, Box<Problem>> {

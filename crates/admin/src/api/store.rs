@@ -12,6 +12,10 @@ use futures_util::stream;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, ETAG};
 use http::{HeaderValue, StatusCode};
 use std::convert::Infallible;
+use tokio::sync::mpsc;
+
+/// Pieces made before the client has read the last one.
+const PIECES_AHEAD: usize = 2;
 
 /// Field that says how many records are in a download.
 pub(crate) const RECORDS_FIELD: &str = "reveille-records";
@@ -44,9 +48,22 @@ pub(crate) async fn verify(
     json(StatusCode::OK, &report, Some(report.revision))
 }
 
-fn answer(download: Download, kind: &'static str) -> Response {
+/// Sends a download as it is made, on a thread that may block.
+pub(crate) fn answer(download: Download, kind: &'static str) -> Response {
     let Download { revision, records, bytes, pieces } = download;
-    let body = stream::iter(pieces.map(|piece| Ok::<_, Infallible>(Bytes::from(piece))));
+    let (sender, receiver) = mpsc::channel(PIECES_AHEAD);
+    tokio::task::spawn_blocking(move || {
+        for piece in pieces {
+            // Nobody reads it any more.
+            if sender.blocking_send(Bytes::from(piece)).is_err() {
+                return;
+            }
+        }
+    });
+    let body = stream::unfold(receiver, |mut receiver| async {
+        let piece = receiver.recv().await?;
+        Some((Ok::<_, Infallible>(piece), receiver))
+    });
     let mut response = Response::new(Body::from_stream(body));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));

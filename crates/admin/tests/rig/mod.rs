@@ -3,7 +3,8 @@
 
 use reveille_admin::view::{
     BootView, ConfigView, Explanation, Health, HostView, ImageView, ImportRequest, ImportState, ImportView,
-    LeaseView, Setting, Status, StoreFinding, StoreReport, VersionInfo,
+    LeaseView, PruneReport, PruneRequest, Setting, Status, StoreFinding, StoreReport, VerifyFinding,
+    VerifyLine, VerifyReport, VersionInfo,
 };
 use reveille_admin::{
     AdminDoor, Api, Backend, BackendError, Client, Download, EventBus, Expect, HostRef, ListPage, Options,
@@ -50,6 +51,9 @@ impl MemoryBackend {
                 files: 1,
                 imported: None,
                 fault: None,
+                version: Some("9f2c00000000".into()),
+                versions: Vec::new(),
+                tags: BTreeMap::new(),
             };
             memory.images.insert(name.into(), view);
         }
@@ -158,7 +162,16 @@ impl Backend for MemoryBackend {
         found.ok_or_else(|| BackendError::NotFound { what: "image", name: name.to_string() })
     }
 
-    fn delete_image(&self, name: &Name, expect: Expect, dry_run: bool) -> Result<u64, BackendError> {
+    fn delete_image(
+        &self,
+        name: &Name,
+        expect: Expect,
+        force: bool,
+        dry_run: bool,
+    ) -> Result<u64, BackendError> {
+        if name.as_str() == "used" && !force {
+            return Err(BackendError::Unexpected { what: "image", name: name.to_string(), current: None });
+        }
         let current = Some(self.image(name)?.revision);
         if !expect.holds(current) {
             return Err(BackendError::Unexpected { what: "image", name: name.to_string(), current });
@@ -169,6 +182,53 @@ impl Backend for MemoryBackend {
             memory.revision += 1;
         }
         Ok(memory.revision)
+    }
+
+    fn rollback_image(&self, name: &Name, to: Option<&Name>) -> Result<ImageView, BackendError> {
+        let mut view = self.image(name)?;
+        view.version = Some(to.map_or("0123456789ab".to_owned(), ToString::to_string));
+        Ok(view)
+    }
+
+    fn tag_image(&self, name: &Name, tag: &Name, version: Option<&Name>) -> Result<ImageView, BackendError> {
+        let mut view = self.image(name)?;
+        let version = version.map(ToString::to_string).or(view.version.clone()).unwrap();
+        view.tags.insert(tag.to_string(), version);
+        self.0.lock().unwrap().images.insert(name.to_string(), view.clone());
+        Ok(view)
+    }
+
+    fn untag_image(&self, name: &Name, tag: &Name) -> Result<ImageView, BackendError> {
+        let mut view = self.image(name)?;
+        match view.tags.remove(tag.as_str()) {
+            Some(_) => Ok(view),
+            None => Err(BackendError::NotFound { what: "tag", name: tag.to_string() }),
+        }
+    }
+
+    fn prune_images(&self, request: &PruneRequest) -> Result<PruneReport, BackendError> {
+        let removed = request.images.iter().map(|name| format!("{name}@{}", request.keep.unwrap_or(3)));
+        Ok(PruneReport { removed: removed.collect(), blobs: 1, bytes: 2, dry_run: request.dry_run })
+    }
+
+    fn export_image(&self, name: &Name, version: Option<&Name>) -> Result<Download, BackendError> {
+        self.image(name)?;
+        let text = format!("{name}@{version:?}").into_bytes();
+        let bytes = Some(text.len() as u64);
+        Ok(Download { revision: 10, records: 1, bytes, pieces: Box::new([text].into_iter()) })
+    }
+
+    fn verify_images(&self, names: &[Name]) -> Result<Download, BackendError> {
+        let finding = names.first().map(|name| VerifyFinding {
+            image: format!("{name}@9f2c00000000"),
+            file: "linux".into(),
+            what: "missing".into(),
+        });
+        let report = VerifyReport { ok: finding.is_none(), ..VerifyReport::default() };
+        let found = VerifyLine { finding, ..VerifyLine::default() };
+        let lines = [found, VerifyLine { report: Some(report), ..VerifyLine::default() }];
+        let pieces = lines.map(|line| format!("{}\n", serde_json::to_string(&line).unwrap()).into_bytes());
+        Ok(Download { revision: 10, records: 2, bytes: None, pieces: Box::new(pieces.into_iter()) })
     }
 
     fn start_import(&self, request: ImportRequest, dry_run: bool) -> Result<ImportView, BackendError> {

@@ -119,6 +119,7 @@ fn rows() -> Vec<(Row, &'static str)> {
         }),
         ("resources.hosts[].match.serial", "{serial: XYZ}", |l| debug(&l.hosts[0].identity)),
         ("resources.hosts[].image", "known", |l| debug(&l.hosts[0].image)),
+        ("resources.hosts[].image_version", "stable", |l| debug(&l.hosts[0].image_version)),
         ("resources.hosts[].loader", "pxelinux", |l| debug(l.hosts[0].loader)),
         ("resources.hosts[].params", "{a: b}", |l| debug(&l.hosts[0].params)),
         ("resources.hosts[].template", "known", |l| debug(&l.hosts[0].template)),

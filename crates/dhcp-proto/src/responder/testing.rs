@@ -210,6 +210,7 @@ fn recorded(name: &str) -> types::resource::Host {
         name: name.parse().unwrap(),
         identity: types::resource::HostMatch::default(),
         image: None,
+        image_version: None,
         loader: None,
         params: std::collections::BTreeMap::new(),
         template: None,

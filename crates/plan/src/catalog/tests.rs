@@ -12,6 +12,7 @@ fn serde_json_host(name: &str) -> Host {
         name: name.parse().unwrap(),
         identity: types::resource::HostMatch::default(),
         image: None,
+        image_version: None,
         loader: None,
         params: Default::default(),
         template: None,

@@ -21,6 +21,7 @@ fn host(name: &str, mac: Option<&str>, uuid: Option<&str>, image: Option<&str>) 
             serial: None,
         },
         image: image.map(|text| text.parse().unwrap()),
+        image_version: None,
         loader: None,
         params: Default::default(),
         template: None,
@@ -315,4 +316,43 @@ fn an_esxi_image_brings_its_own_loader_for_uefi_unless_the_host_asks_for_another
     );
     let verdict = decide(&catalog(None), &facts(Stage::Rom, Firmware::UefiX64, MAC), &BootState::default());
     assert!(verdict.trace.to_string().contains("the own loader of `esxi-8`"), "{}", verdict.trace);
+}
+
+#[test]
+fn a_host_stays_at_the_version_it_names_by_id_or_tag_and_gets_no_other_when_it_is_gone() {
+    let name = |text: &str| text.parse::<Name>().unwrap();
+    let parts = |version: &str| {
+        let (image, id) = (name("debian-12"), name("9f2c00000000"));
+        let profile =
+            Image { kernel: Some("old".into()), ..Image::new(image.at_version(&id), ImageKind::Linux) };
+        let known_as = vec![id, name("stable")];
+        let mut host = host("web01", Some(MAC), None, None);
+        (host.image, host.image_version) = (Some(image.clone()), Some(name(version)));
+        CatalogParts {
+            hosts: vec![host],
+            images: vec![Image::new(image.clone(), ImageKind::Linux)],
+            versions: vec![crate::ImageVersion { of: image, known_as, image: profile }],
+            ..CatalogParts::default()
+        }
+    };
+    for version in ["9f2c00000000", "stable"] {
+        let catalog = Catalog::build(parts(version)).unwrap();
+        assert!(catalog.warnings().is_empty());
+        let plan = asked(&catalog, &facts(Stage::Ipxe, Firmware::Bios, MAC));
+        assert_eq!(target_image(plan), "debian-12@9f2c00000000", "{version}");
+        assert!(catalog.image("debian-12@9f2c00000000").is_some());
+        assert!(catalog.image("debian-12@stable").is_none(), "a tag moves: no URL has it");
+        assert_eq!(catalog.menu_images(None).len(), 1, "menus have current versions only");
+    }
+    for gone in ["9f2c", "000000000000", "testing"] {
+        let catalog = Catalog::build(parts(gone)).unwrap();
+        let warning = catalog.warnings()[0].to_string();
+        assert!(warning.contains(&format!("image `debian-12@{gone}`, which is not there")), "{warning}");
+        let plan = asked(&catalog, &facts(Stage::Ipxe, Firmware::Bios, MAC));
+        assert_eq!(plan, Err(LeaveAloneReason::ImageMissing));
+    }
+    let mut alone = parts("stable");
+    alone.hosts[0].image = None;
+    let faults = Catalog::build(alone).unwrap_err();
+    assert_eq!(faults, [crate::CatalogFault::VersionWithoutImage(name("web01"))]);
 }

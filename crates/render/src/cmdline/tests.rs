@@ -13,6 +13,7 @@ fn host(words: &[&str]) -> Host {
         name: "web01".parse().unwrap(),
         identity: types::resource::HostMatch::default(),
         image: None,
+        image_version: None,
         loader: None,
         params: std::collections::BTreeMap::new(),
         template: None,

@@ -22,6 +22,7 @@ fn web01() -> Host {
         name: "web01".parse().unwrap(),
         identity: types::resource::HostMatch::default(),
         image: None,
+        image_version: None,
         loader: None,
         params: std::collections::BTreeMap::new(),
         template: None,

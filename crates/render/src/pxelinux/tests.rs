@@ -34,6 +34,7 @@ fn linux_image() {
         name: "web01".parse().unwrap(),
         identity: types::resource::HostMatch::default(),
         image: None,
+        image_version: None,
         loader: None,
         params: std::collections::BTreeMap::new(),
         template: None,

@@ -84,7 +84,8 @@ impl ImageValues {
     /// Of an image record; its version is not in it.
     pub fn of(image: &Image) -> ImageValues {
         ImageValues {
-            name: image.name.to_string(),
+            // A version that a host stays at is the same image to its template.
+            name: image.name.as_str().split('@').next().unwrap_or_default().to_owned(),
             kind: image.kind.as_str().to_owned(),
             version: None,
             description: image.description.clone(),

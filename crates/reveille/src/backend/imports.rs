@@ -5,6 +5,7 @@ use crate::inventory::Inventory;
 use crate::world::World;
 use admin::view::{ImportRequest, ImportState, ImportView, timestamp};
 use admin::{BackendError, FieldError, Problem};
+use library::limits::VERSIONS_KEEP;
 use library::{ImportError, Imported, Library, Source, Watch};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -61,9 +62,9 @@ impl Importer {
             if !replace {
                 let problem =
                     Problem::new(409, "R-IMG-04", "exists", format!("image `{name}` exists already"))
-                        .with_fix(format!(
-                            "import it under another name with --name, or remove it: reveille image rm {name}"
-                        ));
+                        .with_fix(
+                            "import it as a new version with --replace, or under another name with --name",
+                        );
                 return Err(BackendError::Problem(problem));
             }
         }
@@ -115,7 +116,40 @@ impl Importer {
     pub(crate) fn import_from_file(&self, image: &Image, source: Source) -> Result<Imported, ImportError> {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let image = image.clone();
-        self.run(id, Asked { image, source, profile: None, kind_given: true, replace: true, record: false })
+        let name = image.name.clone();
+        let done = self
+            .run(id, Asked { image, source, profile: None, kind_given: true, replace: true, record: false });
+        if done.as_ref().is_ok_and(|imported| imported.changed) {
+            self.prune(&name);
+        }
+        done
+    }
+
+    /// Removes versions that nobody asked to keep: a source that changes with every start would fill the disk.
+    fn prune(&self, name: &Name) {
+        let _changing = self.inventory.change();
+        let Some(versions) = self.library.versions(name.as_str()) else { return };
+        let pruned = self.inventory.pins().map_err(|failure| failure.to_string()).and_then(|pins| {
+            let pinned = super::images::pinned_ids(&versions, &pins);
+            let pruned = self.library.prune(name.as_str(), VERSIONS_KEEP, &pinned, false);
+            pruned.map_err(|error| chain(&error))
+        });
+        match pruned {
+            Ok(gone) if !gone.is_empty() => {
+                let ids: Vec<String> = gone.iter().map(|it| it.manifest.id().to_string()).collect();
+                self.world.record(
+                    Event::new(EventName::ImagePruned)
+                        .with("image", name.shared())
+                        .with("versions", ids.join(" ")),
+                );
+                let catalog = self.inventory.catalog();
+                if let Ok(catalog) = catalog {
+                    self.world.replace_catalog(catalog);
+                }
+            }
+            Ok(_) => {}
+            Err(cause) => tracing::warn!(image = name.as_str(), cause, "old versions stay for now"),
+        }
     }
 
     /// Removes files no image uses: left by a replaced image, or by an end in mid-import.
@@ -255,7 +289,10 @@ fn read_request(request: &ImportRequest) -> Result<(Source, Image), BackendError
     };
     let name = match &request.name {
         Some(name) => name.clone(),
-        None => derived_name(&source)
+        None => source
+            .path()
+            .and_then(library::export::name_within)
+            .or_else(|| derived_name(&source))
             .ok_or_else(|| fault("/name", format!("no name follows from `{}`; give one", request.source)))?,
     };
     let image = Image {

@@ -71,6 +71,18 @@ impl Api {
         answer.map(|answer| answer.body).map_err(failure)
     }
 
+    /// A `PUT` that needs no condition.
+    pub(crate) async fn put(&self, path: &str, body: &Value) -> Result<Value, Failure> {
+        let answer = self.client.put::<Value>(&format!("/{path}"), body, &Condition::Nothing).await;
+        answer.map(|answer| answer.body).map_err(failure)
+    }
+
+    /// A `DELETE` that needs no condition.
+    pub(crate) async fn remove(&self, path: &str) -> Result<Value, Failure> {
+        let answer = self.client.delete::<Value>(&format!("/{path}"), &Condition::Nothing).await;
+        answer.map(|answer| answer.body).map_err(failure)
+    }
+
     pub(crate) async fn delete(&self, path: &str, etag: &str) -> Result<Value, Failure> {
         let condition = Condition::Match(etag.to_owned());
         let answer = self.client.delete::<Value>(&format!("/{path}"), &condition).await;

@@ -65,7 +65,10 @@ async fn list(global: &Global, api: &Api) -> Result<(), Failure> {
             ("HOST", |host| table::cell(host, "/name")),
             ("MAC", |host| table::cell(host, "/match/mac")),
             ("UUID", |host| table::cell(host, "/match/uuid")),
-            ("IMAGE", |host| table::cell(host, "/image")),
+            ("IMAGE", |host| match host.pointer("/image_version").and_then(Value::as_str) {
+                Some(version) => format!("{}@{version}", table::cell(host, "/image")),
+                None => table::cell(host, "/image"),
+            }),
             ("LOADER", |host| table::cell(host, "/loader")),
             ("OWNER", |host| table::cell(host, "/managed_by")),
         ],
@@ -91,7 +94,11 @@ fn merged(mut document: Value, fields: &HostFields) -> Value {
             set_identity(identity, fields);
         }
         if let Some(image) = &fields.image {
-            host.insert("image".into(), json!(image.as_str()));
+            host.insert("image".into(), json!(image.name.as_str()));
+            match &image.version {
+                Some(version) => drop(host.insert("image_version".into(), json!(version.as_str()))),
+                None => drop(host.remove("image_version")),
+            }
         }
         if let Some(loader) = &fields.loader {
             host.insert("loader".into(), json!(loader));
@@ -137,6 +144,7 @@ fn show(global: &Global, document: &Value) {
         ("uuid", "/match/uuid"),
         ("serial", "/match/serial"),
         ("image", "/image"),
+        ("version", "/image_version"),
         ("loader", "/loader"),
         ("kernel args", "/kernel_args_append"),
         ("template", "/template"),

@@ -1,5 +1,7 @@
 //! `reveille image …`
 
+mod versions;
+
 use super::api::{Api, print_json, print_removed};
 use super::table;
 use crate::cli::{Global, Image, Import, Output};
@@ -8,6 +10,7 @@ use crate::out::putln;
 use serde_json::{Value, json};
 use std::io::IsTerminal;
 use std::path::Path;
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 /// How often an import under way is asked how far it is.
@@ -15,7 +18,7 @@ const POLL: Duration = Duration::from_millis(200);
 /// Off a terminal, one line per this.
 const QUIET_PROGRESS: Duration = Duration::from_secs(10);
 
-pub(crate) async fn command(global: &Global, command: Image) -> Result<(), Failure> {
+pub(crate) async fn command(global: &Global, command: Image) -> Result<ExitCode, Failure> {
     let api = Api::new(global);
     match command {
         Image::List => list(global, &api).await,
@@ -25,14 +28,42 @@ pub(crate) async fn command(global: &Global, command: Image) -> Result<(), Failu
             Ok(())
         }
         Image::Import(import) => run_import(global, &api, *import).await,
-        Image::Rm { name } => {
+        Image::Rm { name, force } => {
             let path = format!("images/{name}");
             let current = api.get(&path).await?;
+            let path = if force { format!("{path}?force=true") } else { path };
             let answer = api.delete(&path, &current.etag).await?;
             print_removed(global, name.as_str(), &answer);
             Ok(())
         }
+        Image::Rollback { name, to } => {
+            let body = json!({ "to": to.as_ref().map(|to| to.as_str()) });
+            let before = api.get(&format!("images/{name}")).await?.body;
+            let image = api.post(&format!("images/{name}/rollback"), &body).await?;
+            let unchanged = before.pointer("/version") == image.pointer("/version");
+            versions::say(global, &image, if unchanged { "unchanged" } else { "current" }, "/version");
+            Ok(())
+        }
+        Image::Tag { name, tag, version } => {
+            let body = json!({ "version": version.as_ref().map(|version| version.as_str()) });
+            let image = api.put(&format!("images/{name}/tags/{tag}"), &body).await?;
+            versions::say(global, &image, tag.as_str(), &format!("/tags/{tag}"));
+            Ok(())
+        }
+        Image::Untag { name, tag } => {
+            let answer = api.remove(&format!("images/{name}/tags/{tag}")).await?;
+            if global.output == Output::Json {
+                print_json(&answer);
+            } else {
+                putln!("removed  tag {tag} of {name}");
+            }
+            Ok(())
+        }
+        Image::Prune { names, keep, dry_run } => versions::prune(global, &api, &names, keep, dry_run).await,
+        Image::Verify { names } => return versions::verify(global, &api, &names).await,
+        Image::Export { image, file } => versions::export(global, &api, &image, &file).await,
     }
+    .map(|()| ExitCode::SUCCESS)
 }
 
 async fn list(global: &Global, api: &Api) -> Result<(), Failure> {
@@ -43,6 +74,15 @@ async fn list(global: &Global, api: &Api) -> Result<(), Failure> {
         &[
             ("IMAGE", |image| table::cell(image, "/name")),
             ("KIND", |image| table::cell(image, "/kind")),
+            ("VERSION", |image| table::cell(image, "/version")),
+            ("KEPT", |image| match image.pointer("/versions").and_then(Value::as_array) {
+                Some(kept) => kept.len().to_string(),
+                None => "0".to_owned(),
+            }),
+            ("TAGS", |image| match image.pointer("/tags").and_then(Value::as_object) {
+                Some(tags) => tags.keys().map(String::as_str).collect::<Vec<_>>().join(","),
+                None => String::new(),
+            }),
             ("SIZE", |image| table::bytes(image, "/bytes")),
             ("FILES", |image| table::cell(image, "/files")),
             ("DESTRUCTIVE", |image| table::cell(image, "/destructive")),

@@ -25,6 +25,7 @@ fn world() -> (Arc<World>, Arc<EventBus>) {
         name: name.parse().unwrap(),
         identity,
         image: None,
+        image_version: None,
         loader: None,
         params: std::collections::BTreeMap::new(),
         template: None,

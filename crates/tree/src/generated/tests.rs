@@ -262,3 +262,48 @@ fn generated_text_has_an_etag_of_its_content() {
     assert_ne!(one.etag, open(&bench, "boot.ipxe", &http(Some(machine()))).etag);
     assert_eq!(one.content_type, "text/plain; charset=utf-8");
 }
+
+#[test]
+fn a_host_that_stays_at_a_version_fetches_every_file_by_a_name_that_has_it() {
+    let mut bench = bench(parts());
+    let library = bench.tree.parts().library.clone();
+    let old = library.manifest("debian-12").unwrap().id().clone();
+    let source = folder(&[("LINUX", b"newer kernel"), ("initrd.gz", b"initrd"), ("only-here", b"x")]);
+    let request = library::ImportRequest {
+        image: image("debian-12"),
+        source: library::Source::Dir(source.path().to_owned()),
+        kind_given: true,
+        profile: None,
+        replace: true,
+        record_image: false,
+        now: types::UnixTime(2),
+    };
+    library.import(&request, &mut library::Unwatched).unwrap();
+    let name: types::resource::Name = "debian-12".parse().unwrap();
+    let versions = library.versions("debian-12").unwrap();
+    let versions = versions.newest_first().into_iter().map(|manifest| plan::ImageVersion {
+        of: name.clone(),
+        known_as: vec![manifest.id().clone()],
+        image: Image { name: name.at_version(manifest.id()), ..manifest.profile.as_deref().unwrap().clone() },
+    });
+    let mut parts = CatalogParts { versions: versions.collect(), ..pinned() };
+    parts.hosts[0].image_version = Some(old.clone());
+    bench.memory = std::sync::Arc::new(Memory {
+        catalog: std::sync::Arc::new(plan::Catalog::build(parts).unwrap()),
+        recalled: std::sync::Mutex::default(),
+    });
+    let parts = crate::TreeParts { decider: bench.memory.clone(), ..bench.tree.parts().clone() };
+    bench.tree = crate::Tree::new(parts);
+    let opened = open(&bench, "boot.ipxe", &http(Some(machine())));
+    let at = format!("debian-12@{old}");
+    let escaped = at.replace('@', "%40");
+    assert!(text(&opened).contains(&format!("http://10.77.0.1:8080/{escaped}/LINUX ")), "{}", text(&opened));
+    assert_eq!(opened.image.as_deref(), Some(at.as_str()));
+    for who in [tftp(), http(None)] {
+        assert_eq!(&open(&bench, &format!("{at}/linux"), &who).content[..], b"kernel");
+        assert_eq!(&open(&bench, "debian-12/linux", &who).content[..], b"newer kernel");
+        assert_eq!(open(&bench, &format!("{at}/linux"), &who).role, Role::Kernel);
+    }
+    assert_eq!(reason(&bench, &format!("{at}/only-here"), &tftp()), "not_found");
+    assert_eq!(reason(&bench, "debian-12@000000000000/linux", &tftp()), "not_found");
+}

@@ -21,6 +21,9 @@ pub struct Host {
     /// Image it boots; without one the default image is used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<Name>,
+    /// Version of that image it stays at: an id (`reveille image get`) or a tag. Without one it boots the current version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_version: Option<Name>,
     /// Loader to chain through instead of the firmware's usual one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub loader: Option<LoaderKind>,

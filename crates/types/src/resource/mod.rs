@@ -67,6 +67,13 @@ impl Name {
         &self.0
     }
 
+    /// `name@version`: what one version of an image is called in the boot tree. No text is read as such a name, so
+    /// that no resource can have it.
+    #[must_use]
+    pub fn at_version(&self, version: &Name) -> Name {
+        Name(format!("{self}@{version}").into())
+    }
+
     /// The shared text, cheap to keep in events.
     pub fn shared(&self) -> std::sync::Arc<str> {
         self.0.clone()

@@ -86,6 +86,7 @@ fn full(optional: bool) -> Values {
         name: "esx-1".parse().unwrap(),
         identity: HostMatch::default(),
         image: None,
+        image_version: None,
         loader: None,
         template: None,
         params: params.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
