@@ -22,7 +22,7 @@
 //! |---|---|---|---|
 //! | hosts | 1 | name | `Host`, version 1 |
 //! | images | 2 | name | `Image`, version 1 |
-//! | manifests | 3 | image name | of the library |
+//! | manifests | 3 | image name; `name@id`, `name@` | of the library |
 //! | leases | 4 | family byte (4 or 6) + address, big-endian | `LeaseRecord`, version 2 |
 //! | facts | 5 | of the daemon | of the daemon |
 //! | boots | 6 | of the daemon | of the daemon |

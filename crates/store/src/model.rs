@@ -12,7 +12,7 @@ pub enum Table {
     Hosts = 1,
     /// Images, by name.
     Images = 2,
-    /// Image manifests: which blobs an image consists of, by image name.
+    /// Image manifests: which blobs an image consists of, by image name; other versions by `name@id`, tags by `name@`.
     Manifests = 3,
     /// Leases, by address.
     Leases = 4,
