@@ -147,7 +147,7 @@ impl Medium {
 }
 
 /// Bytes that do not compress, the same for the same seed (xorshift).
-fn noise(seed: u64, count: usize) -> Vec<u8> {
+pub(crate) fn noise(seed: u64, count: usize) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut next = || {
         state ^= state << 13;

@@ -19,6 +19,7 @@ pub mod child;
 pub mod clients;
 pub mod cpio;
 pub mod daemon;
+pub mod depot;
 pub mod esxi;
 pub mod netns;
 pub mod packages;

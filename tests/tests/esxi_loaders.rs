@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use harness::daemon::Config;
+use harness::depot;
 use harness::esxi::{Medium, RELEASES};
 use harness::packages::{self, BOOT, CLIENTS, MEDIA};
 use harness::scene::{EVENT_DEADLINE, NETWORK, POOL, SERVER};
@@ -178,17 +179,17 @@ fn boots(station: &Namespace, release: Release, start: impl FnOnce() -> Start + 
 }
 
 /// Everything arrived, in order and unchanged, and the installer got the host's script.
-fn check(booted: &Booted, medium: &Medium, prefix: &str) {
+fn check(booted: &Booted, modules: &[&str], content: impl Fn(&str) -> Vec<u8>, prefix: &str) {
     assert_eq!(booted.kernel, format!("{prefix}/b.b00"));
     let names: Vec<String> = booted.modules.iter().map(|module| module.name.clone()).collect();
     let expected: Vec<String> = std::iter::once("b.b00")
-        .chain(medium.release.modules.iter().copied())
+        .chain(modules.iter().copied())
         .map(|name| format!("{prefix}/{name}"))
         .collect();
     assert_eq!(names, expected);
     for module in &booted.modules {
         let name = module.name.rsplit('/').next().unwrap();
-        assert!(module.bytes == medium.module(name).unwrap(), "{name} has other bytes than on the medium");
+        assert!(module.bytes == content(name), "{name} has other bytes than on the medium");
     }
     let words: Vec<&str> = booted.cmdline.split(' ').collect();
     assert!(words.contains(&"runweasel") && !words.contains(&"cdromBoot"), "{words:?}");
@@ -230,22 +231,84 @@ fn every_release_boots_by_every_way_from_its_iso_image() {
         let args = ["host", "add", &name, "--mac", MAC, "--image", &image, "--param", &param];
         scene.daemon.command(&[&args[..], &["--kernel-arg", "logPort=com1"]].concat()).unwrap();
         let url = format!("http://{SERVER}:8080/{image}");
+        let (modules, content) = (medium.release.modules, |name: &str| medium.module(name).unwrap());
         let (by_tftp, by_http, own) =
             (format!("{image}/mboot.efi"), format!("{url}/mboot.efi"), image.clone());
         check(
             &boots(&station, loader, || Start::UefiTftp { boot_file: by_tftp }),
-            &medium,
+            modules,
+            content,
             &format!("/{image}"),
         );
         if loader >= Release::V7_0_3 && at > 0 {
-            check(&boots(&station, loader, || Start::UefiHttp { url: by_http }), &medium, &url);
+            check(&boots(&station, loader, || Start::UefiHttp { url: by_http }), modules, content, &url);
         }
-        check(&boots(&station, loader, move || by_ipxe(&own)), &medium, &url);
-        check(&boots(&station, loader, by_pxelinux), &medium, &format!("/{image}"));
+        check(&boots(&station, loader, move || by_ipxe(&own)), modules, content, &url);
+        check(&boots(&station, loader, by_pxelinux), modules, content, &format!("/{image}"));
         scene
             .daemon
             .wait_order(MAC, &["tftp.done:config", "tftp.done:module", "http.file:answer"], EVENT_DEADLINE)
             .unwrap();
         scene.daemon.command(&["host", "rm", &name]).unwrap();
     }
+}
+
+/// An offline bundle has no loader: it boots with that of the newest image of its line, and the events and `explain` say so.
+#[test]
+fn an_offline_bundle_boots_with_the_loader_of_a_newer_image() {
+    harness::enter!();
+    if !(packages::here(BOOT) && packages::here(CLIENTS) && packages::here(MEDIA)) {
+        return;
+    }
+    let mut config = Config::server(NETWORK, POOL);
+    config.set(
+        &["resources", "templates"],
+        json!([{ "name": "esxi-std", "kind": "esxi-kickstart", "text": KICKSTART }]),
+    );
+    let scene = Scene::new(config).unwrap();
+    let station = scene.lab.station(&scene.segment, "machine", None).unwrap();
+    station.ip(&["link", "set", "eth0", "address", MAC]).unwrap();
+    clients::udhcpc(&scene.lab, &station, &[]).unwrap();
+    let media = scene.lab.path("media");
+    std::fs::create_dir_all(&media).unwrap();
+    let kernel = std::fs::read(harness::esxi::kernel(&media).unwrap()).unwrap();
+    let bundle = depot::build(&media, &kernel, MODULE_BYTES).unwrap();
+    let bundle = bundle.to_string_lossy();
+    let refused = scene.daemon.command(&["image", "import", &bundle, "--profile", "none", "--name", "x"]);
+    let refused = format!("{:#}", refused.unwrap_err());
+    assert!(refused.contains(depot::STANDARD) && refused.contains(depot::WITH_TOOL), "{refused}");
+    let import = ["image", "import", &bundle, "--name", "esxi-depot", "--template", "esxi-std"];
+    println!("{}", scene.daemon.command(&import).unwrap());
+    let tool = ["image", "import", &bundle, "--name", "esxi-tool", "--profile", depot::WITH_TOOL];
+    println!("{}", scene.daemon.command(&tool).unwrap());
+    let param = format!("rootpw={ROOTPW}");
+    let host = ["host", "add", "esx01", "--mac", MAC, "--image", "esxi-depot", "--param", &param];
+    scene.daemon.command(&[&host[..], &["--kernel-arg", "logPort=com1"]].concat()).unwrap();
+    let loader = |station: &Namespace| station.run(|| tftp("esxi-depot/mboot.efi", 1468, false)).unwrap();
+    assert!(matches!(loader(&station), Answer::TftpError(1)), "there is none yet");
+
+    // 7.0.3 is of another line; 8.0.3 is newer than the bundle.
+    for (release, name) in [(RELEASES[1], "esxi-7"), (RELEASES[2], "esxi-8")] {
+        let iso = Medium::build(&media, release, MODULE_BYTES).unwrap().iso().unwrap();
+        scene.daemon.command(&["image", "import", &iso.to_string_lossy(), "--name", name]).unwrap();
+    }
+    assert!(matches!(loader(&station), Answer::File(bytes) if bytes.starts_with(b"MZ")));
+    let explained = scene.daemon.command(&["explain", "--mac", MAC]).unwrap();
+    assert!(explained.contains("with the UEFI loader of esxi-8 (8.0.3 build 24022510)"), "{explained}");
+    let content =
+        |name: &str| if name == depot::KERNEL { kernel.clone() } else { depot::module(name, MODULE_BYTES) };
+    let (boot_file, url) =
+        ("esxi-depot/mboot.efi".to_owned(), format!("http://{SERVER}:8080/esxi-depot/mboot.efi"));
+    check(
+        &boots(&station, Release::V8_0_2, || Start::UefiTftp { boot_file }),
+        &depot::MODULES,
+        content,
+        "/esxi-depot",
+    );
+    let prefix = format!("http://{SERVER}:8080/esxi-depot");
+    check(&boots(&station, Release::V8_0_2, || Start::UefiHttp { url }), &depot::MODULES, content, &prefix);
+    check(&boots(&station, Release::V8_0_2, || by_ipxe("esxi-depot")), &depot::MODULES, content, &prefix);
+    let events = scene.daemon.events();
+    let lent = events.iter().find(|event| event.text("file") == Some("esxi-8/EFI/BOOT/BOOTX64.EFI"));
+    assert_eq!(lent.and_then(|event| event.text("image")), Some("esxi-depot"), "{events:?}");
 }
