@@ -302,12 +302,12 @@ fn an_offline_bundle_boots_with_the_loader_of_a_newer_image() {
     check(
         &boots(&station, Release::V8_0_2, || Start::UefiTftp { boot_file }),
         &depot::MODULES,
-        &content,
+        content,
         "/esxi-depot",
     );
     let prefix = format!("http://{SERVER}:8080/esxi-depot");
-    check(&boots(&station, Release::V8_0_2, || Start::UefiHttp { url }), &depot::MODULES, &content, &prefix);
-    check(&boots(&station, Release::V8_0_2, || by_ipxe("esxi-depot")), &depot::MODULES, &content, &prefix);
+    check(&boots(&station, Release::V8_0_2, || Start::UefiHttp { url }), &depot::MODULES, content, &prefix);
+    check(&boots(&station, Release::V8_0_2, || by_ipxe("esxi-depot")), &depot::MODULES, content, &prefix);
     let events = scene.daemon.events();
     let lent = events.iter().find(|event| event.text("file") == Some("esxi-8/EFI/BOOT/BOOTX64.EFI"));
     assert_eq!(lent.and_then(|event| event.text("image")), Some("esxi-depot"), "{events:?}");

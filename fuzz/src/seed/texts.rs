@@ -127,6 +127,27 @@ pub(super) fn write(home: &Path) -> io::Result<()> {
             "\nefi\\boot"
         )],
     )?;
+    let descriptor = r#"<vib version="5.0"><type>bootbank</type><name>n</name><version>1</version><vendor>v</vendor><file-list><file>x/mboot.c32</file></file-list><payloads><payload name="p" type="tgz" size="3"><checksum checksum-type="sha-256">00</checksum></payload></payloads></vib>"#;
+    let member = |name: &str, content: &str| {
+        let padding = if content.len() % 2 == 1 { "\n" } else { "" };
+        format!("{name:<16}{:<12}{:<6}{:<6}{:<8}{:<10}`\n{content}{padding}", 0, 0, 0, 100_644, content.len())
+    };
+    let package = format!(
+        "!<arch>\n{}{}{}",
+        member("descriptor.xml", descriptor),
+        member("sig.pkcs7", ""),
+        member("p", "abc")
+    );
+    let long = format!("!<arch>\n{}{}", member("//", "a-name-longer-than-15/\n"), member("/0", "x"));
+    let profile = r#"<p:imageprofile><name>a-standard</name><viblist><vib><vib-id>v_bootbank_n_1</vib-id><payloads><payload payload-name="boot">b.b00</payload><payload payload-name="p1234" vfat-name="p.v00"/></payloads></vib><vib>id</vib></viblist></p:imageprofile>"#;
+    each("depot_bytes", Some(0), &[&package, &long])?;
+    each(
+        "depot_bytes",
+        Some(1),
+        &[descriptor, profile, "<a>&#65;&amp;<![CDATA[<]]></a>", "<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>"],
+    )?;
+    each("depot_bytes", Some(2), &[profile])?;
+    each("depot_bytes", Some(3), &[&package])?;
     each("library_bytes", Some(2), &["a/b c", "../a", "a//b", "a\\b"])?;
 
     each(

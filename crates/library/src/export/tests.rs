@@ -20,6 +20,7 @@ fn site() -> Site {
 
 fn request(name: &str, source: Source) -> ImportRequest {
     ImportRequest {
+        profile: None,
         image: Image::new(name.parse().unwrap(), ImageKind::Linux),
         source,
         kind_given: false,

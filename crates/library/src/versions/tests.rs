@@ -43,6 +43,7 @@ impl Bench {
             ..Image::new(name(image), ImageKind::Linux)
         };
         let request = ImportRequest {
+            profile: None,
             image,
             source: Source::Dir(source),
             kind_given: true,
