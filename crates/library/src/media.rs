@@ -221,12 +221,13 @@ pub(crate) struct Opened {
 }
 
 impl Opened {
-    /// Opens, tells the kind where it is not given, and lists.
+    /// Opens, tells the kind where it is not given, and lists. Once `stop` says so, a child that lists is ended at once.
     pub(crate) fn open(
         reader: &Reader,
         path: &Path,
         kind: Option<MediumKind>,
         caps: Caps,
+        stop: &dyn Fn() -> bool,
     ) -> Result<Opened, MediaError> {
         let opened = File::open(path).and_then(|file| {
             let again = file.try_clone()?;
@@ -243,11 +244,18 @@ impl Opened {
             }
             _ => found,
         };
-        let mut medium: Box<dyn Medium> = match reader {
-            Reader::InProcess => open_here(kind, file.clone()),
-            Reader::Child { program } => Box::new(child::Child::spawn(program, again, kind, file.size())?),
+        let (medium, listing): (Box<dyn Medium>, Listing) = match reader {
+            Reader::InProcess => {
+                let mut medium = open_here(kind, file.clone());
+                let listing = medium.list(caps)?;
+                (medium, listing)
+            }
+            Reader::Child { program } => {
+                let mut child = child::Child::spawn(program, again, kind, file.size())?;
+                let listing = child.list_until(caps, stop)?;
+                (Box::new(child), listing)
+            }
         };
-        let listing = medium.list(caps)?;
         let (entries, notes) = listing.into_parts();
         Ok(Opened { path: path.to_owned(), file, medium, kind, entries, notes })
     }
