@@ -8,7 +8,7 @@ use axum::body::Body;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::map_response;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_MATCH, IF_NONE_MATCH, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderMap, HeaderValue, StatusCode};
@@ -77,7 +77,8 @@ pub fn router(api: Api) -> Router {
         .route("/images", get(images::list))
         .route("/images/{name}", get(images::read).delete(images::remove))
         .route("/imports", post(images::start).get(images::imports))
-        .route("/imports/{id}", get(images::import))
+        .route("/imports/{id}", get(images::import).delete(images::cancel))
+        .route("/imports/{id}/content", put(images::receive))
         .route("/leases", get(lists::leases))
         .route("/boots", get(lists::boots))
         .route("/store/backup", get(store::backup))
