@@ -202,7 +202,8 @@ impl Downloads {
         };
         let (at, mut answer, verdict) = ask_around(&mut asker, location, rest).await?;
         let url = at.to_string();
-        let length = match verdict {
+        // Where this body ends, and the file.
+        let (end, total) = match verdict {
             Verdict::Whole(found) => {
                 let length = found.length;
                 if length == Some(0) {
@@ -215,13 +216,13 @@ impl Downloads {
                 }
                 part::check_room(&self.folder, length.unwrap_or(0))?;
                 part.begin(Record { url: location.to_string(), ..found })?;
-                length
+                (length, length)
             }
             Verdict::Append { bytes, length } => {
                 self.check_length(&url, Some(length))?;
                 part.cut(rest.map_or(0, |rest| rest.from))?;
                 part::check_room(&self.folder, bytes)?;
-                Some(part.size() + bytes)
+                (Some(part.size() + bytes), Some(length))
             }
             Verdict::StartOver(Why::Changed) => return Err(FetchError::Changed(url)),
             Verdict::StartOver(Why::Wrong(what)) => return Err(FetchError::WrongPart { url, what }),
@@ -229,11 +230,10 @@ impl Downloads {
             Verdict::Refused(status) => return Err(FetchError::Status { url, status }),
             Verdict::Elsewhere(_) => return Err(FetchError::Redirects(url)),
         };
-        let total = part.record().and_then(|record| record.length);
         asker.watch.advanced(part.size(), total);
         while let Some(piece) = asker.piece(&at, &mut answer).await? {
             let size = part.size().saturating_add(piece.len() as u64);
-            if length.is_some_and(|length| size > length) {
+            if end.is_some_and(|end| size > end) {
                 return Err(FetchError::WrongPart { url, what: "more bytes than it says".to_owned() });
             }
             if size > self.limits.bytes_max {
@@ -246,8 +246,7 @@ impl Downloads {
                 return Err(FetchError::Cancelled);
             }
         }
-        let all = total.or(length);
-        if all.is_some_and(|all| part.size() < all) {
+        if total.is_some_and(|total| part.size() < total) {
             let source = io::ErrorKind::UnexpectedEof.into();
             return Err(FetchError::Broken { authority: at.authority(), bytes: part.size(), source });
         }

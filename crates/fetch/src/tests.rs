@@ -437,3 +437,24 @@ fn what_nobody_went_on_with_is_removed() {
     assert_eq!(rig.files(), 2 * 7);
     assert!(at("6.part".to_owned()).exists() && !at("7.part".to_owned()).exists());
 }
+
+/// A server may give less than was asked for, and the length of the file may be known only then.
+#[test]
+fn a_rest_that_comes_in_parts_is_no_end() {
+    let file = bytes(17, 200_000);
+    let sent = file.clone();
+    let server = Server::start(move |_, asked, to| {
+        let Some(from) = asked.from() else {
+            write!(
+                to,
+                "HTTP/1.1 200 OK\r\nETag: {TAG}\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n",
+                50_000
+            )?;
+            return to.write_all(&sent[..50_000]);
+        };
+        let end = (from + 40_000).min(sent.len());
+        write!(to, "HTTP/1.1 206 P\r\nContent-Range: bytes {from}-{}/200000\r\n\r\n", end - 1)?;
+        to.write_all(&sent[from..end])
+    });
+    assert!(Rig::new().fetch(&server.url("/x")).unwrap() == file);
+}
