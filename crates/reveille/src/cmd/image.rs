@@ -123,7 +123,7 @@ async fn run_import(global: &Global, api: &Api, import: Import) -> Result<(), Fa
     };
     match state(&job) {
         "done" => {
-            report(global, &job, meter.begun);
+            report(global, &started, &job, meter.begun);
             Ok(())
         }
         _ => Err(failure(&started, &job)),
@@ -277,7 +277,7 @@ fn absolute(path: &str) -> Result<String, Failure> {
     Ok(whole.to_string_lossy().into_owned())
 }
 
-fn report(global: &Global, job: &Value, begun: Instant) {
+fn report(global: &Global, started: &Value, job: &Value, begun: Instant) {
     if global.output == Output::Json {
         print_json(job);
         return;
@@ -289,7 +289,9 @@ fn report(global: &Global, job: &Value, begun: Instant) {
         table::cell(job, "/files_done"),
         begun.elapsed().as_secs_f32()
     );
-    for note in texts(job, "/warnings") {
+    // Those known at the start were said then.
+    for note in texts(job, "/warnings").filter(|note| !texts(started, "/warnings").any(|said| said == *note))
+    {
         putln!("note     {note}");
     }
 }
