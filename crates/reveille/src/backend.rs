@@ -5,6 +5,7 @@ mod explain;
 mod fault;
 mod imports;
 mod status;
+mod wanted;
 mod whole;
 
 pub(crate) use imports::Importer;
