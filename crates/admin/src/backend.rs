@@ -333,6 +333,25 @@ pub trait Backend: Send + Sync + 'static {
     /// When there is none such.
     fn import(&self, id: &str) -> Result<ImportView, BackendError>;
 
+    /// Asks an import to end; gives it as it is now. One that has ended stays as it is.
+    ///
+    /// # Errors
+    /// When there is none such.
+    fn cancel_import(&self, id: &str) -> Result<ImportView, BackendError>;
+
+    /// Takes the bytes of an import of source `-` and starts it. Blocks until `body` ends. `length` is what the sender says.
+    ///
+    /// A read that fails by [`std::io::ErrorKind::TimedOut`] means that nothing has come yet.
+    ///
+    /// # Errors
+    /// When there is none such, it takes no bytes (any more), or they do not all arrive.
+    fn receive_import(
+        &self,
+        id: &str,
+        body: &mut dyn std::io::Read,
+        length: Option<u64>,
+    ) -> Result<ImportView, BackendError>;
+
     /// Leases by address.
     ///
     /// # Errors

@@ -26,6 +26,9 @@ const LINE_BYTES_MAX: usize = 1 << 20;
 /// For the whole of a request that is no stream.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
+/// Bytes of a body that is sent in pieces.
+pub type Piece = Bytes;
+
 /// Why a request was not done.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
@@ -177,6 +180,41 @@ impl Client {
         self.request(Method::DELETE, path, None::<&()>, condition).await
     }
 
+    /// `PUT` of something large, in pieces as they come; `length` in bytes where it is known before.
+    ///
+    /// # Errors
+    /// As [`get`](Client::get), and [`ClientError::Io`] when a piece is an error: the daemon gets a body without an end then.
+    pub async fn upload<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        pieces: tokio::sync::mpsc::Receiver<io::Result<Piece>>,
+        length: Option<u64>,
+    ) -> Result<Answer<T>, ClientError> {
+        let frames = futures_util::stream::unfold(pieces, |mut pieces| async move {
+            let piece = pieces.recv().await?;
+            Some((piece.map(http_body::Frame::data), pieces))
+        });
+        let mut request = Request::builder()
+            .method(Method::PUT)
+            .uri(format!("/api/v1{path}"))
+            .header(HOST, "localhost")
+            .header(CONTENT_TYPE, "application/octet-stream");
+        if let Some(length) = length {
+            request = request.header(CONTENT_LENGTH, length);
+        }
+        let body = http_body_util::StreamBody::new(Box::pin(frames));
+        let request = request.body(body).map_err(|error| ClientError::Protocol(error.to_string()))?;
+        let response = self.send(request).await?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let bytes = whole(response.into_body()).await?;
+        if !status.is_success() {
+            return Err(refusal(status, &headers, &bytes));
+        }
+        let body =
+            serde_json::from_slice(&bytes).map_err(|error| ClientError::Protocol(error.to_string()))?;
+        Ok(Answer { status: status.as_u16(), etag: None, body })
+    }
+
     /// Fetches something large, such as `/store/backup`, in pieces.
     ///
     /// # Errors
@@ -252,7 +290,11 @@ impl Client {
         })
     }
 
-    async fn send(&self, request: Request<Full<Bytes>>) -> Result<http::Response<Incoming>, ClientError> {
+    async fn send<B>(&self, request: Request<B>) -> Result<http::Response<Incoming>, ClientError>
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
         let stream = UnixStream::connect(&self.socket).await.map_err(|error| match error.kind() {
             io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
                 ClientError::NotRunning { socket: self.socket.clone() }

@@ -321,7 +321,7 @@ pub struct VerifyReport {
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ImportRequest {
-    /// A path on the appliance, a URL or a catalogue name.
+    /// A path on the appliance, a URL or a catalogue name; `-` for bytes that follow at `/imports/{id}/content`.
     pub source: String,
     /// Name of the image; derived from the source when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -392,6 +392,15 @@ pub enum ImportState {
     Done,
     /// It is not; see `error`.
     Failed,
+    /// It is not, because somebody asked for that.
+    Cancelled,
+}
+
+impl ImportState {
+    /// Nothing more will happen.
+    pub fn has_ended(self) -> bool {
+        matches!(self, ImportState::Done | ImportState::Failed | ImportState::Cancelled)
+    }
 }
 
 /// One import.
@@ -399,7 +408,7 @@ pub enum ImportState {
 pub struct ImportView {
     /// Its id.
     pub id: String,
-    /// As asked.
+    /// As asked, but of a URL neither user name, password nor query.
     pub source: String,
     /// Name of the image, once known.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -201,3 +201,32 @@ async fn another_user_is_refused_even_when_the_file_mode_lets_it_in() {
         }
     }
 }
+
+/// Larger than any other body may be, in pieces, with and without a length; and one whose sender breaks off.
+#[tokio::test]
+async fn the_bytes_of_an_import_are_taken_as_they_come() {
+    let rig = start();
+    let body = serde_json::json!({"source": "-", "name": "x"});
+    for length in [None, Some(3_000_000)] {
+        let started = rig.client.post::<Value>("/imports", &body).await.unwrap().body;
+        let path = format!("/imports/{}/content", started["id"].as_str().unwrap());
+        let (pieces, sending) = tokio::sync::mpsc::channel(1);
+        tokio::spawn(async move {
+            for _ in 0..30 {
+                pieces.send(Ok(vec![7u8; 100_000].into())).await.unwrap();
+            }
+        });
+        let answer = rig.client.upload::<Value>(&path, sending, length).await.unwrap().body;
+        assert_eq!((&answer["bytes_done"], answer["bytes_total"].as_u64()), (&3_000_000.into(), length));
+    }
+    let started = rig.client.post::<Value>("/imports", &body).await.unwrap().body;
+    let path = format!("/imports/{}", started["id"].as_str().unwrap());
+    let (pieces, sending) = tokio::sync::mpsc::channel(2);
+    pieces.send(Ok(vec![7u8; 100].into())).await.unwrap();
+    pieces.send(Err(std::io::ErrorKind::BrokenPipe.into())).await.unwrap();
+    let failed = rig.client.upload::<Value>(&format!("{path}/content"), sending, None).await;
+    assert!(matches!(failed, Err(ClientError::Io(_))), "{failed:?}");
+    let cancelled =
+        rig.client.delete::<Value>(&path, &reveille_admin::client::Condition::Nothing).await.unwrap();
+    assert_eq!((cancelled.status, &cancelled.body["state"]), (202, &"cancelled".into()));
+}

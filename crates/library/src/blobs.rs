@@ -132,35 +132,14 @@ impl Blobs {
         Ok(Batch { blobs: self, folder, waiting, bytes: 0, known, sizes: None, buffer: vec![0; COPY_BYTES] })
     }
 
-    /// Keeps what `source` gives in a file beside the blobs for as long as the result lives.
+    /// An empty file beside the blobs for as long as the result lives.
     ///
     /// # Errors
-    /// As [`Blobs::import`].
-    pub fn spool(
-        &self,
-        source: &mut dyn Read,
-        bytes_max: u64,
-        advance: &mut dyn FnMut(u64) -> bool,
-    ) -> Result<Spooled, BlobError> {
-        let spooled = Spooled { path: self.temporary() };
-        let mut file =
-            File::create_new(&spooled.path).map_err(|source| fault("write", &spooled.path, source))?;
-        let (mut buffer, mut size) = (vec![0u8; COPY_BYTES], 0u64);
-        loop {
-            let read = fill(source, &mut buffer)?;
-            if read == 0 {
-                return Ok(spooled);
-            }
-            size += read as u64;
-            if size > bytes_max {
-                return Err(BlobError::TooLarge { bytes_max });
-            }
-            file.write_all(buffer.get(..read).unwrap_or_default())
-                .map_err(|source| fault("write", &spooled.path, source))?;
-            if !advance(read as u64) {
-                return Err(BlobError::Cancelled);
-            }
-        }
+    /// When it cannot be made.
+    pub fn spool(&self) -> Result<Spooled, BlobError> {
+        let path = self.temporary();
+        let file = File::create_new(&path).map_err(|source| fault("write", &path, source))?;
+        Ok(Spooled { path, file })
     }
 
     fn temporary(&self) -> PathBuf {
@@ -312,6 +291,17 @@ impl BlobReader {
 /// A file beside the blobs; removed when this goes, or at the next start.
 pub struct Spooled {
     path: PathBuf,
+    file: File,
+}
+
+impl Write for Spooled {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
 }
 
 impl Spooled {

@@ -54,8 +54,15 @@ pub enum Source {
     Zip(PathBuf),
     /// A folder, or a medium told by its first bytes.
     Detect(PathBuf),
-    /// A medium on standard input, told by its first bytes; kept beside the blobs while it is read.
-    Stdin,
+    /// A medium that somebody sent: a file of ours, told by its first bytes.
+    Held {
+        /// The file.
+        path: PathBuf,
+        /// Where it came from, as it may be shown: a URL, `upload`.
+        of: String,
+        /// What it is called where it is served as it is.
+        name: String,
+    },
     /// The installer of the Debian package `debian-installer-12-netboot-amd64`, without a network.
     DebianNetboot {
         /// Where the package has its text installer; [`DEBIAN_NETBOOT_ROOT`] on Debian.
@@ -79,8 +86,8 @@ pub struct SourceParseError(pub String);
 impl std::str::FromStr for Source {
     type Err = SourceParseError;
 
-    /// A kind and a path, a path alone, or a catalogue name: `debian-netboot`, `memtest`. [`Source::Stdin`] has no text: whoever
-    /// sends one may not mean ours.
+    /// A kind and a path, a path alone, or a catalogue name: `debian-netboot`, `memtest`. [`Source::Held`] has no text that
+    /// is read back: whoever sends one may not mean a file of ours.
     fn from_str(text: &str) -> Result<Source, SourceParseError> {
         if text.starts_with('/') {
             return Ok(Source::Detect(text.into()));
@@ -112,7 +119,7 @@ impl fmt::Display for Source {
             Source::Tar(path) => write!(f, "tar:{}", path.display()),
             Source::Zip(path) => write!(f, "zip:{}", path.display()),
             Source::Detect(path) => write!(f, "file:{}", path.display()),
-            Source::Stdin => f.write_str("stdin"),
+            Source::Held { of, .. } => f.write_str(of),
             Source::DebianNetboot { .. } => f.write_str("debian-netboot"),
             Source::Memtest { .. } => f.write_str("memtest"),
         }
@@ -128,7 +135,10 @@ impl Source {
             | Source::Tar(path)
             | Source::Zip(path)
             | Source::Detect(path) => Some(path),
-            Source::Files(_) | Source::Stdin | Source::DebianNetboot { .. } | Source::Memtest { .. } => None,
+            Source::Files(_)
+            | Source::Held { .. }
+            | Source::DebianNetboot { .. }
+            | Source::Memtest { .. } => None,
         }
     }
 }
@@ -408,6 +418,7 @@ pub(crate) fn prepare(
     source: &Source,
     reader: &Reader,
     bytes_max: u64,
+    stop: &dyn Fn() -> bool,
 ) -> Result<Prepared, ImportError> {
     let mut image = request.image.clone();
     let raw = request.kind_given && image.kind == ImageKind::Iso;
@@ -434,7 +445,16 @@ pub(crate) fn prepare(
             image.disk = image.disk.or_else(|| files.keys().next().cloned());
             files
         }
-        Source::Iso(path) | Source::Tar(path) | Source::Zip(path) | Source::Detect(path) => {
+        Source::Held { path, name, .. } if raw => {
+            let found = listing::files(std::slice::from_ref(path))?.into_values();
+            image.disk = Some(name.clone());
+            found.map(|listed| (name.clone(), listed)).collect()
+        }
+        Source::Iso(path)
+        | Source::Tar(path)
+        | Source::Zip(path)
+        | Source::Detect(path)
+        | Source::Held { path, .. } => {
             let kind = match source {
                 Source::Iso(_) => Some(MediumKind::Iso),
                 Source::Tar(_) => Some(MediumKind::Tar),
@@ -445,8 +465,17 @@ pub(crate) fn prepare(
                 true if request.profile.is_none() => Profile::AsItIs,
                 _ => Profile::OfDepot(request.profile.as_deref()),
             };
-            let opened = open_medium(reader, path, kind, profile, bytes_max)?;
+            let opened =
+                open_medium(reader, path, kind, profile, bytes_max, stop).map_err(|error| {
+                    match (error, source) {
+                        (ImportError::Medium { source, .. }, Source::Held { of, .. }) => {
+                            ImportError::Medium { path: of.into(), source }
+                        }
+                        (error, _) => error,
+                    }
+                })?;
             resolved = match opened.kind {
+                _ if matches!(source, Source::Held { .. }) => source.clone(),
                 MediumKind::Iso => Source::Iso(path.clone()),
                 MediumKind::Tar | MediumKind::TarGz => Source::Tar(path.clone()),
                 MediumKind::Zip | MediumKind::Depot => Source::Zip(path.clone()),
@@ -458,7 +487,6 @@ pub(crate) fn prepare(
             medium = Some(opened);
             files
         }
-        Source::Stdin => return Err(ImportError::Empty(source.to_string())),
     };
     if let (Some(profile), None) = (&request.profile, &medium) {
         let text = format!("image profile `{profile}` was asked for, and only ESXi offline bundles have any");
@@ -469,7 +497,10 @@ pub(crate) fn prepare(
     if let Some(medium) = medium.as_mut()
         && let Some(read) = export::read(&files, medium)
     {
-        let path = medium.path().to_owned();
+        let path = match source {
+            Source::Held { of, .. } => of.into(),
+            _ => medium.path().to_owned(),
+        };
         let export = read.map_err(|fault| ImportError::Export { path, fault })?;
         // All of it is as it was, but for the name it was asked for under.
         image = Image { name: image.name, ..export.image };
@@ -527,13 +558,15 @@ fn open_medium(
     kind: Option<MediumKind>,
     profile: Profile<'_>,
     bytes_max: u64,
+    stop: &dyn Fn() -> bool,
 ) -> Result<Opened, ImportError> {
     let metadata = std::fs::metadata(path).map_err(|source| unreadable(path, source))?;
     if !metadata.is_file() {
         return Err(ImportError::NotPlain { path: path.to_owned(), kind: listing::kind(&metadata) });
     }
-    Opened::open(reader, path, kind, profile, Caps { bytes_max })
-        .map_err(|source| ImportError::Medium { path: path.to_owned(), source })
+    Opened::open(reader, path, kind, profile, Caps { bytes_max }, stop).map_err(|source| {
+        if stop() { ImportError::Cancelled } else { ImportError::Medium { path: path.to_owned(), source } }
+    })
 }
 
 /// What the files are.

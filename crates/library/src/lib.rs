@@ -9,6 +9,7 @@
 //! |---|---|---|
 //! | `blobs/sha256/ab/<hex>` | one content, read-only | whole or absent |
 //! | `incoming/<n>` | an import under way | removed at the next start |
+//! | `downloads/` | files that are fetched ([`Library::downloads_folder`]) | gone on with |
 //!
 //! Manifests are records of the store (`Records`). An import commits its manifest last, so an image is there with all
 //! its files or not at all; blobs without a manifest are swept by [`Library::collect`].
@@ -269,20 +270,14 @@ impl Library {
         if present.is_some() && !request.replace {
             return Err(ImportError::Exists(request.image.name.to_string()));
         }
-        let spooled = match request.source {
-            Source::Stdin => Some(self.spool(watch)?),
-            _ => None,
-        };
-        let source = match &spooled {
-            Some(spooled) => &Source::Detect(spooled.path().to_owned()),
-            None => &request.source,
-        };
         let options = &inner.options;
-        let mut prepared = import::prepare(request, source, &options.media_reader, options.image_bytes_max)?;
-        if spooled.is_some() {
-            prepared.source = Source::Stdin;
-            prepared.image.source = Some(Source::Stdin.to_string());
-        }
+        let mut prepared = import::prepare(
+            request,
+            &request.source,
+            &options.media_reader,
+            options.image_bytes_max,
+            &|| watch.cancelled(),
+        )?;
         let source = match &prepared.restored {
             Some(restored) => restored.source.clone(),
             None => prepared.source.to_string(),
@@ -359,24 +354,22 @@ impl Library {
         manifest.files.values().all(|entry| self.inner.blobs.open(entry.sha256, entry.size).is_ok())
     }
 
-    /// Standard input, kept in a file: media are read at any offset.
-    fn spool(&self, watch: &mut dyn Watch) -> Result<Spooled, ImportError> {
-        let mut done = 0;
-        let mut advance = |bytes: u64| {
-            done += bytes;
-            watch.advanced(0, done, "stdin");
-            !watch.cancelled()
-        };
-        let spooled = self.inner.blobs.spool(
-            &mut std::io::stdin().lock(),
-            self.inner.options.image_bytes_max,
-            &mut advance,
-        );
-        spooled.map_err(|source| match source {
-            BlobError::Cancelled => ImportError::Cancelled,
-            BlobError::TooLarge { bytes_max } => ImportError::TooLarge { bytes_max },
-            source => ImportError::Blob { file: "stdin".to_owned(), source },
-        })
+    /// An empty file beside the blobs, for what somebody sends: media are read at any offset.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn spool(&self) -> Result<Spooled, BlobError> {
+        self.inner.blobs.spool()
+    }
+
+    /// Most bytes of one image.
+    pub fn image_bytes_max(&self) -> u64 {
+        self.inner.options.image_bytes_max
+    }
+
+    /// A folder for files that are fetched. Unlike `incoming/` it outlives a restart; whoever fetches keeps it tidy.
+    pub fn downloads_folder(&self) -> PathBuf {
+        self.inner.options.path.join("downloads")
     }
 
     /// Copies every file into the blob store. What is copied when it fails or is cancelled stays until the next sweep, so

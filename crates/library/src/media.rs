@@ -243,13 +243,15 @@ pub(crate) struct Opened {
 
 impl Opened {
     /// Opens, tells the kind where it is not given, and lists. A zip that is a depot is listed as one, unless it is wanted
-    /// as it is; a profile is of depots alone.
+    /// as it is; a profile is of depots alone. Once `stop` says so,
+    /// a child that lists is ended at once.
     pub(crate) fn open(
         reader: &Reader,
         path: &Path,
         kind: Option<MediumKind>,
         profile: Profile<'_>,
         caps: Caps,
+        stop: &dyn Fn() -> bool,
     ) -> Result<Opened, MediaError> {
         let opened = File::open(path).and_then(|file| {
             let again = file.try_clone()?;
@@ -271,15 +273,22 @@ impl Opened {
             Profile::AsItIs => None,
         };
         let opened = |kind: MediumKind| -> Result<Opened, MediaError> {
-            let mut medium: Box<dyn Medium> = match reader {
-                Reader::InProcess => open_profile(kind, file.clone(), asked.map(str::to_owned)),
+            let asked = asked.map(str::to_owned);
+            let (medium, listing): (Box<dyn Medium>, Listing) = match reader {
+                Reader::InProcess => {
+                    let mut medium = open_profile(kind, file.clone(), asked);
+                    let listing = medium.list(caps)?;
+                    (medium, listing)
+                }
                 Reader::Child { program } => {
                     let again = again.try_clone().map_err(MediaError::unreadable)?;
                     let child = child::Child::spawn(program, again, kind, file.size())?;
-                    Box::new(child.with_profile(asked.map(str::to_owned)))
+                    let mut child = child.with_profile(asked);
+                    let listing = child.list_until(caps, stop)?;
+                    (Box::new(child), listing)
                 }
             };
-            let (entries, notes) = medium.list(caps)?.into_parts();
+            let (entries, notes) = listing.into_parts();
             Ok(Opened { path: path.to_owned(), file: file.clone(), medium, kind, entries, notes })
         };
         let found = opened(kind)?;

@@ -2,9 +2,11 @@
 //! catalog after every change.
 
 mod explain;
+mod fault;
 mod images;
 mod imports;
 mod status;
+mod wanted;
 mod whole;
 
 pub(crate) use imports::Importer;
@@ -313,6 +315,19 @@ impl Backend for Daemon {
 
     fn import(&self, id: &str) -> Result<ImportView, BackendError> {
         self.importer.view(id).ok_or_else(|| BackendError::NotFound { what: "import", name: id.to_owned() })
+    }
+
+    fn cancel_import(&self, id: &str) -> Result<ImportView, BackendError> {
+        self.importer.cancel(id).ok_or_else(|| BackendError::NotFound { what: "import", name: id.to_owned() })
+    }
+
+    fn receive_import(
+        &self,
+        id: &str,
+        body: &mut dyn std::io::Read,
+        length: Option<u64>,
+    ) -> Result<ImportView, BackendError> {
+        self.importer.receive(id, body, length)
     }
 
     fn leases(&self, page: &Page) -> Result<ListPage<LeaseView>, BackendError> {

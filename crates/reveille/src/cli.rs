@@ -261,8 +261,16 @@ pub(crate) enum Image {
         /// Its name.
         name: Name,
     },
-    /// Import an image from a medium (ISO, tar, zip), a folder, the catalogue, or `files` with --kernel.
+    /// Import an image from a medium (ISO, tar, zip) here, at a URL or on standard input, a folder, the catalogue, or
+    /// `files` with --kernel.
     Import(Box<Import>),
+    /// Imports under way and the last ones that ended.
+    Imports,
+    /// End an import that is under way; nothing of it stays but what was downloaded.
+    Cancel {
+        /// Its id, as `image imports` shows it.
+        id: String,
+    },
     /// Remove an image with all its versions, and the files nothing else uses.
     Rm {
         /// Its name.
@@ -344,8 +352,15 @@ impl std::str::FromStr for ImageRef {
 /// `image import`.
 #[derive(Args, Debug)]
 pub(crate) struct Import {
-    /// A medium (.iso, .tar, .tar.gz, .zip), an exported image, a folder, `debian-netboot` or `memtest` (Debian packages), or `files`.
+    /// A medium (.iso, .tar, .tar.gz, .zip), an http:// or https:// URL of one, `-` for one on standard input, an exported
+    /// image, a folder, `debian-netboot` or `memtest` (Debian packages), or `files`.
+    ///
+    /// The appliance fetches a URL itself; what an interrupted download brought is not fetched again by the next try. User
+    /// name and password in a URL are used and not kept.
     pub(crate) source: String,
+    /// What the medium must hash to, checked before it is read; required in spirit for http://.
+    #[arg(long, value_name = "HEX")]
+    pub(crate) sha256: Option<String>,
     /// Name of the image; without one it follows from the source.
     #[arg(long)]
     pub(crate) name: Option<Name>,

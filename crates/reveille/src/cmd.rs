@@ -10,6 +10,7 @@ pub(crate) mod host;
 pub(crate) mod image;
 pub(crate) mod lease;
 pub(crate) mod passwd;
+mod progress;
 pub(crate) mod run;
 pub(crate) mod serve;
 pub(crate) mod status;

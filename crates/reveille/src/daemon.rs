@@ -129,6 +129,7 @@ pub(crate) async fn run(global: &Global, loaded: Loaded, strictness: Strictness)
     let signal = wait_for_signal().await?;
     world.record(Event::new(EventName::ServerStopping).because(signal));
     let _ = stop.send(true);
+    importer.cancel_all();
     let all_ended = async { while doors.join_next().await.is_some() {} };
     if tokio::time::timeout(SHUTDOWN_PATIENCE, all_ended).await.is_err() {
         tracing::warn!("some transfers did not end in time and were cut off");

@@ -22,6 +22,8 @@ pub(crate) enum Exit {
     TimedOut = 7,
     /// The appliance does not answer.
     Unreachable = 8,
+    /// Ctrl-C.
+    Interrupted = 130,
 }
 
 /// A failure in the form every command uses.

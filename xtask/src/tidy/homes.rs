@@ -17,10 +17,12 @@ const HOMES: &[(&str, &[&str])] = &[
             "crates/reveille/",
             "crates/store/",
             "crates/library/",
+            "crates/fetch/",
             "crates/admin/src/serve",
         ],
     ),
     ("dhcproto", &["crates/dhcp-proto/src/wire"]),
+    ("rustls", &["crates/fetch/"]),
     ("socket2", &["crates/net/", "crates/tftp/", "crates/http/"]),
 ];
 

@@ -10,12 +10,16 @@ use crate::{Api, Problem};
 use axum::body::Body;
 use axum::extract::{Path, RawQuery, State};
 use axum::response::Response;
-use http::header::LOCATION;
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use http::header::{CONTENT_LENGTH, LOCATION};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde_json::json as object;
 use std::collections::VecDeque;
+use std::io::{self, Read};
 use std::time::{Duration, Instant};
-use tokio::sync::Mutex;
+use tokio::runtime::Handle;
+use tokio::sync::{Mutex, mpsc};
 use types::resource::Name;
 
 pub(crate) async fn list(
@@ -239,4 +243,70 @@ pub(crate) async fn imports(
 pub(crate) async fn import(State(api): State<Api>, Path(id): Path<String>) -> Result<Response, Box<Problem>> {
     let view = api.call(None, move |backend| backend.import(&id)).await?;
     json(StatusCode::OK, &view, None)
+}
+
+/// Asks it to end. It may still be ending when the answer comes; its state says so.
+pub(crate) async fn cancel(State(api): State<Api>, Path(id): Path<String>) -> Result<Response, Box<Problem>> {
+    let view = api.call(None, move |backend| backend.cancel_import(&id)).await?;
+    json(StatusCode::ACCEPTED, &view, None)
+}
+
+/// The bytes of an import of source `-`, of any length: no other body is as large.
+pub(crate) async fn receive(
+    State(api): State<Api>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    content: Body,
+) -> Result<Response, Box<Problem>> {
+    let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    let (pieces, arriving) = mpsc::channel(PIECES_WAITING);
+    let receiving = tokio::spawn(async move {
+        let mut body = Arriving { pieces: arriving, piece: Bytes::new(), runtime: Handle::current() };
+        api.call(None, move |backend| backend.receive_import(&id, &mut body, length)).await
+    });
+    let mut frames = content.into_data_stream();
+    while let Some(piece) = frames.next().await {
+        let broken = piece.is_err();
+        // Who no longer takes them has ended; its answer says why.
+        if pieces.send(piece.map_err(io::Error::other)).await.is_err() || broken {
+            break;
+        }
+    }
+    drop(pieces);
+    match receiving.await {
+        Ok(view) => json(StatusCode::ACCEPTED, &view?, None),
+        Err(_) => Err(Problem::internal()),
+    }
+}
+
+/// Pieces of a body that have come and are not yet written.
+const PIECES_WAITING: usize = 16;
+
+/// How often who waits for a body may look at something else.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// A body for a thread that blocks.
+struct Arriving {
+    pieces: mpsc::Receiver<io::Result<Bytes>>,
+    piece: Bytes,
+    runtime: Handle,
+}
+
+impl Read for Arriving {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.piece.is_empty() {
+            let next = async { tokio::time::timeout(LOOK_EVERY, self.pieces.recv()).await };
+            match self.runtime.block_on(next) {
+                Ok(Some(piece)) => self.piece = piece?,
+                Ok(None) => return Ok(0),
+                Err(_) => return Err(io::ErrorKind::TimedOut.into()),
+            }
+        }
+        let count = self.piece.len().min(buffer.len());
+        let taken = self.piece.split_to(count);
+        if let Some(place) = buffer.get_mut(..count) {
+            place.copy_from_slice(&taken);
+        }
+        Ok(count)
+    }
 }

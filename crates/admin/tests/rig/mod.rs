@@ -257,6 +257,37 @@ impl Backend for MemoryBackend {
         found.ok_or_else(|| BackendError::NotFound { what: "import", name: id.to_owned() })
     }
 
+    fn cancel_import(&self, id: &str) -> Result<ImportView, BackendError> {
+        let mut memory = self.0.lock().unwrap();
+        let found = memory.imports.get_mut(id);
+        let found = found.ok_or_else(|| BackendError::NotFound { what: "import", name: id.to_owned() })?;
+        found.state = ImportState::Cancelled;
+        Ok(found.clone())
+    }
+
+    fn receive_import(
+        &self,
+        id: &str,
+        body: &mut dyn std::io::Read,
+        length: Option<u64>,
+    ) -> Result<ImportView, BackendError> {
+        let mut buffer = [0u8; 1000];
+        let mut sum = 0;
+        loop {
+            match body.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(read) => sum += read as u64,
+                Err(error) if error.kind() == std::io::ErrorKind::TimedOut => {}
+                Err(error) => return Err(BackendError::Internal(error.to_string())),
+            }
+        }
+        let mut memory = self.0.lock().unwrap();
+        let found = memory.imports.get_mut(id);
+        let found = found.ok_or_else(|| BackendError::NotFound { what: "import", name: id.to_owned() })?;
+        (found.bytes_done, found.bytes_total) = (sum, length);
+        Ok(found.clone())
+    }
+
     fn leases(&self, _: &Page) -> Result<ListPage<LeaseView>, BackendError> {
         Ok(ListPage { items: Vec::new(), next: None, revision: 10 })
     }

@@ -389,3 +389,71 @@ fn profiles_are_asked_of_bundles_alone_and_bundles_stay_zips_for_others() {
     );
     assert!(matches!(damaged, Err(ImportError::Medium { .. })));
 }
+
+#[test]
+fn a_file_that_was_sent_is_called_by_where_it_came_from() {
+    let bench = bench();
+    let of = || "https://mirror.example/x.iso".to_owned();
+    let disc = Disc::of(&esxi()).bytes();
+    let held =
+        |bytes: &[u8]| Source::Held { path: bench.medium("7", bytes), of: of(), name: "x.iso".to_owned() };
+    let imported = bench.import(held(&disc), blank(), false).unwrap();
+    assert_eq!(imported.image.source, Some(of()));
+    assert_eq!((imported.manifest.source.clone(), imported.image.kind), (of(), ImageKind::Esxi));
+    // As it is: by its own name, not by that of our file.
+    let raw = Image::new("raw".parse().unwrap(), ImageKind::Iso);
+    let imported = bench.import(held(&disc), raw, true).unwrap();
+    assert_eq!(imported.image.disk.as_deref(), Some("x.iso"));
+    assert!(imported.manifest.find("x.iso").is_some());
+    let refused = bench.import(held(b"nothing"), blank(), false).expect_err("no medium").to_string();
+    assert!(refused.contains("mirror.example") && !refused.contains("/7"), "{refused}");
+}
+
+#[test]
+fn a_spool_goes_with_its_owner() {
+    use std::io::Write;
+    let bench = bench();
+    let mut spool = bench.library.spool().unwrap();
+    spool.write_all(b"some").unwrap();
+    let path = spool.path().to_owned();
+    assert_eq!(std::fs::read(&path).unwrap(), b"some");
+    drop(spool);
+    assert!(!path.exists());
+}
+
+#[test]
+fn cancelling_ends_a_listing_that_says_nothing() {
+    use std::os::unix::fs::PermissionsExt;
+    struct Cancelled;
+    impl crate::Watch for Cancelled {
+        fn advanced(&mut self, _: u64, _: u64, _: &str) {}
+        fn cancelled(&self) -> bool {
+            true
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("silent");
+    std::fs::write(&program, "#!/bin/sh\nexec sleep 60\n").unwrap();
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let medium = folder.path().join("x.tar.gz");
+    std::fs::write(&medium, gzip(&tar(&[("linux", b"k")]))).unwrap();
+    let options = LibraryOptions {
+        loader_sources: vec![],
+        media_reader: Reader::Child { program },
+        ..LibraryOptions::at(folder.path().join("library"))
+    };
+    let library = Library::open(options, MemoryRecords::default()).unwrap();
+    let request = ImportRequest {
+        image: blank(),
+        source: Source::Detect(medium),
+        profile: None,
+        kind_given: false,
+        replace: false,
+        record_image: true,
+        now: UnixTime(1),
+    };
+    let begun = std::time::Instant::now();
+    let error = library.import(&request, &mut Cancelled).expect_err("cancelled");
+    assert!(matches!(error, ImportError::Cancelled), "{error:?}");
+    assert!(begun.elapsed() < std::time::Duration::from_secs(20));
+}

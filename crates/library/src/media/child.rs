@@ -3,19 +3,24 @@
 use super::listing::{Content, Entry, Listing};
 use super::{Caps, MediaError, Medium, MediumKind, Refusal, le64, wire, worker};
 use crate::limits::{IMAGE_FILES_MAX, NOTED_NAMES};
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, poll};
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{self, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long a listing may take: a compressed archive is unpacked whole for it.
 const LIST_WAIT: Duration = Duration::from_secs(30 * 60);
 
 /// How long we wait for the next bytes.
 const READ_WAIT: Duration = Duration::from_secs(60);
+
+/// How often a listing that is under way looks whether it is still wanted, in milliseconds.
+const LOOK_EVERY_MS: u8 = 100;
 
 /// A confined process with one medium. It is killed when this goes.
 pub(super) struct Child {
@@ -108,10 +113,30 @@ fn nonsense() -> MediaError {
     MediaError::new(Refusal::Reader, "the process that reads the medium says what is no answer")
 }
 
-impl Medium for Child {
-    fn list(&mut self, caps: Caps) -> Result<Listing, MediaError> {
+impl Child {
+    /// Waits until the child says something, however long it is silent, but no longer than `stop` allows: a compressed
+    /// archive is unpacked before the first word.
+    fn first_word(&mut self, stop: &dyn Fn() -> bool) -> Result<(), MediaError> {
+        let until = Instant::now() + LIST_WAIT;
+        let cancelled = || MediaError::new(Refusal::Reader, "cancelled");
+        loop {
+            if stop() {
+                return Err(cancelled());
+            }
+            let mut ready = [PollFd::new(self.socket.as_fd(), PollFlags::POLLIN)];
+            match poll(&mut ready, LOOK_EVERY_MS) {
+                Ok(0) | Err(Errno::EINTR) if Instant::now() < until => {}
+                // Whatever it is, the read that follows tells.
+                Ok(_) | Err(_) => return Ok(()),
+            }
+        }
+    }
+
+    /// As [`Medium::list`]; once `stop` says so it fails at once, and the child ends with this.
+    pub(super) fn list_until(&mut self, caps: Caps, stop: &dyn Fn() -> bool) -> Result<Listing, MediaError> {
         let request = wire::list_request(self.kind, caps.bytes_max, self.profile.as_deref());
-        self.ask(b'L', &request, LIST_WAIT)?;
+        self.ask(b'L', &request, READ_WAIT)?;
+        self.first_word(stop)?;
         let mut listing = Listing::new(caps, self.medium_size);
         let mut bytes = Vec::new();
         loop {
@@ -139,6 +164,12 @@ impl Medium for Child {
         }
         self.behind = false;
         Ok(listing)
+    }
+}
+
+impl Medium for Child {
+    fn list(&mut self, caps: Caps) -> Result<Listing, MediaError> {
+        self.list_until(caps, &|| false)
     }
 
     fn open(&mut self, entry: &Entry) -> Result<Box<dyn Read + '_>, MediaError> {

@@ -1,37 +1,85 @@
-//! Imports as jobs: started by the API or the configuration file, watched by their id, one event at each end.
+//! Imports as jobs: started by the API, the inbox or the configuration file, watched by their id, one event at each end.
+//!
+//! A job gets its bytes first where they are elsewhere: from a URL ([`fetch`]), or from who asked for it, as the body of a
+//! request of its own. Whatever it gets is checked against the SHA-256 it should have before anything looks into it.
 
+use crate::backend::fault::Fault;
+use crate::backend::wanted::{Origin, Wanted, read_request, trust_warnings};
 use crate::failure::chain;
 use crate::inventory::Inventory;
 use crate::world::World;
 use admin::view::{ImportRequest, ImportState, ImportView, timestamp};
-use admin::{BackendError, FieldError, Problem};
+use admin::{BackendError, Problem};
+use fetch::{Downloads, Fetched, Limits, Location};
 use library::limits::VERSIONS_KEEP;
-use library::{ImportError, Imported, Library, Source, Watch};
+use library::{ImportError, Imported, Library, Source, Spooled};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
-use types::resource::{Image, ImageKind, Name};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use tokio::runtime::Handle;
+use types::resource::{Image, Name};
 use types::{Event, EventName, EventSink, UnixTime};
 
 /// Ended imports remembered.
 const JOBS_MAX: usize = 100;
 /// Imports at a time: each reads and writes the same disk.
 const RUNNING_MAX: usize = 4;
+/// For the bytes of an import to begin to come.
+const SENDING_WAIT: Duration = Duration::from_secs(60);
+/// Bytes received between two looks at the room on the disk.
+const ROOM_LOOK_BYTES: u64 = 64 << 20;
+/// What an image that was sent says of its source.
+const SENT: &str = "upload";
 
 /// Runs imports and remembers how they went.
 pub(crate) struct Importer {
     library: Library,
     inventory: Arc<Inventory>,
     world: Arc<World>,
-    jobs: Mutex<BTreeMap<u64, ImportView>>,
+    downloads: Downloads,
+    runtime: Handle,
+    jobs: Mutex<BTreeMap<u64, Job>>,
     next: AtomicU64,
 }
 
+/// One import, as it is remembered.
+struct Job {
+    view: ImportView,
+    cancel: Arc<AtomicBool>,
+    /// What is to be done once its bytes come, and since when they are waited for.
+    waiting: Option<(Instant, Asked)>,
+}
+
+/// What one import is to do.
+struct Asked {
+    image: Image,
+    origin: Origin,
+    sha256: Option<String>,
+    /// The image profile of an ESXi offline bundle.
+    profile: Option<String>,
+    kind_given: bool,
+    replace: bool,
+    record: bool,
+}
+
 impl Importer {
+    /// Downloads run on the runtime this is called on.
     pub(crate) fn new(library: Library, inventory: Arc<Inventory>, world: Arc<World>) -> Importer {
-        Importer { library, inventory, world, jobs: Mutex::default(), next: AtomicU64::new(1) }
+        let downloads = Downloads::new(library.downloads_folder(), Limits::usual(library.image_bytes_max()));
+        downloads.tidy();
+        Importer {
+            library,
+            inventory,
+            world,
+            downloads,
+            runtime: Handle::current(),
+            jobs: Mutex::default(),
+            next: AtomicU64::new(1),
+        }
     }
 
     /// Starts a job on a thread of its own and returns at once.
@@ -40,10 +88,22 @@ impl Importer {
         request: ImportRequest,
         dry_run: bool,
     ) -> Result<ImportView, BackendError> {
-        let (source, mut image) = read_request(&request)?;
-        let mut kind_given = request.kind.is_some() || image.kind != ImageKind::Linux;
+        let kind_given = request.kind.is_some() || request.script.is_some();
+        let wanted = read_request(&request)?;
+        self.start_wanted(wanted, kind_given, request.replace, dry_run, None)
+    }
+
+    fn start_wanted(
+        self: &Arc<Self>,
+        wanted: Wanted,
+        mut kind_given: bool,
+        mut replace: bool,
+        dry_run: bool,
+        keep_open: Option<File>,
+    ) -> Result<ImportView, BackendError> {
+        let Wanted { origin, mut image, sha256, profile } = wanted;
         let name = image.name.clone();
-        let (mut replace, mut record) = (request.replace, true);
+        let mut record = true;
         let images =
             self.inventory.images().map_err(|failure| BackendError::Internal(failure.to_string()))?;
         if let Some(present) = images.iter().find(|present| present.resource.name == name) {
@@ -69,56 +129,167 @@ impl Importer {
             }
         }
         let id = self.next.fetch_add(1, Ordering::Relaxed);
+        let sent = matches!(origin, Origin::Sent);
         let view = ImportView {
             id: id.to_string(),
-            source: request.source.clone(),
+            source: origin.to_string(),
             name: Some(name.to_string()),
-            state: ImportState::Running,
+            state: if sent { ImportState::Queued } else { ImportState::Running },
+            phase: if sent { "waiting for its bytes".to_owned() } else { String::new() },
             started: timestamp(now_ms()),
+            warnings: trust_warnings(&origin, sha256.as_deref()),
             ..ImportView::default()
         };
         if dry_run {
             return Ok(view);
         }
+        for warning in &view.warnings {
+            tracing::warn!(image = name.as_str(), source = view.source, "{warning}");
+        }
+        let cancel = Arc::new(AtomicBool::new(false));
+        let asked = Asked { image, origin, sha256, profile, kind_given, replace, record };
+        let (waiting, now) = if sent { (Some((Instant::now(), asked)), None) } else { (None, Some(asked)) };
         {
             let mut jobs = self.lock();
-            if jobs.values().filter(|job| job.state == ImportState::Running).count() >= RUNNING_MAX {
+            expire(&mut jobs);
+            if jobs.values().filter(|job| !job.view.state.has_ended()).count() >= RUNNING_MAX {
                 let problem = Problem::new(429, "R-IMG-05", "busy", "too many imports at a time")
                     .with_cause(format!("{RUNNING_MAX} are running"))
-                    .with_fix("start it again when one of them is done");
+                    .with_fix("start it again when one of them is done: reveille image imports");
                 return Err(BackendError::Problem(problem));
             }
             while jobs.len() >= JOBS_MAX {
-                let ended = jobs.iter().find(|(_, job)| job.state != ImportState::Running).map(|(id, _)| *id);
+                let ended = jobs.iter().find(|(_, job)| job.view.state.has_ended()).map(|(id, _)| *id);
                 let Some(ended) = ended else { break };
                 jobs.remove(&ended);
             }
-            jobs.insert(id, view.clone());
+            jobs.insert(id, Job { view: view.clone(), cancel, waiting });
         }
+        if let Some(asked) = now {
+            self.spawn(id, move |importer| {
+                importer.run(id, asked).ok();
+                drop(keep_open);
+            })?;
+        }
+        Ok(view)
+    }
+
+    fn spawn(
+        self: &Arc<Self>,
+        id: u64,
+        work: impl FnOnce(&Importer) + Send + 'static,
+    ) -> Result<(), BackendError> {
         let importer = Arc::clone(self);
-        let spawned = std::thread::Builder::new().name(format!("import-{id}")).spawn(move || {
-            let asked = Asked { image, source, profile: request.profile, kind_given, replace, record };
-            let done = importer.run(id, asked);
-            if done.is_ok() && replace {
-                importer.sweep();
+        let spawned = std::thread::Builder::new().name(format!("import-{id}")).spawn(move || work(&importer));
+        spawned.map(drop).map_err(|error| {
+            self.lock().remove(&id);
+            BackendError::Internal(format!("cannot start an import thread: {error}"))
+        })
+    }
+
+    /// Takes the bytes of a job that waits for them, and starts it when all have come.
+    pub(super) fn receive(
+        self: &Arc<Self>,
+        id: &str,
+        body: &mut dyn Read,
+        length: Option<u64>,
+    ) -> Result<ImportView, BackendError> {
+        let missing = || BackendError::NotFound { what: "import", name: id.to_owned() };
+        let number: u64 = id.parse().map_err(|_| missing())?;
+        let asked = {
+            let mut jobs = self.lock();
+            expire(&mut jobs);
+            let job = jobs.get_mut(&number).ok_or_else(missing)?;
+            let Some((_, asked)) = job.waiting.take() else {
+                let problem =
+                    Problem::new(409, "R-IMG-08", "no-content", format!("import {id} takes no bytes"))
+                        .with_cause("only one of source `-` does, once, and within a minute")
+                        .with_fix("start it again: reveille image import - --name NAME");
+                return Err(BackendError::Problem(problem));
+            };
+            job.view.state = ImportState::Running;
+            asked
+        };
+        self.begun(&asked.image.name, &asked.origin);
+        let mut progress = self.progress(number);
+        match self.spool(body, length, &mut progress) {
+            Ok(spool) => {
+                self.spawn(number, move |importer| {
+                    importer.run_sent(number, asked, spool).ok();
+                })?;
             }
-        });
-        match spawned {
-            Ok(_) => Ok(view),
-            Err(error) => {
-                self.lock().remove(&id);
-                Err(BackendError::Internal(format!("cannot start an import thread: {error}")))
+            Err(fault) => {
+                self.ended(number, &asked.image.name, &Err(fault), asked.record);
             }
         }
+        self.view(id).ok_or_else(missing)
+    }
+
+    /// A body in a file of ours, bounded by what an image may have and by the room there is.
+    fn spool(
+        &self,
+        body: &mut dyn Read,
+        length: Option<u64>,
+        progress: &mut Progress<'_>,
+    ) -> Result<Spooled, Fault> {
+        let bytes_max = self.library.image_bytes_max();
+        let too_large = || Fault::from(ImportError::TooLarge { bytes_max });
+        let unstored = |error: &dyn std::error::Error| Fault::new("blob_failed", error.to_string());
+        if length.is_some_and(|length| length > bytes_max) {
+            return Err(too_large());
+        }
+        let mut spool = self.library.spool().map_err(|error| unstored(&error))?;
+        fetch::check_room(spool.path(), length.unwrap_or(0))?;
+        let (mut buffer, mut done, mut looked) = (vec![0u8; 1 << 20], 0u64, 0u64);
+        progress.tell("receiving", 0, length);
+        loop {
+            if progress.is_cancelled() {
+                return Err(ImportError::Cancelled.into());
+            }
+            let read = match body.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(read) => read,
+                Err(error)
+                    if matches!(error.kind(), io::ErrorKind::TimedOut | io::ErrorKind::Interrupted) =>
+                {
+                    continue;
+                }
+                Err(error) => {
+                    let text = format!("the sender broke off after {done} bytes: {error}");
+                    return Err(Fault::new("sender_broke_off", text).fix("send it again"));
+                }
+            };
+            done += read as u64;
+            if done > bytes_max {
+                return Err(too_large());
+            }
+            if done - looked > ROOM_LOOK_BYTES {
+                looked = done;
+                fetch::check_room(spool.path(), 0)?;
+            }
+            spool.write_all(buffer.get(..read).unwrap_or_default()).map_err(|error| unstored(&error))?;
+            progress.tell("receiving", done, length);
+        }
+        if done == 0 {
+            return Err(Fault::new("source_empty", "nothing was sent"));
+        }
+        Ok(spool)
     }
 
     /// Imports an image of the configuration file; blocks. The same version is not copied again.
-    pub(crate) fn import_from_file(&self, image: &Image, source: Source) -> Result<Imported, ImportError> {
+    pub(crate) fn import_from_file(&self, image: &Image, source: Source) -> Result<Imported, Fault> {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
-        let image = image.clone();
         let name = image.name.clone();
-        let done = self
-            .run(id, Asked { image, source, profile: None, kind_given: true, replace: true, record: false });
+        let asked = Asked {
+            image: image.clone(),
+            origin: Origin::Here(source),
+            sha256: None,
+            profile: None,
+            kind_given: true,
+            replace: true,
+            record: false,
+        };
+        let done = self.run(id, asked);
         if done.as_ref().is_ok_and(|imported| imported.changed) {
             self.prune(&name);
         }
@@ -165,27 +336,154 @@ impl Importer {
     }
 
     pub(super) fn views(&self) -> Vec<ImportView> {
-        self.lock().values().cloned().collect()
+        let mut jobs = self.lock();
+        expire(&mut jobs);
+        jobs.values().map(|job| job.view.clone()).collect()
     }
 
-    pub(super) fn view(&self, id: &str) -> Option<ImportView> {
-        self.lock().get(&id.parse().ok()?).cloned()
+    pub(crate) fn view(&self, id: &str) -> Option<ImportView> {
+        let mut jobs = self.lock();
+        expire(&mut jobs);
+        jobs.get(&id.parse().ok()?).map(|job| job.view.clone())
     }
 
-    fn run(&self, id: u64, asked: Asked) -> Result<Imported, ImportError> {
-        let Asked { image, source, profile, kind_given, replace, record } = asked;
-        let name = image.name.shared();
+    /// Asks a job to end; gives it as it is.
+    pub(super) fn cancel(&self, id: &str) -> Option<ImportView> {
+        let mut jobs = self.lock();
+        let job = jobs.get_mut(&id.parse().ok()?)?;
+        job.cancel.store(true, Ordering::Relaxed);
+        if job.waiting.take().is_some() {
+            end(&mut job.view, &Fault::from(ImportError::Cancelled));
+        } else if !job.view.state.has_ended() {
+            "ending".clone_into(&mut job.view.phase);
+        }
+        Some(job.view.clone())
+    }
+
+    /// Ends every job: we stop. What was fetched stays for the next run.
+    pub(crate) fn cancel_all(&self) {
+        for job in self.lock().values() {
+            job.cancel.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn run(&self, id: u64, asked: Asked) -> Result<Imported, Fault> {
+        self.begun(&asked.image.name, &asked.origin);
+        let outcome = match &asked.origin {
+            Origin::There(location) => self.fetch_and_import(id, &asked, location),
+            Origin::Here(source) => {
+                let path = match source {
+                    Source::Held { path, .. } => Some(path.as_path()),
+                    source => source.path(),
+                };
+                self.check(id, path, asked.sha256.as_deref())
+                    .and_then(|()| self.import(id, &asked, source.clone()).map_err(Fault::from))
+            }
+            Origin::Sent => Err(Fault::new("source_empty", "nothing was sent")),
+        };
+        self.ended(id, &asked.image.name, &outcome, asked.record);
+        self.sweep_after(&outcome, asked.replace);
+        outcome
+    }
+
+    fn run_sent(&self, id: u64, asked: Asked, spool: Spooled) -> Result<Imported, Fault> {
+        let source = Source::Held {
+            path: spool.path().to_owned(),
+            of: SENT.to_owned(),
+            name: format!("{}.iso", asked.image.name),
+        };
+        let checked = self.check(id, Some(spool.path()), asked.sha256.as_deref());
+        let outcome = checked.and_then(|()| self.import(id, &asked, source).map_err(Fault::from));
+        drop(spool);
+        self.ended(id, &asked.image.name, &outcome, asked.record);
+        self.sweep_after(&outcome, asked.replace);
+        outcome
+    }
+
+    fn sweep_after(&self, outcome: &Result<Imported, Fault>, replace: bool) {
+        if outcome.is_ok() && replace {
+            self.sweep();
+        }
+    }
+
+    fn fetch_and_import(&self, id: u64, asked: &Asked, location: &Location) -> Result<Imported, Fault> {
+        let mut progress = self.progress(id);
+        progress.tell("downloading", 0, None);
+        let fetched = self.runtime.block_on(self.downloads.fetch(location, &mut progress))?;
+        if fetched.resumed > 0 {
+            tracing::info!(url = %location, resumed = fetched.resumed, bytes = fetched.bytes, "a download went on where it was");
+        }
+        if let Err(fault) = self.check(id, Some(fetched.path()), asked.sha256.as_deref()) {
+            if fault.reason == "sha256_differs" {
+                fetched.remove();
+            }
+            return Err(fault);
+        }
+        let name = location.file_name().filter(|name| library::manifest::check_file_name(name).is_ok());
+        let source = Source::Held {
+            path: fetched.path().to_owned(),
+            of: location.to_string(),
+            name: name.unwrap_or_else(|| format!("{}.iso", asked.image.name)),
+        };
+        let outcome = self.import(id, asked, source);
+        // What was no medium will be none; anything else may go better without fetching it again, another profile too.
+        let useless = match &outcome {
+            Ok(_) | Err(ImportError::Export { .. }) => true,
+            Err(error @ ImportError::Medium { .. }) => error.reason() != "depot_profile",
+            Err(_) => false,
+        };
+        if useless {
+            Fetched::remove(fetched);
+        }
+        outcome.map_err(Fault::from)
+    }
+
+    /// Compares a file with what it should hash to, before anything looks into it.
+    fn check(&self, id: u64, path: Option<&Path>, expected: Option<&str>) -> Result<(), Fault> {
+        let (Some(path), Some(expected)) = (path, expected) else { return Ok(()) };
+        let mut progress = self.progress(id);
+        "checking sha256".clone_into(&mut progress.phase);
+        let unreadable = |error: io::Error| {
+            Fault::new("source_unreadable", format!("cannot read {}: {error}", path.display()))
+        };
+        let mut file = File::open(path).map_err(unreadable)?;
+        match fetch::digest_of(&mut file, &mut progress).map_err(unreadable)? {
+            None => Err(ImportError::Cancelled.into()),
+            Some(found) if found == expected => Ok(()),
+            Some(found) => {
+                Err(Fault::new("sha256_differs", format!("its sha256 is {found} and should be {expected}"))
+                    .fix("compare with what the publisher says, then fetch it again"))
+            }
+        }
+    }
+
+    fn import(&self, id: u64, asked: &Asked, source: Source) -> Result<Imported, ImportError> {
+        let request = library::ImportRequest {
+            image: asked.image.clone(),
+            source,
+            profile: asked.profile.clone(),
+            kind_given: asked.kind_given,
+            replace: asked.replace,
+            record_image: asked.record,
+            now: UnixTime(now_ms() / 1000),
+        };
+        let mut progress = self.progress(id);
+        progress.tell("reading", 0, None);
+        self.library.import(&request, &mut progress)
+    }
+
+    fn begun(&self, name: &Name, origin: &Origin) {
+        let source = match origin {
+            Origin::Sent => SENT.to_owned(),
+            origin => origin.to_string(),
+        };
         self.world.record(
-            Event::new(EventName::ImageImportStarted)
-                .with("image", name.clone())
-                .with("source", source.to_string()),
+            Event::new(EventName::ImageImportStarted).with("image", name.shared()).with("source", source),
         );
-        let now = UnixTime(now_ms() / 1000);
-        let request =
-            library::ImportRequest { image, source, profile, kind_given, replace, record_image: record, now };
-        let mut watch = Progress { importer: self, id };
-        let outcome = self.library.import(&request, &mut watch);
-        if let (Ok(imported), false) = (&outcome, record) {
+    }
+
+    fn ended(&self, id: u64, name: &Name, outcome: &Result<Imported, Fault>, record: bool) {
+        if let (Ok(imported), false) = (outcome, record) {
             self.inventory.complete(imported.image.clone());
         }
         if outcome.is_ok() {
@@ -195,184 +493,131 @@ impl Importer {
                 tracing::error!(%failure, "the catalog could not be made anew after an import");
             }
         }
-        match &outcome {
+        match outcome {
             Ok(imported) => self.world.record(
                 Event::new(EventName::ImageImportDone)
-                    .with("image", name)
+                    .with("image", name.shared())
                     .with("bytes", imported.manifest.bytes())
                     .with("new_bytes", imported.new_bytes)
                     .with("files", imported.manifest.files.len() as u64)
                     .with("changed", imported.changed),
             ),
-            Err(error) => self.world.record(
+            Err(fault) => self.world.record(
                 Event::new(EventName::ImageImportFailed)
-                    .because(error.reason())
-                    .with("image", name)
-                    .with("cause", chain(error)),
+                    .because(fault.reason)
+                    .with("image", name.shared())
+                    .with("cause", fault.cause.clone()),
             ),
         }
         if let Some(job) = self.lock().get_mut(&id) {
-            job.ended = Some(timestamp(now_ms()));
-            match &outcome {
+            match outcome {
                 Ok(imported) => {
-                    job.state = ImportState::Done;
-                    job.bytes_done = imported.manifest.bytes();
-                    job.bytes_total = Some(job.bytes_done);
-                    job.files_done = imported.manifest.files.len() as u64;
+                    job.view.ended = Some(timestamp(now_ms()));
+                    job.view.phase.clear();
+                    job.view.state = ImportState::Done;
+                    job.view.bytes_done = imported.manifest.bytes();
+                    job.view.bytes_total = Some(job.view.bytes_done);
+                    job.view.files_done = imported.manifest.files.len() as u64;
+                    job.view.warnings.extend(imported.manifest.notes.iter().cloned());
                 }
-                Err(error) => {
-                    job.state = ImportState::Failed;
-                    job.error = Some(problem_of(error));
-                }
+                Err(fault) => end(&mut job.view, fault),
             }
         }
-        outcome
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, ImportView>> {
+    fn progress(&self, id: u64) -> Progress<'_> {
+        let cancel = self.lock().get(&id).map(|job| job.cancel.clone()).unwrap_or_default();
+        Progress { importer: self, id, cancel, phase: String::new() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, Job>> {
         self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// What one import is to do.
-struct Asked {
-    image: Image,
-    source: Source,
-    profile: Option<String>,
-    kind_given: bool,
-    replace: bool,
-    record: bool,
+/// A job whose bytes never came has failed.
+fn expire(jobs: &mut BTreeMap<u64, Job>) {
+    for job in jobs.values_mut() {
+        if job.waiting.as_ref().is_some_and(|(since, _)| since.elapsed() > SENDING_WAIT) {
+            job.waiting = None;
+            let text = format!("its bytes did not come within {} s", SENDING_WAIT.as_secs());
+            end(&mut job.view, &Fault::new("source_empty", text));
+        }
+    }
 }
 
+fn end(view: &mut ImportView, fault: &Fault) {
+    view.ended = Some(timestamp(now_ms()));
+    view.phase.clear();
+    view.state = if fault.reason == "cancelled" { ImportState::Cancelled } else { ImportState::Failed };
+    view.error = Some(fault.problem());
+}
+
+/// Who a job's work reports to.
 struct Progress<'a> {
     importer: &'a Importer,
     id: u64,
+    cancel: Arc<AtomicBool>,
+    phase: String,
 }
 
-impl Watch for Progress<'_> {
-    fn advanced(&mut self, done: u64, total: u64, file: &str) {
+impl Progress<'_> {
+    fn tell(&mut self, phase: &str, done: u64, total: Option<u64>) {
+        if self.phase != phase {
+            phase.clone_into(&mut self.phase);
+        }
+        self.report(done, total);
+    }
+
+    fn report(&self, done: u64, total: Option<u64>) {
         if let Some(job) = self.importer.lock().get_mut(&self.id) {
-            job.bytes_done = done;
-            job.bytes_total = Some(total);
-            file.clone_into(&mut job.phase);
+            job.view.bytes_done = done;
+            job.view.bytes_total = total;
+            if !self.is_cancelled() {
+                job.view.phase.clone_from(&self.phase);
+            }
         }
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.cancel.load(Ordering::Relaxed)
     }
 }
 
-fn problem_of(error: &ImportError) -> Problem {
-    let problem = Problem::new(422, "R-IMG-03", "import-failed", error.to_string()).with_cause(chain(error));
-    match error {
-        ImportError::PackageMissing { package, .. } => {
-            *problem.with_fix(format!("apt-get install {package}"))
-        }
-        _ => *problem,
+impl library::Watch for Progress<'_> {
+    fn advanced(&mut self, done: u64, total: u64, file: &str) {
+        self.phase.clear();
+        self.phase.push_str("copying ");
+        self.phase.push_str(file);
+        self.report(done, Some(total));
+    }
+
+    fn cancelled(&self) -> bool {
+        self.is_cancelled()
     }
 }
 
-/// Where the files come from and the profile as far as the request has it.
-fn read_request(request: &ImportRequest) -> Result<(Source, Image), BackendError> {
-    let fault = |pointer: &str, detail: String| BackendError::Invalid {
-        what: "import",
-        errors: vec![FieldError { pointer: pointer.to_owned(), detail }],
-    };
-    let base = |path: &str| PathBuf::from(path).file_name().map(|name| name.to_string_lossy().into_owned());
-    let (source, kernel, initrd) = if request.source == "files" {
-        let kernel =
-            request.kernel.as_ref().ok_or_else(|| fault("/kernel", "files need a kernel".to_owned()))?;
-        let paths: Vec<PathBuf> = std::iter::once(kernel).chain(&request.initrd).map(PathBuf::from).collect();
-        let initrd = request.initrd.iter().filter_map(|path| base(path)).collect();
-        (Source::Files(paths), base(kernel), initrd)
-    } else {
-        // A path alone is a folder, or a medium told by its first bytes.
-        let source = request.source.parse::<Source>().map_err(|error| fault("/source", error.to_string()))?;
-        (source, request.kernel.clone(), request.initrd.clone())
-    };
-    let name = match &request.name {
-        Some(name) => name.clone(),
-        None => source
-            .path()
-            .and_then(library::export::name_within)
-            .or_else(|| derived_name(&source))
-            .ok_or_else(|| fault("/name", format!("no name follows from `{}`; give one", request.source)))?,
-    };
-    let image = Image {
-        kind: request.kind.unwrap_or(if request.script.is_some() {
-            ImageKind::IpxeScript
+impl fetch::Watch for Progress<'_> {
+    fn advanced(&mut self, done: u64, total: Option<u64>) {
+        if self.phase != "checking sha256" {
+            self.tell("downloading", done, total);
         } else {
-            ImageKind::Linux
-        }),
-        kernel,
-        initrd,
-        script: request.script.clone(),
-        efi: request.efi.clone(),
-        disk: request.disk.clone(),
-        base: request.base.clone(),
-        modules: request.modules.clone(),
-        stateless: request.stateless,
-        template: request.template.clone(),
-        cmdline: request.cmdline.clone().unwrap_or_default(),
-        destructive: request.destructive.unwrap_or(false),
-        firmware: request.firmware.clone(),
-        description: request.description.clone().unwrap_or_default(),
-        ..Image::new(name, ImageKind::Linux)
-    };
-    Ok((source, image))
-}
+            self.report(done, total);
+        }
+    }
 
-/// `debian-netboot` is its own name; a folder or a medium gives its last part without `.iso` and the like, made a DNS
-/// label.
-fn derived_name(source: &Source) -> Option<Name> {
-    let text = match source {
-        Source::DebianNetboot { .. } | Source::Memtest { .. } => source.to_string(),
-        source => source.path()?.file_name()?.to_string_lossy().into_owned(),
-    };
-    let is_folder = matches!(source, Source::Dir(_));
-    let ending = [".iso", ".tar.gz", ".tgz", ".tar", ".zip"].into_iter().find(|ending| {
-        !is_folder && text.len() > ending.len() && text.to_ascii_lowercase().ends_with(ending)
-    });
-    let text = text.get(..text.len() - ending.map_or(0, str::len)).unwrap_or(&text);
-    let label: String = text
-        .to_ascii_lowercase()
-        .chars()
-        .map(|char| if char.is_ascii_alphanumeric() { char } else { '-' })
-        .collect();
-    label.trim_matches('-').parse().ok()
+    fn says(&mut self, text: &str) {
+        if let Some(job) = self.importer.lock().get_mut(&self.id) {
+            text.clone_into(&mut job.view.phase);
+        }
+    }
+
+    fn cancelled(&self) -> bool {
+        self.is_cancelled()
+    }
 }
 
 fn now_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_follow_from_sources_where_they_can() {
-        let named = |source: Source| derived_name(&source).map(|name| name.to_string());
-        assert_eq!(named(Source::Dir("/srv/Rescue_2.1/".into())).as_deref(), Some("rescue-2-1"));
-        assert_eq!(named("debian-netboot".parse().unwrap()).as_deref(), Some("debian-netboot"));
-        assert_eq!(named(Source::Files(vec!["/boot/vmlinuz".into()])), None);
-        assert_eq!(named("/iso/VMware-ESXi_8.0.ISO".parse().unwrap()).as_deref(), Some("vmware-esxi-8-0"));
-        assert_eq!(named(Source::Tar("/srv/netboot.tar.gz".into())).as_deref(), Some("netboot"));
-    }
-
-    #[test]
-    fn files_are_named_by_their_last_part() {
-        let request = ImportRequest {
-            source: "files".into(),
-            name: Some("tiny".parse().unwrap()),
-            kernel: Some("/boot/vmlinuz".into()),
-            initrd: vec!["/boot/initrd.img".into()],
-            ..ImportRequest::default()
-        };
-        let (_, image) = read_request(&request).unwrap();
-        assert_eq!(
-            (image.kernel.as_deref(), image.initrd.as_slice()),
-            (Some("vmlinuz"), ["initrd.img".to_owned()].as_slice())
-        );
-        let faulty = ImportRequest { kernel: None, ..request };
-        assert!(matches!(read_request(&faulty), Err(BackendError::Invalid { .. })));
-    }
 }

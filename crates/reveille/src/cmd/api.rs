@@ -89,6 +89,23 @@ impl Api {
         answer.map(|answer| answer.body).map_err(failure)
     }
 
+    /// Asks for the end of something that has no revision.
+    pub(crate) async fn end(&self, path: &str) -> Result<Value, Failure> {
+        let answer = self.client.delete::<Value>(&format!("/{path}"), &Condition::Nothing).await;
+        answer.map(|answer| answer.body).map_err(failure)
+    }
+
+    /// Sends something large, in pieces as they come.
+    pub(crate) async fn upload(
+        &self,
+        path: &str,
+        pieces: tokio::sync::mpsc::Receiver<std::io::Result<admin::client::Piece>>,
+        length: Option<u64>,
+    ) -> Result<Value, Failure> {
+        let answer = self.client.upload::<Value>(&format!("/{path}"), pieces, length).await;
+        answer.map(|answer| answer.body).map_err(failure)
+    }
+
     /// Something large, in pieces.
     pub(crate) async fn download(&self, path: &str) -> Result<Pieces, Failure> {
         self.client.download(&format!("/{path}")).await.map(Pieces).map_err(failure)

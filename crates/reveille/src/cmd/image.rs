@@ -3,20 +3,21 @@
 mod versions;
 
 use super::api::{Api, print_json, print_removed};
+use super::progress::Meter;
 use super::table;
 use crate::cli::{Global, Image, Import, Output};
 use crate::failure::{Exit, Failure};
 use crate::out::putln;
 use serde_json::{Value, json};
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Read as _};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 /// How often an import under way is asked how far it is.
 const POLL: Duration = Duration::from_millis(200);
-/// Off a terminal, one line per this.
-const QUIET_PROGRESS: Duration = Duration::from_secs(10);
+/// Bytes of standard input sent at a time.
+const PIECE_BYTES: usize = 256 << 10;
 
 pub(crate) async fn command(global: &Global, command: Image) -> Result<ExitCode, Failure> {
     let api = Api::new(global);
@@ -28,6 +29,18 @@ pub(crate) async fn command(global: &Global, command: Image) -> Result<ExitCode,
             Ok(())
         }
         Image::Import(import) => run_import(global, &api, *import).await,
+        Image::Imports => imports(global, &api).await,
+        Image::Cancel { id } => {
+            let job = api.end(&format!("imports/{}", api.escape(&id))).await?;
+            if global.output == Output::Json {
+                print_json(&job);
+            } else if matches!(state(&job), "done" | "failed") {
+                eprintln!("import {id} has ended: {}", state(&job));
+            } else {
+                eprintln!("import {id} is being cancelled");
+            }
+            Ok(())
+        }
         Image::Rm { name, force } => {
             let path = format!("images/{name}");
             let current = api.get(&path).await?;
@@ -106,6 +119,7 @@ async fn run_import(global: &Global, api: &Api, import: Import) -> Result<(), Fa
         "modules": import.modules,
         "stateless": import.stateless,
         "template": import.template.as_ref().map(|template| template.as_str()),
+        "sha256": import.sha256,
         "replace": import.replace,
         "cmdline": import.cmdline,
         "description": import.description,
@@ -113,33 +127,154 @@ async fn run_import(global: &Global, api: &Api, import: Import) -> Result<(), Fa
     });
     let started = api.post("imports", &body).await?;
     let id = table::cell(&started, "/id");
-    let (begun, tty) = (Instant::now(), std::io::stderr().is_terminal());
-    let mut said = Instant::now();
+    for warning in texts(&started, "/warnings") {
+        eprintln!("warn     {warning}");
+    }
+    let mut meter = Meter::new(std::io::stderr().is_terminal());
+    let watched = tokio::select! {
+        ended = watch(api, &id, &mut meter) => Watched::Ended(ended),
+        failed = send(api, &import, &id) => Watched::Ended(Err(failed)),
+        _ = tokio::signal::ctrl_c() => Watched::Interrupted,
+    };
+    meter.clear();
+    let job = match watched {
+        Watched::Ended(job) => job?,
+        Watched::Interrupted => {
+            eprintln!("cancelling import {id}; interrupt again to leave it");
+            api.end(&format!("imports/{id}")).await?;
+            // Nothing to show: it ends at once.
+            let mut silent = Meter::silent();
+            let ended = tokio::select! {
+                ended = watch(api, &id, &mut silent) => Some(ended?),
+                _ = tokio::signal::ctrl_c() => None,
+            };
+            let state = ended.as_ref().map_or("cancelling", |job| state(job));
+            if state != "done" {
+                let kept = is_url(&import.source)
+                    .then_some("what was downloaded is kept for a week; the same command goes on from there");
+                let mut failure =
+                    Failure::new("R-IMG-09", format!("import of {} was interrupted", shown(&started)))
+                        .cause(format!("Ctrl-C; import {id} is {state}"))
+                        .exit(Exit::Interrupted);
+                failure.fix = kept.map(str::to_owned);
+                return Err(failure);
+            }
+            ended.unwrap_or_default()
+        }
+    };
+    match state(&job) {
+        "done" => {
+            report(global, &started, &job, meter.begun);
+            Ok(())
+        }
+        _ => Err(failure(&started, &job)),
+    }
+}
+
+enum Watched {
+    Ended(Result<Value, Failure>),
+    Interrupted,
+}
+
+/// Shows how far a job is until it has ended.
+async fn watch(api: &Api, id: &str, meter: &mut Meter) -> Result<Value, Failure> {
     loop {
         let job = api.get(&format!("imports/{id}")).await?.body;
-        match job.pointer("/state").and_then(Value::as_str) {
-            Some("done") => {
-                if tty {
-                    eprint!("\r\x1b[K");
-                }
-                report(global, &job, begun);
-                return Ok(());
-            }
-            Some("failed") => {
-                if tty {
-                    eprint!("\r\x1b[K");
-                }
-                return Err(failure(&import, &job));
-            }
-            _ if tty => eprint!("\r\x1b[K{}", progress(&job)),
-            _ if said.elapsed() >= QUIET_PROGRESS => {
-                said = Instant::now();
-                eprintln!("{}", progress(&job));
-            }
-            _ => {}
+        if matches!(state(&job), "done" | "failed" | "cancelled") {
+            return Ok(job);
         }
+        meter.show(&job);
         tokio::time::sleep(POLL).await;
     }
+}
+
+/// Sends standard input when that is the source. Comes back only when it cannot be sent: the job tells the rest.
+async fn send(api: &Api, import: &Import, id: &str) -> Failure {
+    if import.source == "-" {
+        let length = std::fs::metadata("/dev/stdin").ok().filter(|it| it.is_file()).map(|it| it.len());
+        let (pieces, sending) = tokio::sync::mpsc::channel(4);
+        // A thread that nobody waits for: a read of a terminal or an idle pipe has no end.
+        std::thread::spawn(move || {
+            let mut stdin = std::io::stdin().lock();
+            loop {
+                let mut buffer = vec![0u8; PIECE_BYTES];
+                let piece = match stdin.read(&mut buffer) {
+                    Ok(0) => return,
+                    Ok(read) => {
+                        buffer.truncate(read);
+                        Ok(buffer.into())
+                    }
+                    Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+                    Err(error) => Err(error),
+                };
+                let broken = piece.is_err();
+                if pieces.blocking_send(piece).is_err() || broken {
+                    return;
+                }
+            }
+        });
+        // Of a file that is read from its middle the rest is sent, whatever its length.
+        let length = length.filter(|_| at_start());
+        if let Err(failure) = api.upload(&format!("imports/{id}/content"), sending, length).await {
+            // The job knows better why its bytes were not taken.
+            let job = api.get(&format!("imports/{id}")).await;
+            if !job.is_ok_and(|job| matches!(state(&job.body), "failed" | "cancelled")) {
+                return failure;
+            }
+        }
+    }
+    std::future::pending().await
+}
+
+fn at_start() -> bool {
+    use std::io::Seek as _;
+    use std::os::fd::AsFd as _;
+    let own = std::io::stdin().as_fd().try_clone_to_owned();
+    own.map(std::fs::File::from)
+        .and_then(|mut file| file.stream_position())
+        .is_ok_and(|position| position == 0)
+}
+
+fn state(job: &Value) -> &str {
+    job.pointer("/state").and_then(Value::as_str).unwrap_or_default()
+}
+
+fn texts<'a>(job: &'a Value, pointer: &str) -> impl Iterator<Item = &'a str> {
+    job.pointer(pointer).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
+}
+
+/// The source as the appliance shows it: without what is secret in a URL.
+fn shown(job: &Value) -> String {
+    match table::cell(job, "/source") {
+        source if source == "-" => "standard input".to_owned(),
+        source => source,
+    }
+}
+
+fn is_url(source: &str) -> bool {
+    source.contains("://")
+}
+
+async fn imports(global: &Global, api: &Api) -> Result<(), Failure> {
+    let imports = api.list("imports").await?;
+    table::print_list(
+        global,
+        &imports,
+        &[
+            ("ID", |job| table::cell(job, "/id")),
+            ("IMAGE", |job| table::cell(job, "/name")),
+            ("STATE", |job| table::cell(job, "/state")),
+            ("DONE", |job| table::bytes(job, "/bytes_done")),
+            ("OF", |job| table::bytes(job, "/bytes_total")),
+            ("STARTED", |job| table::cell(job, "/started")),
+            ("SOURCE", |job| table::cell(job, "/source")),
+            ("DETAIL", |job| match table::cell(job, "/error/cause") {
+                cause if cause == "-" => table::cell(job, "/phase"),
+                cause => cause,
+            }),
+        ],
+    );
+    Ok(())
 }
 
 fn source(import: &Import) -> Result<String, Failure> {
@@ -148,6 +283,14 @@ fn source(import: &Import) -> Result<String, Failure> {
         return Err(Failure::new("R-IMG-01", "cannot import files without a kernel")
             .fix("reveille image import files --name NAME --kernel vmlinuz --initrd initrd.img --cmdline '…'")
             .exit(Exit::Usage));
+    }
+    if import.source == "-" && import.name.is_none() {
+        return Err(Failure::new("R-IMG-01", "cannot import standard input without a name")
+            .fix("reveille image import - --name NAME < x.iso")
+            .exit(Exit::Usage));
+    }
+    if import.source == "-" || is_url(&import.source) {
+        return Ok(import.source.clone());
     }
     match import.source.split_once(':') {
         Some((kind @ ("dir" | "iso" | "tar" | "zip" | "file"), path)) => {
@@ -175,11 +318,7 @@ fn absolute(path: &str) -> Result<String, Failure> {
     Ok(whole.to_string_lossy().into_owned())
 }
 
-fn progress(job: &Value) -> String {
-    format!("importing  {} of {}", table::bytes(job, "/bytes_done"), table::bytes(job, "/bytes_total"))
-}
-
-fn report(global: &Global, job: &Value, begun: Instant) {
+fn report(global: &Global, started: &Value, job: &Value, begun: Instant) {
     if global.output == Output::Json {
         print_json(job);
         return;
@@ -191,12 +330,17 @@ fn report(global: &Global, job: &Value, begun: Instant) {
         table::cell(job, "/files_done"),
         begun.elapsed().as_secs_f32()
     );
+    // Those known at the start were said then.
+    for note in texts(job, "/warnings").filter(|note| !texts(started, "/warnings").any(|said| said == *note))
+    {
+        putln!("note     {note}");
+    }
 }
 
-fn failure(import: &Import, job: &Value) -> Failure {
+fn failure(asked: &Value, job: &Value) -> Failure {
     let mut failure = Failure::new(
         job.pointer("/error/code").and_then(Value::as_str).unwrap_or("R-IMG-03"),
-        format!("cannot import {}", import.source),
+        format!("cannot import {}", shown(asked)),
     );
     failure.cause = job.pointer("/error/cause").and_then(Value::as_str).map(str::to_owned);
     failure.fix = job.pointer("/error/fix").and_then(Value::as_str).map(str::to_owned);

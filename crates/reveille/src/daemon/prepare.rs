@@ -252,14 +252,14 @@ pub(super) async fn import_configured(inventory: &Arc<Inventory>, importer: &Arc
         let importing =
             tokio::task::spawn_blocking(move || importer.import_from_file(&image, source).map(drop));
         if let Ok(Err(error)) = importing.await {
-            tracing::error!(cause = chain(&error), "an image of the configuration file was not imported");
+            tracing::error!(cause = %error, "an image of the configuration file was not imported");
         }
     }
     let importer = importer.clone();
     tokio::task::spawn_blocking(move || {
         for (image, source) in later {
             if let Err(error) = importer.import_from_file(&image, source) {
-                tracing::error!(cause = chain(&error), image = %image.name, "an image was not brought up to date");
+                tracing::error!(cause = %error, image = %image.name, "an image was not brought up to date");
             }
         }
         importer.sweep();
