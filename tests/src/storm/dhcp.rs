@@ -117,6 +117,10 @@ impl Prober {
         dhcp.extend(mac);
         dhcp.extend([0; 10 + 192]);
         dhcp.extend([0x63, 0x82, 0x53, 0x63, 53, 1, kind]);
+        // A machine that boots: only those are known to the other doors.
+        dhcp.extend([60, 20]);
+        dhcp.extend(b"PXEClient:Arch:00000");
+        dhcp.extend([93, 2, 0, 0]);
         dhcp.extend(options);
         dhcp.push(255);
         dhcp.resize(dhcp.len().max(300), 0);
