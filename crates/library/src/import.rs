@@ -465,7 +465,7 @@ pub(crate) fn prepare(
                 true if request.profile.is_none() => Profile::AsItIs,
                 _ => Profile::OfDepot(request.profile.as_deref()),
             };
-            let opened =
+            let mut opened =
                 open_medium(reader, path, kind, profile, bytes_max, stop).map_err(|error| {
                     match (error, source) {
                         (ImportError::Medium { source, .. }, Source::Held { of, .. }) => {
@@ -474,6 +474,9 @@ pub(crate) fn prepare(
                         (error, _) => error,
                     }
                 })?;
+            if let Source::Held { of, .. } = source {
+                opened.call(of.into());
+            }
             resolved = match opened.kind {
                 _ if matches!(source, Source::Held { .. }) => source.clone(),
                 MediumKind::Iso => Source::Iso(path.clone()),
@@ -497,10 +500,7 @@ pub(crate) fn prepare(
     if let Some(medium) = medium.as_mut()
         && let Some(read) = export::read(&files, medium)
     {
-        let path = match source {
-            Source::Held { of, .. } => of.into(),
-            _ => medium.path().to_owned(),
-        };
+        let path = medium.path().to_owned();
         let export = read.map_err(|fault| ImportError::Export { path, fault })?;
         // All of it is as it was, but for the name it was asked for under.
         image = Image { name: image.name, ..export.image };

@@ -309,8 +309,14 @@ impl Opened {
         }
     }
 
+    /// What it is called when something is wrong with it.
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Calls it something else: its file is ours, and whoever asked knows it by another name.
+    pub(crate) fn call(&mut self, path: PathBuf) {
+        self.path = path;
     }
 
     /// The bytes of the file at this place in the listing.
