@@ -69,16 +69,12 @@ fn rendered(one: &str, other: &str) {
     ascii(&message::no_rule(&facts, 1));
     ascii(&pxelinux::message(one));
     let image = Image {
-        name: "debian".parse().expect("a name"),
-        kind: ImageKind::Linux,
-        source: None,
         kernel: Some(one.to_owned()),
         initrd: vec![other.to_owned()],
         cmdline: one.to_owned(),
         script: Some(other.to_owned()),
-        destructive: false,
-        firmware: Vec::new(),
         description: other.to_owned(),
+        ..Image::new("debian".parse().expect("a name"), ImageKind::Linux)
     };
     let host: Option<Host> = serde_json::from_value(serde_json::json!({
         "name": "web01", "match": { "mac": "52:54:00:00:00:01" }, "kernel_args_append": [other],
