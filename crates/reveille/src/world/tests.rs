@@ -85,6 +85,20 @@ fn a_boot_in_anothers_name_is_not_that_machines_attempt() {
 }
 
 #[test]
+fn a_boot_in_anothers_name_gets_nothing_out_of_that_machines_record() {
+    let (world, _) = world();
+    let known = world.decide(&facts(1, 1)).host.expect("machine 1 is recorded");
+    let own = world.begin_boot(&facts(1, 1), Some(&known), &image());
+    assert_eq!(world.holder(&own.token, at(1)).unwrap().host, Some(known.name.shared()));
+    for neighbour in [2, 66] {
+        let stolen = world.begin_boot(&facts(1, neighbour), Some(&known), &image());
+        let holder = world.holder(&stolen.token, at(neighbour)).unwrap();
+        assert_eq!((holder.host, holder.facts.mac), (None, None), "from address {neighbour}");
+    }
+    assert!(matches!(world.holder(&own.token, at(2)), Err(CallbackError::ForeignAddress)));
+}
+
+#[test]
 fn a_token_in_the_hands_of_another_known_machine_is_worth_nothing() {
     let (world, _) = world();
     let own = world.begin_boot(&facts(1, 1), None, &image());
