@@ -177,6 +177,8 @@ impl Machine {
             ),
         ]);
         qemu.args(["-smbios", &format!("type=3,asset={}", self.asset)]);
+        qemu.args(["-smbios", &format!("type=2,serial=board-{}", self.serial)]);
+        qemu.args(["-smbios", &format!("type=11,value=oem-{}", self.asset)]);
         qemu.args(["-netdev", &port.netdev()]);
         if self.screen {
             qemu.args(["-device", "VGA"]);

@@ -420,6 +420,7 @@ pub(crate) fn check_format(format: &str, text: &str) -> Result<(), String> {
         "mac" => parses::<types::MacAddr>(text),
         "uuid" => parses::<types::MachineGuid>(text),
         "name" => parses::<types::resource::Name>(text),
+        "selector" => parses::<types::Selector>(text),
         "firmware" => parses::<types::Firmware>(text),
         "duration" => parses::<Period>(text),
         "size" => parses::<Size>(text),

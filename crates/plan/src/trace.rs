@@ -3,7 +3,7 @@
 use crate::{Evidence, LeaveAloneReason, UnknownPolicy};
 use std::fmt;
 use std::sync::Arc;
-use types::resource::{Host, Image, LoaderKind, Name};
+use types::resource::{Host, Image, LoaderKind, Name, Rule};
 use types::{Firmware, MachineGuid};
 
 /// One step of a decision.
@@ -30,6 +30,18 @@ pub enum TraceLine {
     HostPin(Name),
     /// The host names none.
     NoHostPin,
+    /// A group names the image.
+    GroupPin(Name, Name),
+    /// Neither this group nor one above it names one.
+    NoGroupPin(Name),
+    /// The group it is in is not there.
+    GroupMissing(Name),
+    /// A rule names the image.
+    RulePin(Arc<Rule>, Name),
+    /// None of so many rules does.
+    NoRulePin(usize),
+    /// Whether this rule is meant depends on what the machine has not said yet.
+    Waits(Arc<Rule>),
     /// The default image applies.
     DefaultImage(Name),
     /// There is no default image.
@@ -85,6 +97,8 @@ impl TraceLine {
             | TraceLine::Conflict(_) => "identity",
             TraceLine::LoopStopped { .. } => "loop guard",
             TraceLine::HostPin(_) | TraceLine::NoHostPin => "host pin",
+            TraceLine::GroupPin(..) | TraceLine::NoGroupPin(_) | TraceLine::GroupMissing(_) => "group pin",
+            TraceLine::RulePin(..) | TraceLine::NoRulePin(_) | TraceLine::Waits(_) => "rules",
             TraceLine::DefaultImage(_) | TraceLine::NoDefaultImage => "default image",
             TraceLine::Policy(_) => "unknown policy",
             TraceLine::ImageMissing(_) | TraceLine::FirmwareUnfit(..) => "image",
@@ -133,6 +147,19 @@ impl fmt::Display for TraceLine {
             }
             TraceLine::HostPin(image) => write!(f, "image `{image}`"),
             TraceLine::NoHostPin => f.write_str("none"),
+            TraceLine::GroupPin(group, image) => write!(f, "image `{image}` of group `{group}`"),
+            TraceLine::NoGroupPin(group) => write!(f, "none in `{group}` or above"),
+            TraceLine::GroupMissing(group) => {
+                write!(f, "group `{group}` is not there; define it, or take the host out of it")
+            }
+            TraceLine::RulePin(rule, image) => {
+                write!(f, "{} `{}`: {} → image `{image}`", rule.order, rule.name, rule.when)
+            }
+            TraceLine::NoRulePin(1) => f.write_str("the one rule names none"),
+            TraceLine::NoRulePin(number) => write!(f, "none of {number}"),
+            TraceLine::Waits(rule) => {
+                write!(f, "{} `{}`: {} depends on what iPXE is asked first", rule.order, rule.name, rule.when)
+            }
             TraceLine::DefaultImage(image) => write!(f, "image `{image}`"),
             TraceLine::NoDefaultImage => f.write_str("none"),
             TraceLine::Policy(policy) => f.write_str(policy.as_str()),

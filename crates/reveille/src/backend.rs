@@ -5,6 +5,7 @@ mod explain;
 mod fault;
 mod images;
 mod imports;
+mod policy;
 mod status;
 mod wanted;
 mod whole;
@@ -149,8 +150,8 @@ impl Backend for Daemon {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             api: "v1".to_owned(),
             features: [
-                "hosts", "images", "versions", "imports", "leases", "boots", "explain", "events", "config",
-                "store",
+                "hosts", "groups", "rules", "images", "versions", "imports", "leases", "boots", "explain",
+                "events", "config", "store",
             ]
             .map(str::to_owned)
             .to_vec(),
@@ -180,10 +181,17 @@ impl Backend for Daemon {
         let _changing = self.inventory.change();
         let current = self.owned_host(&host.name)?;
         check_write("host", &host.name, current.as_ref(), expect)?;
-        let with_change = self.inventory.catalog_with(|hosts| {
-            hosts.retain(|other| other.name != host.name);
-            hosts.push(host.clone());
+        let with_change = self.inventory.catalog_with(|parts| {
+            parts.hosts.retain(|other| other.name != host.name);
+            parts.hosts.push(host.clone());
         });
+        if let (Ok(catalog), Some(group)) = (&with_change, &host.group)
+            && catalog.group(group).is_none()
+        {
+            let detail = format!("there is no group `{group}`; add it first, or name another");
+            let errors = vec![FieldError { pointer: "/group".to_owned(), detail }];
+            return Err(BackendError::Invalid { what: "host", errors });
+        }
         with_change.map_err(|failure| BackendError::Invalid {
             what: "host",
             errors: vec![FieldError {
@@ -237,7 +245,7 @@ impl Backend for Daemon {
     }
 
     fn explain(&self, facts: Facts) -> Result<Explanation, BackendError> {
-        Ok(explain::explain(&self.world, &self.library, facts))
+        Ok(explain::explain(&self.world, &self.library, &self.inventory, facts))
     }
 
     fn explain_host(&self, reference: &HostRef) -> Result<Explanation, BackendError> {

@@ -10,6 +10,7 @@ pub(crate) mod host;
 pub(crate) mod image;
 pub(crate) mod lease;
 pub(crate) mod passwd;
+pub(crate) mod policy;
 mod progress;
 pub(crate) mod run;
 pub(crate) mod serve;

@@ -60,6 +60,11 @@ impl World {
         lock(&self.sightings).by_mac(mac).cloned()
     }
 
+    /// Every machine that was seen, in no order.
+    pub(crate) fn machines(&self) -> Vec<Facts> {
+        lock(&self.sightings).all().cloned().collect()
+    }
+
     /// The newest attempt of every machine.
     pub(crate) fn attempts(&self) -> Vec<(MacAddr, Attempt)> {
         lock(&self.tracker).attempts().map(|(mac, attempt)| (mac, attempt.clone())).collect()

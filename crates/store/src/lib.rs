@@ -27,6 +27,9 @@
 //! | facts | 5 | of the daemon | of the daemon |
 //! | boots | 6 | of the daemon | of the daemon |
 //! | meta | 7 | of the daemon | of the daemon |
+//! | groups | 8 | name | `Group`, version 1 |
+//! | rules | 9 | name | `Rule`, version 1 |
+//! | rule_sets | 10 | number, big-endian | `RuleSet`, version 1 |
 //!
 //! Versions: segment 1, checkpoint 1, envelope 1 (version, revision, CRC-32). A record's own version is in its JSON
 //! ([`records`]).

@@ -10,12 +10,16 @@
 //! | table | key | record | version |
 //! |---|---|---|---|
 //! | hosts, images | name | `types::resource::{Host, Image}` | 1 |
+//! | groups, rules | name | `types::resource::{Group, Rule}` | 1 |
+//! | rule_sets | number, big-endian | [`RuleSet`] | 1 |
 //! | leases | family (4; room for 6), then the address big-endian | [`types::lease::LeaseRecord`] | 2; 1 lacks `lease_secs` |
 //! | others | as their owners say | any `Serialize` value | theirs |
 
 mod lease;
+mod rules;
 
 pub use lease::{LEASE, decode_lease, encode_lease};
+pub use rules::{GROUP, RULE, RULE_SET, RuleSet, rule_set_key};
 
 use crate::error::RecordError;
 use serde::de::DeserializeOwned;

@@ -131,6 +131,12 @@ event_names! {
     HostConflict = "host.conflict",
     /// A host record changed.
     HostChanged = "host.changed",
+    /// A group changed.
+    GroupChanged = "group.changed",
+    /// A rule of the working set changed.
+    RuleChanged = "rule.changed",
+    /// A set of rules was put in force.
+    RuleActivated = "rule.activated",
     /// An import began.
     ImageImportStarted = "image.import_started",
     /// An import ended.

@@ -418,7 +418,9 @@ fn trouble(verdict: &Verdict) -> Option<(Option<EventName>, LeaveAloneReason)> {
         }
         LeaveAloneReason::LoopStopped => Some(EventName::LoaderLoop),
         LeaveAloneReason::IdentityConflict => Some(EventName::HostConflict),
-        LeaveAloneReason::FirmwareUnfit | LeaveAloneReason::ImageMissing => None,
+        LeaveAloneReason::FirmwareUnfit | LeaveAloneReason::ImageMissing | LeaveAloneReason::GroupMissing => {
+            None
+        }
         LeaveAloneReason::NotABootClient | LeaveAloneReason::UnknownIgnored | LeaveAloneReason::LocalDisk => {
             return None;
         }

@@ -14,18 +14,15 @@ fn image(name: &str) -> Image {
 
 fn host(name: &str, mac: Option<&str>, uuid: Option<&str>, image: Option<&str>) -> Host {
     Host {
-        name: name.parse().unwrap(),
-        identity: HostMatch {
-            mac: OneOrMany(mac.map(|text| text.parse().unwrap()).into_iter().collect()),
-            uuid: uuid.map(|text| text.parse().unwrap()),
-            serial: None,
-        },
         image: image.map(|text| text.parse().unwrap()),
-        image_version: None,
-        loader: None,
-        params: Default::default(),
-        template: None,
-        kernel_args_append: Vec::new(),
+        ..Host::new(
+            name.parse().unwrap(),
+            HostMatch {
+                mac: OneOrMany(mac.map(|text| text.parse().unwrap()).into_iter().collect()),
+                uuid: uuid.map(|text| text.parse().unwrap()),
+                serial: None,
+            },
+        )
     }
 }
 
