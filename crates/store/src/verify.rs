@@ -67,6 +67,10 @@ pub(crate) fn unreadable_record(key: &[u8], envelope: &[u8]) -> Option<(String, 
         Table::Hosts => records::decode_host(value).err(),
         Table::Images => records::decode_image(value).err(),
         Table::Leases => records::decode_lease(value).err(),
+        Table::Boots if records::life_host(key.get(1..)?).is_some() => records::decode_life(value).err(),
+        Table::Boots if records::rollout_name(key.get(1..)?).is_some() => {
+            records::decode_rollout(value).err()
+        }
         Table::Manifests | Table::Facts | Table::Boots | Table::Meta => None,
     }?;
     Some((record_name(key), error_chain(&fault)))
