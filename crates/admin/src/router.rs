@@ -73,6 +73,7 @@ pub fn router(api: Api) -> Router {
         .route("/hosts", get(hosts::list))
         .route("/hosts/{reference}", get(hosts::read).put(hosts::write).delete(hosts::remove))
         .route("/hosts/{reference}/explain", get(hosts::explain))
+        .route("/hosts/{reference}/orders", post(hosts::order))
         .route("/explain", get(hosts::explain_facts))
         .route("/groups", get(policy::groups))
         .route("/groups/{name}", get(policy::group).put(policy::write_group).delete(policy::remove_group))

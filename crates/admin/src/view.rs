@@ -1,9 +1,11 @@
 //! The JSON shapes of the API. They only grow: no field is removed or re-typed within v1.
 
 mod explain;
+mod life;
 mod policy;
 
 pub use explain::{AskedRule, AskedTerm, Because, ExplainedStep, Explanation, GivenValue};
+pub use life::{InstalledView, LifeView, Order, OrderRequest, OrderView};
 pub use policy::{
     GroupView, RuleFindingView, RuleSetView, RuleTest, RuleTestChange, RuleView, RulesActivated,
 };
@@ -171,6 +173,9 @@ pub struct HostView {
     pub managed_by: String,
     /// Revision of this object; its `ETag` is `"r<revision>"`.
     pub revision: u64,
+    /// What it went through, and what is ordered for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub life: Option<LifeView>,
     /// When it last asked for anything, RFC 3339.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_seen: Option<String>,

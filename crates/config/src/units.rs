@@ -64,6 +64,11 @@ impl Period {
     pub const fn secs(seconds: u64) -> Period {
         Period(Duration::from_secs(seconds))
     }
+
+    /// As the standard library has it.
+    pub fn duration(self) -> Duration {
+        self.0
+    }
 }
 
 impl FromStr for Period {

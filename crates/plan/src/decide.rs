@@ -18,13 +18,79 @@ const PXELINUX_FILE: &str = "pxelinux.0";
 /// ESXi's loader for UEFI, by its name in the boot tree, below the image.
 const ESXI_LOADER_FILE: &str = "mboot.efi";
 
-/// What outlives a step and gates the next one.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct BootState {
-    /// The host may run a destructive image once.
-    pub armed: bool,
+/// What outlives a step and decides before the pins, or gates what they say.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct BootState<'a> {
     /// First loaders fetched in the last ten minutes without a boot in between.
     pub loader_fetches: u32,
+    /// What was ordered for this boot.
+    pub ordered: Option<&'a Ordered>,
+    /// Whether an image that may erase disks is given.
+    pub gate: Gate<'a>,
+}
+
+impl BootState<'_> {
+    /// A host that may be given any image: for looks at what would be.
+    pub fn armed() -> BootState<'static> {
+        BootState { gate: Gate::Open, ..BootState::default() }
+    }
+}
+
+/// What was ordered for one boot of a host.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Ordered {
+    /// It gets nothing: it is quarantined.
+    Nothing {
+        /// Who ordered it, and why.
+        why: Arc<str>,
+    },
+    /// It boots this image, in this version when one is named.
+    Image {
+        /// The image.
+        image: Name,
+        /// Its version: an id or a tag.
+        version: Option<Name>,
+        /// Who ordered it.
+        by: Arc<str>,
+    },
+    /// It boots its own disk.
+    LocalDisk {
+        /// Who ordered it.
+        by: Arc<str>,
+    },
+}
+
+/// Stands before images that may erase disks.
+#[derive(Clone, Copy, Default)]
+pub enum Gate<'a> {
+    /// None is given.
+    #[default]
+    Closed,
+    /// All are given.
+    Open,
+    /// Asked for each; the error says why not and what to do.
+    Ask(&'a (dyn Fn(&Image) -> Result<(), Arc<str>> + 'a)),
+}
+
+impl Gate<'_> {
+    fn passes(self, image: &Image) -> Result<(), Arc<str>> {
+        match self {
+            _ if !image.destructive => Ok(()),
+            Gate::Open => Ok(()),
+            Gate::Closed => Err("it is not armed".into()),
+            Gate::Ask(ask) => ask(image),
+        }
+    }
+}
+
+impl fmt::Debug for Gate<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Gate::Closed => "Closed",
+            Gate::Open => "Open",
+            Gate::Ask(_) => "Ask",
+        })
+    }
 }
 
 /// What the machine does next, for whom, and why.
@@ -106,6 +172,8 @@ pub enum LeaveAloneReason {
     ImageMissing,
     /// The group it is in is not there.
     GroupMissing,
+    /// It is quarantined.
+    Quarantined,
     /// It came back for its loader too often.
     LoopStopped,
 }
@@ -123,6 +191,7 @@ impl LeaveAloneReason {
             LeaveAloneReason::IdentityConflict => "identity_conflict",
             LeaveAloneReason::ImageMissing => "image_missing",
             LeaveAloneReason::GroupMissing => "group_missing",
+            LeaveAloneReason::Quarantined => "quarantined",
             LeaveAloneReason::LoopStopped => "loop_stopped",
         }
     }
@@ -140,13 +209,14 @@ impl fmt::Display for LeaveAloneReason {
             LeaveAloneReason::IdentityConflict => "its mac, uuid or serial belong to different hosts",
             LeaveAloneReason::ImageMissing => "the image it should boot is not there",
             LeaveAloneReason::GroupMissing => "the group it is in is not there",
+            LeaveAloneReason::Quarantined => "it is quarantined",
             LeaveAloneReason::LoopStopped => "it fetched its loader again and again",
         })
     }
 }
 
 /// What this machine does next. Total: every input has an answer. O(rules), whatever the number of hosts.
-pub fn decide(catalog: &Catalog, facts: &Facts, state: &BootState) -> Verdict {
+pub fn decide(catalog: &Catalog, facts: &Facts, state: &BootState<'_>) -> Verdict {
     let mut trace = Vec::with_capacity(8);
     let place = match identify(catalog, facts, &mut trace) {
         Ok(place) => place,
@@ -171,6 +241,16 @@ fn verdict(
         trace.push(TraceLine::LeftAlone(reason));
     }
     Verdict { decision, host, profile, trace: Trace(trace), generation: catalog.generation }
+}
+
+impl Catalog {
+    /// The recorded host a machine is; `None` for an unknown one and for a conflict.
+    pub fn identify(&self, facts: &Facts) -> Option<&Arc<Host>> {
+        match self.identities.identify(facts) {
+            Identity::Known(at, _) => self.hosts.get(at),
+            Identity::Unknown | Identity::Conflict(_) => None,
+        }
+    }
 }
 
 /// True when the machine can still be asked what SMBIOS says: it has not got beyond iPXE, and iPXE was not asked.
@@ -270,7 +350,7 @@ fn identify(
 fn plan_step(
     catalog: &Catalog,
     facts: &Facts,
-    state: &BootState,
+    state: &BootState<'_>,
     host: Option<&Arc<Host>>,
     profile: Option<&Arc<Host>>,
     given: &Given,
@@ -298,13 +378,33 @@ fn plan_step(
 /// Host pin, group pin, rules, default, policy: the first that speaks. Then the destructive gate.
 fn choose_target(
     catalog: &Catalog,
-    state: &BootState,
+    state: &BootState<'_>,
     host: Option<&Arc<Host>>,
     profile: Option<&Arc<Host>>,
     given: &Given,
     trace: &mut Vec<TraceLine>,
 ) -> Result<Target, LeaveAloneReason> {
-    let Some(Named { name, version }) = name_image(catalog, host, profile, given, trace)? else {
+    let ordered = match state.ordered {
+        Some(Ordered::Nothing { why }) => {
+            trace.push(TraceLine::Quarantined(why.clone()));
+            return Err(LeaveAloneReason::Quarantined);
+        }
+        Some(Ordered::LocalDisk { by }) => {
+            trace.push(TraceLine::DiskOnce(by.clone()));
+            return Ok(Target::LocalDisk);
+        }
+        Some(Ordered::Image { image, version, by }) => {
+            let named = Named { name: image, version: version.as_ref() };
+            trace.push(TraceLine::ImageOnce(named.full(), by.clone()));
+            Some(named)
+        }
+        None => None,
+    };
+    let named = match ordered {
+        Some(named) => Some(named),
+        None => name_image(catalog, host, profile, given, trace)?,
+    };
+    let Some(Named { name, version }) = named else {
         if let Some(rule) = given.waits_for.and_then(|at| catalog.rules.at(at)) {
             trace.push(TraceLine::Waits(rule.clone()));
             return Ok(Target::Ask);
@@ -326,9 +426,12 @@ fn choose_target(
         trace.push(TraceLine::ImageMissing(Named { name, version }.full()));
         return Err(LeaveAloneReason::ImageMissing);
     };
-    if image.destructive && !state.armed {
-        trace.push(TraceLine::NotArmed(image.name.clone()));
+    if let Err(why) = state.gate.passes(image) {
+        trace.push(TraceLine::NotArmed(image.name.clone(), why));
         return Ok(Target::LocalDisk);
+    }
+    if image.destructive {
+        trace.push(TraceLine::Armed(image.name.clone()));
     }
     Ok(Target::Image(image.clone()))
 }
@@ -404,7 +507,7 @@ fn name_image<'a>(
 }
 
 /// True when the machine came back for its loader too often (conformance P21).
-fn loops(catalog: &Catalog, state: &BootState, trace: &mut Vec<TraceLine>) -> bool {
+fn loops(catalog: &Catalog, state: &BootState<'_>, trace: &mut Vec<TraceLine>) -> bool {
     let fetches = state.loader_fetches;
     let Some(limit) = catalog.loop_limit.filter(|limit| fetches > *limit) else { return false };
     trace.push(TraceLine::LoopStopped { fetches, limit });

@@ -6,7 +6,7 @@
 //!
 //! Deliberately absent: sockets, clocks, stores, and any memory between two questions.
 //!
-//! Decision order (the trace prints it): identity → host pin → group pin, nearest first → rules in their order → default
+//! Decision order (the trace prints it): identity → quarantine, one-shot → host pin → group pin, nearest first → rules in their order → default
 //! image → unknown-host policy → destructive gate → loop guard → loader for this firmware and stage.
 //!
 //! Values (template, parameters, kernel arguments …) come the same way: what the record says counts more than its groups,
@@ -25,7 +25,9 @@ mod trace;
 pub use catalog::{
     Catalog, CatalogFault, CatalogParts, CatalogWarning, ImageVersion, LOOP_LIMIT_DEFAULT, UnknownPolicy,
 };
-pub use decide::{BootPlan, BootState, Decision, LeaveAloneReason, Step, Target, Verdict, decide};
+pub use decide::{
+    BootPlan, BootState, Decision, Gate, LeaveAloneReason, Ordered, Step, Target, Verdict, decide,
+};
 pub use groups::DEPTH_MAX as GROUP_DEPTH_MAX;
 pub use identity::Evidence;
 pub use resolve::{Asked, Resolved, Source, resolve};

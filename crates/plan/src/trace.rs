@@ -50,8 +50,16 @@ pub enum TraceLine {
     Policy(UnknownPolicy),
     /// The image named is not there.
     ImageMissing(Name),
-    /// The image may erase a disk and the host is not armed.
-    NotArmed(Name),
+    /// The image may erase a disk and is not given; why.
+    NotArmed(Name, Arc<str>),
+    /// The image may erase a disk, and this boot may have it.
+    Armed(Name),
+    /// It is quarantined: by whom and why.
+    Quarantined(Arc<str>),
+    /// This boot is of its own disk: ordered by.
+    DiskOnce(Arc<str>),
+    /// This boot is of this image: ordered by.
+    ImageOnce(Name, Arc<str>),
     /// The image does not boot on this firmware.
     FirmwareUnfit(Arc<Image>, Firmware),
     /// The firmware could not be told.
@@ -102,7 +110,9 @@ impl TraceLine {
             TraceLine::DefaultImage(_) | TraceLine::NoDefaultImage => "default image",
             TraceLine::Policy(_) => "unknown policy",
             TraceLine::ImageMissing(_) | TraceLine::FirmwareUnfit(..) => "image",
-            TraceLine::NotArmed(_) => "armed",
+            TraceLine::NotArmed(..) | TraceLine::Armed(_) => "armed",
+            TraceLine::Quarantined(_) => "quarantine",
+            TraceLine::DiskOnce(_) | TraceLine::ImageOnce(..) => "one-shot",
             TraceLine::FirmwareUnknown => "firmware",
             TraceLine::NoLoader(_)
             | TraceLine::Loader { .. }
@@ -166,9 +176,11 @@ impl fmt::Display for TraceLine {
             TraceLine::ImageMissing(image) => {
                 write!(f, "`{image}` is not there; reveille image list shows what is")
             }
-            TraceLine::NotArmed(image) => {
-                write!(f, "no: `{image}` may erase a disk and the host is not armed")
-            }
+            TraceLine::NotArmed(image, why) => write!(f, "no: `{image}` may erase a disk; {why}"),
+            TraceLine::Armed(image) => write!(f, "yes: this boot may have `{image}`, which may erase a disk"),
+            TraceLine::Quarantined(why) => write!(f, "{why}"),
+            TraceLine::DiskOnce(by) => write!(f, "local disk, ordered by {by}"),
+            TraceLine::ImageOnce(image, by) => write!(f, "image `{image}`, ordered by {by}"),
             TraceLine::FirmwareUnfit(image, firmware) => {
                 let known: Vec<_> = image.firmware.iter().map(|firmware| firmware.as_str()).collect();
                 write!(f, "`{}` does not boot on {firmware}, only on {}", image.name, known.join(", "))

@@ -5,6 +5,7 @@ mod explain;
 mod fault;
 mod images;
 mod imports;
+mod life;
 mod policy;
 mod status;
 mod wanted;
@@ -84,6 +85,7 @@ impl Daemon {
             host: host.resource.clone(),
             managed_by: host.owner.clone(),
             revision: host.revision.0,
+            life: self.world.life(&host.resource.name).map(|life| life::view(&life)),
             last_seen: None,
             address: seen.and_then(|facts| facts.address).map(|address| address.to_string()),
         }
@@ -150,8 +152,8 @@ impl Backend for Daemon {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             api: "v1".to_owned(),
             features: [
-                "hosts", "groups", "rules", "images", "versions", "imports", "leases", "boots", "explain",
-                "events", "config", "store",
+                "hosts", "orders", "groups", "rules", "images", "versions", "imports", "leases", "boots",
+                "explain", "events", "config", "store",
             ]
             .map(str::to_owned)
             .to_vec(),
@@ -236,9 +238,11 @@ impl Backend for Daemon {
         let batch = Batch::new()
             .expect(Table::Hosts, name_key(name), precondition(current.as_ref()))
             .delete(Table::Hosts, name_key(name));
+        let batch = life::with_removal(self, name, batch)?;
         let revision = self.store.commit_blocking(batch).map_err(|error| {
             not_committed(&error, "host", name.as_str(), current.map(|current| current.revision.0))
         })?;
+        self.world.host_removed(name);
         self.replace_catalog()?;
         self.world.record(Event::new(EventName::HostChanged).host(Some(name.shared())).with("removed", true));
         Ok(revision.0)

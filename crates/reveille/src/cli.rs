@@ -1,6 +1,9 @@
 //! The command line: `reveille <noun> <verb>`, bare verbs for daily work.
 
+mod orders;
 mod policy;
+
+pub(crate) use orders::{Expiry, HostOrder};
 
 pub(crate) use policy::{Explain, Group, GroupFields, ItemFields, Rule, RuleFields};
 
@@ -199,6 +202,8 @@ pub(crate) enum Host {
         /// Its name.
         name: Name,
     },
+    #[command(flatten)]
+    Order(HostOrder),
 }
 
 /// Fields of a host.

@@ -4,7 +4,7 @@
 //! boot and is bound to the address. The template is rendered once before the boot is given, so that a value that is
 //! missing keeps the machine where it is instead of in half an installation.
 
-use crate::{BootHolder, Door, OpenError, Opened, Role, Tree, Who};
+use crate::{BootHolder, Door, OpenError, Opened, Opener, Role, Tree, Who};
 use render::cmdline;
 use render::ipxe::Origin;
 use render::template::{BootValues, MachineValues, ServerValues, Values, compile};
@@ -45,6 +45,10 @@ impl Tree {
         let image = catalog.image(holder.image.as_str()).cloned().ok_or_else(absent)?;
         let template = self.template_of(host.as_deref(), &image);
         let template = template.map_err(OpenError::Unmade)?.ok_or_else(absent)?;
+        self.parts
+            .ledger
+            .open_payload(Opener::Holder(&holder), &image)
+            .map_err(|why| OpenError::NotArmed { image: image.name.to_string(), why })?;
         let text = match file {
             META_DATA => {
                 let name = host.as_ref().map_or("localhost", |host| host.name.as_str());

@@ -227,7 +227,7 @@ impl Tree {
         };
         // Rendered once without the secret: an attempt that cannot be rendered is none.
         render(&boot).map_err(|error| refused(error.to_string()))?;
-        let ticket = self.parts.ledger.begin_boot(facts, host, image);
+        let ticket = self.parts.ledger.begin_boot(facts, host, image).map_err(refused)?;
         let base = Origin::http(who.local, self.parts.http_port);
         boot.additions.callback = Some(base.url(&format!("b/{}/up", ticket.token)));
         boot.additions.answer = template.map(|template| self.answer_url(&template, &ticket.token, who));

@@ -1,7 +1,7 @@
 //! Groups and rules behind the routes.
 
-use super::{BackendError, Expect, ListPage, Page, Written};
-use crate::view::{GroupView, RuleSetView, RuleTest, RuleView, RulesActivated};
+use super::{BackendError, Expect, HostRef, ListPage, Page, Written};
+use crate::view::{GroupView, LifeView, OrderRequest, RuleSetView, RuleTest, RuleView, RulesActivated};
 use types::Selector;
 use types::resource::{Group, Name, Rule};
 
@@ -16,6 +16,14 @@ pub struct RuleChange {
 
 /// What the daemon does with groups and rules. A daemon without them says so.
 pub trait Policy: Send + Sync {
+    /// Carries out an order for a host; gives what is remembered of it then.
+    ///
+    /// # Errors
+    /// When there is no such host, the order does not apply, or it could not be made durable.
+    fn order(&self, _reference: &HostRef, _order: &OrderRequest) -> Result<LifeView, BackendError> {
+        Err(absent("order"))
+    }
+
     /// Groups by name.
     ///
     /// # Errors

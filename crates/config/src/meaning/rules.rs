@@ -222,7 +222,7 @@ fn expect(file: &File, catalog: &Catalog, wanted: &Expectation, index: usize, vi
         return;
     }
     let facts = wanted.machine.facts(record.map(|host| &host.identity));
-    let state = BootState { armed: wanted.armed, ..BootState::default() };
+    let state = if wanted.armed { BootState::armed() } else { BootState::default() };
     let verdict = plan::decide(catalog, &facts, &state);
     let mut wrong = |key: &'static str, what: &str, wanted: &str, found: &str| {
         let steps = at(key);

@@ -209,6 +209,8 @@ reasons! {
     ImageMissing = "image_missing",
     /// Proxy: the group it is in is not there.
     GroupMissing = "group_missing",
+    /// Proxy: it is quarantined.
+    Quarantined = "quarantined",
     /// Proxy: it came back for its loader too often.
     LoopStopped = "loop_stopped",
     /// Proxy: the plan is nothing DHCP could say.
@@ -240,6 +242,7 @@ impl From<LeaveAloneReason> for IgnoreReason {
             LeaveAloneReason::IdentityConflict => IgnoreReason::IdentityConflict,
             LeaveAloneReason::ImageMissing => IgnoreReason::ImageMissing,
             LeaveAloneReason::GroupMissing => IgnoreReason::GroupMissing,
+            LeaveAloneReason::Quarantined => IgnoreReason::Quarantined,
             LeaveAloneReason::LoopStopped => IgnoreReason::LoopStopped,
         }
     }

@@ -421,7 +421,10 @@ fn trouble(verdict: &Verdict) -> Option<(Option<EventName>, LeaveAloneReason)> {
         LeaveAloneReason::FirmwareUnfit | LeaveAloneReason::ImageMissing | LeaveAloneReason::GroupMissing => {
             None
         }
-        LeaveAloneReason::NotABootClient | LeaveAloneReason::UnknownIgnored | LeaveAloneReason::LocalDisk => {
+        LeaveAloneReason::NotABootClient
+        | LeaveAloneReason::UnknownIgnored
+        | LeaveAloneReason::Quarantined
+        | LeaveAloneReason::LocalDisk => {
             return None;
         }
     };

@@ -1,13 +1,14 @@
 //! Groups and rules: the working set, the set in force and those before it, and what a change would do to machines.
 
-use super::{Daemon, check_write, explain, internal, not_committed, precondition};
+use super::{Daemon, check_write, explain, internal, life, not_committed, precondition};
 use crate::failure::{Failure, chain};
 use crate::inventory::{API_OWNER, Owned};
 use admin::view::{
-    GroupView, RuleFindingView, RuleSetView, RuleTest, RuleTestChange, RuleView, RulesActivated, timestamp,
+    GroupView, LifeView, OrderRequest, RuleFindingView, RuleSetView, RuleTest, RuleTestChange, RuleView,
+    RulesActivated, timestamp,
 };
 use admin::{
-    BackendError, Expect, FieldError, ListPage, Page, Policy, Problem, RuleChange, Written, paginate,
+    BackendError, Expect, FieldError, HostRef, ListPage, Page, Policy, Problem, RuleChange, Written, paginate,
 };
 use plan::{BootState, Catalog, CatalogParts, CatalogWarning, Decider};
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,6 +27,10 @@ const RULES_MAX: usize = 5_000;
 const LISTED_MAX: usize = 1_000;
 
 impl Policy for Daemon {
+    fn order(&self, reference: &HostRef, order: &OrderRequest) -> Result<LifeView, BackendError> {
+        life::order(self, reference, order)
+    }
+
     fn groups(&self, page: &Page) -> Result<ListPage<GroupView>, BackendError> {
         let mut groups = self.inventory.groups().map_err(internal)?;
         groups.sort_by(|one, other| one.resource.name.cmp(&other.resource.name));
@@ -564,8 +569,7 @@ fn meant(catalog: &Catalog, selector: &Selector, facts: &Facts) -> bool {
 
 /// What a machine boots, an armed one.
 fn outcome(catalog: &Catalog, facts: &Facts) -> String {
-    let state = BootState { armed: true, ..BootState::default() };
-    let verdict = plan::decide(catalog, facts, &state);
+    let verdict = plan::decide(catalog, facts, &BootState::armed());
     match explain::outcome(&verdict) {
         (_, Some(image)) => image,
         (boots, None) => boots,

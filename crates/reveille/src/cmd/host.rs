@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 pub(crate) async fn command(global: &Global, command: Host) -> Result<(), Failure> {
     let api = Api::new(global);
     match command {
+        Host::Order(order) => super::orders::command(global, &api, order).await,
         Host::List => list(global, &api).await,
         Host::Get { host } => {
             let document = api.get(&format!("hosts/{}", api.escape(&host))).await?.body;
@@ -70,6 +71,7 @@ async fn list(global: &Global, api: &Api) -> Result<(), Failure> {
                 None => table::cell(host, "/image"),
             }),
             ("GROUP", |host| table::cell(host, "/group")),
+            ("STAGE", |host| table::cell(host, "/life/stage")),
             ("OWNER", |host| table::cell(host, "/managed_by")),
         ],
     );
@@ -80,7 +82,7 @@ async fn list(global: &Global, api: &Api) -> Result<(), Failure> {
 fn resource_of(document: &Value) -> Value {
     let mut resource = document.clone();
     if let Some(fields) = resource.as_object_mut() {
-        for added in ["managed_by", "revision", "last_seen", "address"] {
+        for added in ["managed_by", "revision", "life", "last_seen", "address"] {
             fields.remove(added);
         }
     }
@@ -163,6 +165,9 @@ fn show(global: &Global, document: &Value) {
         if value != "-" {
             putln!("{label:<12} {value}");
         }
+    }
+    if let Some(life) = document.pointer("/life") {
+        super::orders::show(life, "");
     }
 }
 
