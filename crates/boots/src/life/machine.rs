@@ -108,7 +108,8 @@ impl Draft {
         // the boot under way was allowed stays, it is bound to its id anyway.
         let own = self.life.grant.as_ref().is_some_and(|grant| boot.as_ref() == Some(&grant.boot));
         self.assume_installed();
-        if own {
+        if own && self.life.installation().is_some() {
+            self.first = true;
             self.close_grant();
         }
         match self.life.phase {
