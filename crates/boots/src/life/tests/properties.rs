@@ -44,6 +44,14 @@ enum Op {
     Boot {
         image: usize,
     },
+    /// It restarts, nobody sees that, and it asks for an installer's payload under its old id.
+    Restart {
+        image: usize,
+    },
+    /// What it booted last fails.
+    Fails,
+    /// It is locked and unlocked.
+    Doubt,
     /// The host is armed, switched on and asks for its payload.
     Install {
         retries: u8,
@@ -86,6 +94,8 @@ fn machine_ops() -> impl Strategy<Value = Op> {
         4 => (image.clone(), prop::bool::weighted(0.2))
             .prop_map(|(image, same_id)| Op::PowerOn { image, same_id }),
         3 => image.clone().prop_map(|image| Op::Boot { image }),
+        2 => image.clone().prop_map(|image| Op::Restart { image }),
+        3 => Just(Op::Fails),
         4 => (image, 0..3usize).prop_map(|(image, back)| Op::Open { image, back }),
         2 => prop::option::of(0..3usize).prop_map(|back| Op::ToDisk { back }),
         4 => (0..3usize, report).prop_map(|(back, report)| Op::Report { back, report }),
@@ -110,6 +120,7 @@ fn ops() -> impl Strategy<Value = Op> {
         6 => (0..4u8).prop_map(|retries| Op::Install { retries }),
         1 => any::<bool>().prop_map(|running| Op::Disarm { running }),
         1 => Just(Op::CancelOnce),
+        1 => Just(Op::Doubt),
         1 => secs().prop_map(|secs| Op::Quarantine { secs }),
         1 => Just(Op::Release),
         1 => Just(Op::Lock),
@@ -341,6 +352,15 @@ impl Model {
             Op::Boot { image } => {
                 self.power_on(image, false);
                 self.open(image, 0);
+            }
+            Op::Restart { image } => {
+                self.power_on(image, true);
+                self.open(0, 0);
+            }
+            Op::Fails => self.run(Op::Report { back: 0, report: Report::Failed }),
+            Op::Doubt => {
+                self.run(Op::Lock);
+                self.run(Op::Unlock);
             }
             Op::Install { retries } => {
                 self.run(Op::Arm { image: None, life_secs: None, retries });

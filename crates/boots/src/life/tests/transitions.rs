@@ -96,6 +96,16 @@ fn rule_3_a_restart_before_the_payload_leaves_it_armed_and_one_behind_it_does_no
 }
 
 #[test]
+fn rule_3_a_boot_that_began_ends_the_one_before() {
+    let life = installing(0).on(30, began("B2", "live", false));
+    assert_eq!((life.stage(30), life.names()), ("booting", vec!["boot.install_unconfirmed"]));
+    assert!(matches!(life.payload(31, "B1", "esxi"), Err(Denied::Over { .. })));
+    let life = life.on(32, says("B1", Report::Installed));
+    assert_eq!(life.stage(32), "booting", "what the one before still says is noted and no more");
+    assert_eq!(life.life.installed.map(|it| it.told), Some(super::super::Told::Installed));
+}
+
+#[test]
 fn rule_4_the_script_is_not_given_again_under_the_id_whose_payload_was_opened() {
     let life = installing(0);
     assert!(matches!(life.begin(21, "B1", "esxi"), Err(Denied::Over { .. })));
