@@ -119,9 +119,10 @@ impl Draft {
         }
     }
 
-    /// The machine was restarted: what ran before is over.
+    /// The machine was restarted: what ran before is over, and a crash of ours does not bring it back.
     fn restarted(&mut self) {
         self.assume_installed();
+        self.first |= self.life.installation().is_some();
         self.close_grant();
     }
 
@@ -133,6 +134,7 @@ impl Draft {
         let Some(grant) = self.life.installation() else { return };
         let (boot, image) = (grant.boot.clone(), grant.image.clone());
         let known = self.life.installed.as_ref().is_some_and(|it| it.boot.as_ref() == Some(&boot));
+        self.first = true;
         if !known {
             self.set_installed(boot.clone(), image.clone(), true, Told::Nobody);
             self.tell(Effect::InstallUnconfirmed { boot, image });

@@ -77,6 +77,9 @@ fn rule_2_what_must_be_durable_says_so() {
     }
     assert_eq!(installing(0).on(30, says("B1", Report::Failed)).commit, Commit::First);
     assert_eq!(installing(0).on(30, disarm(true)).commit, Commit::First);
+    for end in [to_disk("B2"), to_disk("B1"), began("B2", "live", false)] {
+        assert_eq!(installing(1).on(30, end).commit, Commit::First, "a crash does not bring it back");
+    }
     assert_eq!(Told::adopted().on(1, began("B1", "live", false)).commit, Commit::Later);
     assert_eq!(Told::adopted().on(1, tick()).commit, Commit::Nothing);
 }
