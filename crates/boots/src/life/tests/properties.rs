@@ -269,7 +269,12 @@ impl Model {
         let (image, destructive) = which(at);
         let boot = self.boot(0);
         let gate = permits(&self.memory, Gate::Begin, Some(&*boot), &image, self.now);
+        let doomed = self.crash_next_commit;
         let began = self.apply(LifeEvent::BootBegan { boot: boot.clone(), image, destructive });
+        if doomed && !self.crash_next_commit {
+            // The appliance died before it could answer.
+            return;
+        }
         if destructive {
             assert_eq!(gate.is_ok(), began);
         }
