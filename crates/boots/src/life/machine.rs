@@ -108,7 +108,8 @@ impl Draft {
         // the boot under way was allowed stays, it is bound to its id anyway.
         let own = self.life.grant.as_ref().is_some_and(|grant| boot.as_ref() == Some(&grant.boot));
         self.assume_installed();
-        if own {
+        if own && self.life.installation().is_some() {
+            self.first = true;
             self.close_grant();
         }
         match self.life.phase {
@@ -118,9 +119,10 @@ impl Draft {
         }
     }
 
-    /// The machine was restarted: what ran before is over.
+    /// The machine was restarted: what ran before is over, and a crash of ours does not bring it back.
     fn restarted(&mut self) {
         self.assume_installed();
+        self.first |= self.life.installation().is_some();
         self.close_grant();
     }
 
@@ -132,6 +134,7 @@ impl Draft {
         let Some(grant) = self.life.installation() else { return };
         let (boot, image) = (grant.boot.clone(), grant.image.clone());
         let known = self.life.installed.as_ref().is_some_and(|it| it.boot.as_ref() == Some(&boot));
+        self.first = true;
         if !known {
             self.set_installed(boot.clone(), image.clone(), true, Told::Nobody);
             self.tell(Effect::InstallUnconfirmed { boot, image });

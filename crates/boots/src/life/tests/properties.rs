@@ -3,7 +3,7 @@
 
 use super::*;
 use proptest::prelude::*;
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 const IMAGES: [(&str, bool); 4] = [("esxi", true), ("debian@v1", true), ("live", false), ("rescue", false)];
 
@@ -39,6 +39,22 @@ enum Op {
     PowerOn {
         image: usize,
         same_id: bool,
+    },
+    /// It is switched on and asks for its payload.
+    Boot {
+        image: usize,
+    },
+    /// It restarts, nobody sees that, and it asks for an installer's payload under its old id.
+    Restart {
+        image: usize,
+    },
+    /// What it booted last fails.
+    Fails,
+    /// It is locked and unlocked.
+    Doubt,
+    /// The host is armed, switched on and asks for its payload.
+    Install {
+        retries: u8,
     },
     /// A payload is asked for in this boot, counted back from the newest.
     Open {
@@ -77,7 +93,10 @@ fn machine_ops() -> impl Strategy<Value = Op> {
     prop_oneof![
         4 => (image.clone(), prop::bool::weighted(0.2))
             .prop_map(|(image, same_id)| Op::PowerOn { image, same_id }),
-        5 => (image, 0..3usize).prop_map(|(image, back)| Op::Open { image, back }),
+        3 => image.clone().prop_map(|image| Op::Boot { image }),
+        2 => image.clone().prop_map(|image| Op::Restart { image }),
+        3 => Just(Op::Fails),
+        4 => (image, 0..3usize).prop_map(|(image, back)| Op::Open { image, back }),
         2 => prop::option::of(0..3usize).prop_map(|back| Op::ToDisk { back }),
         4 => (0..3usize, report).prop_map(|(back, report)| Op::Report { back, report }),
         1 => prop::option::of(0..3usize).prop_map(|back| Op::Seen { back }),
@@ -98,8 +117,10 @@ fn ops() -> impl Strategy<Value = Op> {
             .prop_map(|(image, life_secs, retries)| Op::Arm { image, life_secs, retries }),
         4 => (prop::option::of(image.clone()), any::<bool>(), secs(), 0..4u8)
             .prop_map(|(image, armed, life_secs, retries)| Op::Once { image, armed, life_secs, retries }),
+        6 => (0..4u8).prop_map(|retries| Op::Install { retries }),
         1 => any::<bool>().prop_map(|running| Op::Disarm { running }),
         1 => Just(Op::CancelOnce),
+        1 => Just(Op::Doubt),
         1 => secs().prop_map(|secs| Op::Quarantine { secs }),
         1 => Just(Op::Release),
         1 => Just(Op::Lock),
@@ -118,8 +139,11 @@ struct Audit {
     /// Failures that each allow one more.
     retries: u32,
     expires: Option<UnixTime>,
-    /// Boots that opened a destructive payload.
-    opened: HashSet<String>,
+    /// What is left is left by a failure.
+    again: bool,
+    /// Boots that opened a destructive payload, with the power-on they did it in.
+    opened: HashMap<String, u32>,
+    newest: Option<Arc<str>>,
     /// What all accepted orders together ever allowed.
     allowed: usize,
     locked: bool,
@@ -131,6 +155,7 @@ struct Model {
     memory: Life,
     now: UnixTime,
     boots: Vec<String>,
+    powered: u32,
     crash_next_commit: bool,
     audit: Audit,
 }
@@ -148,6 +173,7 @@ impl Model {
             memory: life,
             now: T0,
             boots: vec!["BOOT0".to_owned()],
+            powered: 0,
             crash_next_commit: false,
             audit: Audit::default(),
         }
@@ -160,7 +186,7 @@ impl Model {
         assert!(effects.len() <= 6, "{effects:?}");
         assert!(format!("{life:?}").len() < 8192);
         if commit == Commit::First && std::mem::take(&mut self.crash_next_commit) {
-            self.memory = self.disk.clone();
+            self.crash();
             return false;
         }
         self.memory = life;
@@ -168,6 +194,12 @@ impl Model {
             self.disk = self.memory.clone();
         }
         true
+    }
+
+    /// What was not committed is gone, and so is what an attempt was called: whoever asks next gets another id.
+    fn crash(&mut self) {
+        self.memory = self.disk.clone();
+        self.boots.push(format!("BOOT{}", self.boots.len()));
     }
 
     fn boot(&self, back: usize) -> Arc<str> {
@@ -183,6 +215,7 @@ impl Model {
         if applied {
             assert!(!self.audit.locked && !self.is_quarantined(), "ordered under lock or quarantine");
             self.audit.left = 1;
+            self.audit.again = false;
             self.audit.retries = retries.into();
             self.audit.expires = expires;
             self.audit.allowed += 1 + usize::from(retries);
@@ -215,29 +248,42 @@ impl Model {
             return;
         }
         assert!(!self.is_quarantined(), "{boot} was given {image} under quarantine");
-        if self.audit.opened.contains(&*boot) {
+        if let Some(powered) = self.audit.opened.get(&*boot) {
+            assert!(back > 0 || *powered == self.powered, "{boot} was given {image} again after a restart");
             return;
         }
         assert!(!self.audit.locked, "{boot} was given {image} under lock");
         assert_eq!(self.audit.left, 1, "{boot} was given {image} and nobody had armed the host for it");
         assert!(self.audit.expires.is_none_or(|expires| self.now < expires), "after its end");
         self.audit.left = 0;
-        self.audit.opened.insert(boot.to_string());
+        self.audit.opened.insert(boot.to_string(), self.powered);
+        self.audit.newest = Some(boot);
         assert!(self.audit.opened.len() <= self.audit.allowed);
     }
 
     fn power_on(&mut self, at: usize, same_id: bool) {
+        self.powered += 1;
         if !same_id {
             self.boots.push(format!("BOOT{}", self.boots.len()));
         }
         let (image, destructive) = which(at);
         let boot = self.boot(0);
         let gate = permits(&self.memory, Gate::Begin, Some(&*boot), &image, self.now);
+        let doomed = self.crash_next_commit;
         let began = self.apply(LifeEvent::BootBegan { boot: boot.clone(), image, destructive });
+        if doomed && !self.crash_next_commit {
+            // The appliance died before it could answer.
+            return;
+        }
         if destructive {
             assert_eq!(gate.is_ok(), began);
         }
-        if !began {
+        if began {
+            // An installation before this boot is over, and is not tried again.
+            if self.audit.left == 0 {
+                self.audit.retries = 0;
+            }
+        } else {
             self.apply(LifeEvent::SentToDisk { boot: Some(boot) });
         }
     }
@@ -308,6 +354,23 @@ impl Model {
                 }
             }
             Op::PowerOn { image, same_id } => self.power_on(image, same_id),
+            Op::Boot { image } => {
+                self.power_on(image, false);
+                self.open(image, 0);
+            }
+            Op::Restart { image } => {
+                self.power_on(image, true);
+                self.open(0, 0);
+            }
+            Op::Fails => self.run(Op::Report { back: 0, report: Report::Failed }),
+            Op::Doubt => {
+                self.run(Op::Lock);
+                self.run(Op::Unlock);
+            }
+            Op::Install { retries } => {
+                self.run(Op::Arm { image: None, life_secs: None, retries });
+                self.run(Op::Boot { image: 0 });
+            }
             Op::Open { image, back } => self.open(image, back),
             Op::ToDisk { back } => {
                 let boot = back.map(|back| self.boot(back));
@@ -316,11 +379,22 @@ impl Model {
             Op::Report { back, report } => {
                 let boot = self.boot(back);
                 let applied = self.apply(LifeEvent::Reported { boot: boot.clone(), report, detail: None });
-                // Only the boot that was opened last can fail in a way that counts.
-                if applied && report == Report::Failed && self.audit.opened.contains(&*boot) {
-                    let again = self.audit.retries.min(1);
-                    self.audit.retries -= again;
-                    self.audit.left = self.audit.left.max(again);
+                // Only the boot that was opened last can report in a way that counts.
+                if applied && self.audit.newest.as_ref() == Some(&boot) {
+                    match report {
+                        Report::Failed if self.audit.retries > 0 && self.audit.left == 0 => {
+                            self.audit.retries -= 1;
+                            self.audit.left = 1;
+                            self.audit.again = true;
+                        }
+                        Report::Installed | Report::Up => {
+                            self.audit.retries = 0;
+                            if self.audit.again {
+                                self.audit.left = 0;
+                            }
+                        }
+                        Report::Failed | Report::Progress => {}
+                    }
                 }
             }
             Op::Seen { back } => {
@@ -332,7 +406,7 @@ impl Model {
             }
             Op::Later { secs } => self.now = UnixTime(self.now.0 + secs),
             Op::Earlier { secs } => self.now = UnixTime(self.now.0.saturating_sub(secs)),
-            Op::Crash => self.memory = self.disk.clone(),
+            Op::Crash => self.crash(),
             Op::CrashDuringCommit => self.crash_next_commit = true,
             Op::Flush => self.disk = self.memory.clone(),
         }
@@ -464,7 +538,7 @@ proptest! {
         model.run(Op::PowerOn { image: 0, same_id: false });
         model.run(Op::Open { image: 0, back: 0 });
         let installed = model.boot(0);
-        prop_assert!(model.audit.opened.contains(&*installed));
+        prop_assert!(model.audit.opened.contains_key(&*installed));
         match told {
             Some(report) => model.run(Op::Report { back: 0, report }),
             None => model.run(Op::MarkInstalled { image: 0 }),

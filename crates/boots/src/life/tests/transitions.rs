@@ -77,6 +77,9 @@ fn rule_2_what_must_be_durable_says_so() {
     }
     assert_eq!(installing(0).on(30, says("B1", Report::Failed)).commit, Commit::First);
     assert_eq!(installing(0).on(30, disarm(true)).commit, Commit::First);
+    for end in [to_disk("B2"), to_disk("B1"), began("B2", "live", false)] {
+        assert_eq!(installing(1).on(30, end).commit, Commit::First, "a crash does not bring it back");
+    }
     assert_eq!(Told::adopted().on(1, began("B1", "live", false)).commit, Commit::Later);
     assert_eq!(Told::adopted().on(1, tick()).commit, Commit::Nothing);
 }
@@ -93,6 +96,16 @@ fn rule_3_a_restart_before_the_payload_leaves_it_armed_and_one_behind_it_does_no
     let life = life.on(100, to_disk("B5"));
     assert_eq!((life.stage(100), life.names()), ("local_disk", vec!["boot.install_unconfirmed"]));
     assert!(matches!(life.begin(101, "B6", "esxi"), Err(Denied::Used { .. })));
+}
+
+#[test]
+fn rule_3_a_boot_that_began_ends_the_one_before() {
+    let life = installing(0).on(30, began("B2", "live", false));
+    assert_eq!((life.stage(30), life.names()), ("booting", vec!["boot.install_unconfirmed"]));
+    assert!(matches!(life.payload(31, "B1", "esxi"), Err(Denied::Over { .. })));
+    let life = life.on(32, says("B1", Report::Installed));
+    assert_eq!(life.stage(32), "booting", "what the one before still says is noted and no more");
+    assert_eq!(life.life.installed.map(|it| it.told), Some(super::super::Told::Installed));
 }
 
 #[test]
