@@ -65,6 +65,12 @@ pub const MEDIA: &[Package] = &[
     package("binutils", "/usr/bin/ld", "the stand-in for a loader"),
 ];
 
+/// What the Python programs of `tests/python/` need: see [`crate::python`].
+pub const PYTHON: &[Package] = &[
+    package("python3", "/usr/bin/python3", "the Redfish simulator"),
+    package("python3-pip", "/usr/lib/python3/dist-packages/pip", "the packages of the Redfish simulator"),
+];
+
 /// What building the fuzz targets needs.
 pub const FUZZ: &[Package] = &[package("g++", "/usr/bin/c++", "libFuzzer is C++")];
 

@@ -185,7 +185,7 @@ fn octets(text: &str) -> Option<Box<[u8]>> {
         return Some(mac.0.into());
     }
     let digits: String = text.trim_end_matches(['*', ':', '-']).split([':', '-']).collect();
-    let whole = (2..=12).contains(&digits.len()) && digits.len() % 2 == 0 && digits.is_ascii();
+    let whole = (2..=12).contains(&digits.len()) && digits.len().is_multiple_of(2) && digits.is_ascii();
     if !whole {
         return None;
     }
