@@ -135,3 +135,43 @@ fn an_installer_that_says_nothing_is_not_run_twice_and_orders_outlive_a_kill() {
     let explained = daemon.command(&["explain", "--name", "web01", "--firmware", "bios"]).unwrap();
     assert!(explained.contains("quarantined"), "{explained}");
 }
+
+/// A machine nobody recorded waits on its screen, is recorded under its code, and goes on without being switched off.
+#[test]
+fn an_unknown_machine_waits_is_adopted_and_goes_on() {
+    needs_tools!();
+    let scene = Scene::new(Config::server(NETWORK, POOL).unknown("claim")).unwrap();
+    scene.import("payload").unwrap();
+    let daemon = &scene.daemon;
+    daemon.command(&["group", "add", "lab", "--kernel-arg", "from.group=1", "--image", "payload"]).unwrap();
+    let machine = Machine::new("machine", Firmware::Bios, 9);
+    let mut on = scene.power_on(&machine).unwrap();
+    on.running.wait_for("is not recorded yet", BOOT_DEADLINE).unwrap();
+    let list = daemon.command(&["machine", "list", "-o", "json"]).unwrap();
+    let list: Value = serde_json::from_str(&list).unwrap();
+    let waiting = &list["items"][0];
+    assert_eq!(
+        (&waiting["mac"], &waiting["serial"]),
+        (&json!(machine.mac_text()), &json!("LAB0009")),
+        "{list:#}"
+    );
+    let code = waiting["code"].as_str().unwrap();
+    on.running.wait_for(code, EVENT_DEADLINE).unwrap();
+    assert!(refused(&scene, &["host", "adopt", "AAA-AAA"]).contains("machine list"));
+    daemon.command(&["host", "adopt", &code.to_lowercase(), "--name", "web01", "--group", "lab"]).unwrap();
+    let lines = on.wait_payload().unwrap();
+    assert!(lines.contains(&"tag payload".to_owned()), "{lines:#?}");
+    let up = lines.iter().find(|line| line.starts_with("up ")).unwrap();
+    assert!(up.contains("from.group=1"), "{up}");
+    assert_eq!(host(&scene)["match"]["uuid"], machine.uuid_text());
+    daemon.wait_order(machine.mac_text(), &["host.held", "boot.started", "boot.up"], EVENT_DEADLINE).unwrap();
+    // Another of the same maker is to be ignored: it gets no answer at all.
+    daemon.command(&["machine", "ignore", "52:54:00:12:34:0a", "--oui"]).unwrap();
+    let explained = daemon.command(&["explain", "--mac", "52:54:00:99:99:99", "--firmware", "bios"]).unwrap();
+    assert!(explained.contains("52:54:00:99:99:99 is to be ignored"), "{explained}");
+    let explained = daemon.command(&["explain", "--name", "web01", "--firmware", "bios"]).unwrap();
+    assert!(explained.contains("image payload"), "a recorded host is not ignored: {explained}");
+    daemon.command(&["machine", "heed", "52:54:00"]).unwrap();
+    let explained = daemon.command(&["explain", "--mac", "52:54:00:99:99:99", "--firmware", "bios"]).unwrap();
+    assert!(explained.contains("claim"), "{explained}");
+}

@@ -2,10 +2,12 @@
 
 mod explain;
 mod life;
+mod machine;
 mod policy;
 
 pub use explain::{AskedRule, AskedTerm, Because, ExplainedStep, Explanation, GivenValue};
 pub use life::{InstalledView, LifeView, Order, OrderRequest, OrderView};
+pub use machine::{IgnoredView, MachineView};
 pub use policy::{
     GroupView, RuleFindingView, RuleSetView, RuleTest, RuleTestChange, RuleView, RulesActivated,
 };
@@ -582,7 +584,14 @@ mod tests {
     fn a_host_view_is_flat_and_reads_back() {
         let host: Host =
             serde_json::from_str(r#"{"name":"web01","match":{"mac":"52:54:00:12:34:56"}}"#).unwrap();
-        let view = HostView { host, managed_by: "api".into(), revision: 4, last_seen: None, address: None };
+        let view = HostView {
+            host,
+            managed_by: "api".into(),
+            revision: 4,
+            life: None,
+            last_seen: None,
+            address: None,
+        };
         let text = serde_json::to_string(&view).unwrap();
         assert_eq!(
             text,

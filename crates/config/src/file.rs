@@ -105,11 +105,19 @@ pub(crate) struct BootSectionFile {
     /// Starts of one machine in ten minutes that count as a boot loop. 2 to 100.
     #[schemars(range(min = 2, max = 100))]
     pub(crate) loop_limit: u32,
+    /// How long an unknown machine waits to be recorded, with `dhcp.unknown_hosts: claim`.
+    #[schemars(extend("x-minimum" = "10s", "x-maximum" = "7d"))]
+    pub(crate) claim_wait: Period,
 }
 
 impl Default for BootSectionFile {
     fn default() -> BootSectionFile {
-        BootSectionFile { default_image: None, loaders: LoadersFile::default(), loop_limit: 6 }
+        BootSectionFile {
+            default_image: None,
+            loaders: LoadersFile::default(),
+            loop_limit: 6,
+            claim_wait: Period::secs(600),
+        }
     }
 }
 

@@ -111,6 +111,8 @@ pub enum UnknownHosts {
     LocalDisk,
     /// No boot data.
     Ignore,
+    /// They wait until they are recorded.
+    Claim,
 }
 
 /// What machines boot.
@@ -122,6 +124,8 @@ pub struct Boot {
     pub loaders: Vec<LoaderChoice>,
     /// Starts in ten minutes that count as a loop, 2..=100.
     pub loop_limit: u32,
+    /// How long an unknown machine waits to be recorded.
+    pub claim_wait: Duration,
 }
 
 /// TFTP settings.

@@ -23,6 +23,9 @@ pub enum UnknownPolicy {
     LocalDisk,
     /// No boot answer at all.
     Ignore,
+    /// It waits on its screen, with a code, until it is recorded; then its local disk. A recorded host without an image goes
+    /// to its disk at once.
+    Claim,
 }
 
 impl UnknownPolicy {
@@ -32,6 +35,7 @@ impl UnknownPolicy {
             UnknownPolicy::Menu => "menu",
             UnknownPolicy::LocalDisk => "local-disk",
             UnknownPolicy::Ignore => "ignore",
+            UnknownPolicy::Claim => "claim",
         }
     }
 }
@@ -64,6 +68,8 @@ pub struct CatalogParts {
     pub groups: Vec<Group>,
     /// Rules in force, in any order.
     pub rules: Vec<Rule>,
+    /// Unknown machines whose hardware address begins like this are ignored: 1 to 6 octets.
+    pub ignored: Vec<Box<[u8]>>,
     /// Site of this appliance, a selector key.
     pub site: Option<Arc<str>>,
     /// Image of every machine without a pin, known or not.
@@ -222,6 +228,7 @@ pub struct Catalog {
     pub(crate) profiles: Vec<Arc<Host>>,
     pub(crate) groups: Groups,
     pub(crate) rules: Rules,
+    pub(crate) ignored: Vec<Box<[u8]>>,
     pub(crate) site: Option<Arc<str>>,
     pub(crate) identities: IdentityIndex,
     names: HashMap<Name, usize>,
@@ -347,6 +354,7 @@ impl Catalog {
             profiles,
             groups,
             rules,
+            ignored: parts.ignored,
             site: parts.site,
             identities,
             names,

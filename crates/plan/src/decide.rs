@@ -136,6 +136,8 @@ pub enum Target {
     Menu,
     /// The machine's own disk.
     LocalDisk,
+    /// It waits until it is recorded.
+    Hold,
     /// Not known before it said more of itself: it is sent to iPXE, which is asked.
     Ask,
 }
@@ -360,7 +362,7 @@ fn plan_step(
         trace.push(TraceLine::NotABootClient);
         return Decision::LeaveAlone(LeaveAloneReason::NotABootClient);
     }
-    let target = match choose_target(catalog, state, host, profile, given, trace) {
+    let target = match choose_target(catalog, facts, state, host, profile, given, trace) {
         Ok(target) => target,
         Err(reason) => return Decision::LeaveAlone(reason),
     };
@@ -378,12 +380,20 @@ fn plan_step(
 /// Host pin, group pin, rules, default, policy: the first that speaks. Then the destructive gate.
 fn choose_target(
     catalog: &Catalog,
+    facts: &Facts,
     state: &BootState<'_>,
     host: Option<&Arc<Host>>,
     profile: Option<&Arc<Host>>,
     given: &Given,
     trace: &mut Vec<TraceLine>,
 ) -> Result<Target, LeaveAloneReason> {
+    if host.is_none()
+        && let Some(mac) = facts.mac
+        && catalog.ignored.iter().any(|prefix| mac.0.starts_with(prefix))
+    {
+        trace.push(TraceLine::Ignored(mac));
+        return Err(LeaveAloneReason::UnknownIgnored);
+    }
     let ordered = match state.ordered {
         Some(Ordered::Nothing { why }) => {
             trace.push(TraceLine::Quarantined(why.clone()));
@@ -413,7 +423,10 @@ fn choose_target(
         return match (catalog.unknown, host) {
             (UnknownPolicy::Menu, _) => Ok(Target::Menu),
             // A recorded host is never ignored: it goes to its disk at once instead of waiting for an answer.
-            (UnknownPolicy::LocalDisk, _) | (UnknownPolicy::Ignore, Some(_)) => Ok(Target::LocalDisk),
+            (UnknownPolicy::LocalDisk, _) | (UnknownPolicy::Ignore | UnknownPolicy::Claim, Some(_)) => {
+                Ok(Target::LocalDisk)
+            }
+            (UnknownPolicy::Claim, None) => Ok(Target::Hold),
             (UnknownPolicy::Ignore, None) => Err(LeaveAloneReason::UnknownIgnored),
         };
     };
@@ -531,7 +544,7 @@ fn choose_step(
         Stage::Ipxe
             if wants_pxelinux
                 && facts.firmware == Some(Firmware::Bios)
-                && !matches!(target, Target::LocalDisk | Target::Ask) =>
+                && !matches!(target, Target::LocalDisk | Target::Ask | Target::Hold) =>
         {
             let file: Arc<str> = PXELINUX_FILE.into();
             trace.push(TraceLine::Loader {
@@ -571,7 +584,7 @@ fn choose_loader(
         return Decision::LeaveAlone(LeaveAloneReason::FirmwareUnfit);
     }
     // Only iPXE can be asked.
-    let asked = host.and_then(|host| host.loader).filter(|_| target != Target::Ask);
+    let asked = host.and_then(|host| host.loader).filter(|_| !matches!(target, Target::Ask | Target::Hold));
     if let (Target::Image(image), None) = (&target, asked)
         && let Some(file) = own_loader(image, firmware)
     {

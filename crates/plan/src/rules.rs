@@ -11,6 +11,9 @@ pub struct Rules {
     rules: Vec<Arc<Rule>>,
 }
 
+/// A group with those above it, by name.
+pub(crate) type ChainOf<'f, 'a> = dyn Fn(&Name) -> Option<&'a [Name]> + 'f;
+
 /// What is decided by which rule (its place in the set).
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Given {
@@ -202,7 +205,7 @@ impl Rules {
     pub(crate) fn give<'a>(
         &'a self,
         mut subject: Subject<'a>,
-        groups: Option<&dyn Fn(&Name) -> Option<&'a [Name]>>,
+        groups: Option<&ChainOf<'_, 'a>>,
         traced: bool,
     ) -> Given {
         let mut given = Given::default();

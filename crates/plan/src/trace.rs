@@ -4,7 +4,7 @@ use crate::{Evidence, LeaveAloneReason, UnknownPolicy};
 use std::fmt;
 use std::sync::Arc;
 use types::resource::{Host, Image, LoaderKind, Name, Rule};
-use types::{Firmware, MachineGuid};
+use types::{Firmware, MacAddr, MachineGuid};
 
 /// One step of a decision.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -17,6 +17,8 @@ pub enum TraceLine {
     Known(Arc<Host>, Vec<Evidence>),
     /// No host has any of its identities.
     Unknown,
+    /// An operator wants this machine, or all of its maker's, ignored.
+    Ignored(MacAddr),
     /// Its identities belong to different hosts.
     Conflict(Vec<(Arc<Host>, Evidence)>),
     /// It came back for its loader too often.
@@ -102,6 +104,7 @@ impl TraceLine {
             TraceLine::GuidIsNobodys(_)
             | TraceLine::Known(..)
             | TraceLine::Unknown
+            | TraceLine::Ignored(_)
             | TraceLine::Conflict(_) => "identity",
             TraceLine::LoopStopped { .. } => "loop guard",
             TraceLine::HostPin(_) | TraceLine::NoHostPin => "host pin",
@@ -140,6 +143,9 @@ impl fmt::Display for TraceLine {
                     write!(f, "{term}")?;
                 }
                 Ok(())
+            }
+            TraceLine::Ignored(mac) => {
+                write!(f, "{mac} is to be ignored; to end that: reveille machine heed {mac}")
             }
             TraceLine::Unknown => f.write_str("no host has this mac, uuid or serial"),
             TraceLine::Conflict(claims) => {

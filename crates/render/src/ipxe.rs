@@ -7,10 +7,10 @@
 //! machine's own disk.
 
 use crate::cmdline::{Additions, CommandLine};
-use crate::{BootImage, RenderError, esxi, need, text};
+use crate::{BootImage, RenderError, esxi, message, need, text};
 use std::net::{IpAddr, SocketAddr};
-use types::Firmware;
 use types::resource::{Image, ImageKind};
+use types::{Facts, Firmware};
 
 /// What iPXE is asked to say of itself. `netX` is the interface opened last: the one it boots from. `smbios/11.4.0` is the
 /// string whose number stands where the OEM strings' structure has their count: the last of them.
@@ -29,6 +29,9 @@ pub const MESSAGE_SECS: u64 = 10;
 
 /// How long a menu waits for a choice, in seconds.
 pub const MENU_SECS: u64 = 30;
+
+/// Between two questions of a machine that waits, in seconds.
+pub const HOLD_SECS: u64 = 5;
 
 /// Most images one menu shows.
 pub const MENU_IMAGES_MAX: usize = 100;
@@ -236,6 +239,22 @@ pub(crate) fn menu_text(image: &Image) -> String {
 pub fn local_disk(firmware: Option<Firmware>) -> String {
     let mut script = Script::new("local disk");
     script.local(firmware);
+    script.text
+}
+
+/// The script of a machine that waits to be recorded: who it is, the code to record it by, how long it waits. It asks again
+/// after [`HOLD_SECS`] and goes on with whatever it is given then.
+pub fn hold(facts: &Facts, code: &str, left_secs: u64, local: IpAddr, port: u16) -> String {
+    let url = Origin::http(local, port).script(SCRIPT_NAME);
+    let mut script = Script::new("waits to be recorded");
+    // A screen of its own, not a growing one, where the console can do that.
+    script.line("clear ||");
+    for line in text::screen_lines(&message::held(facts, code, left_secs)) {
+        script.line(&format!("echo {line}"));
+    }
+    script.line(&format!("sleep {HOLD_SECS}"));
+    script.line(&format!("chain --replace --autofree {url} || goto failed"));
+    script.fail("reveille: asking again failed, see the iPXE error above", facts.firmware);
     script.text
 }
 

@@ -29,6 +29,26 @@ pub fn no_rule(facts: &Facts, generation: u64) -> String {
     format!("reveille: no rule matches {}, generation {generation}{}", who(facts), explain(facts))
 }
 
+/// It waits until it is recorded: what it is, in lines, and the command that records it.
+pub fn held(facts: &Facts, code: &str, left_secs: u64) -> String {
+    let mut lines = vec!["reveille: this machine is not recorded yet".to_owned()];
+    let shown = [
+        ("vendor", facts.vendor.as_deref().map(str::to_owned)),
+        ("model", facts.model.as_deref().map(str::to_owned)),
+        ("serial", facts.serial.as_deref().map(str::to_owned)),
+        ("asset", facts.asset.as_deref().map(str::to_owned)),
+        ("uuid", facts.guid.map(|guid| guid.to_string())),
+        ("mac", facts.mac.map(|mac| mac.to_string())),
+        ("address", facts.address.map(|address| address.to_string())),
+        ("firmware", facts.firmware.map(|firmware| firmware.to_string())),
+    ];
+    lines.extend(shown.into_iter().filter_map(|(label, value)| Some(format!("  {label:<9} {}", value?))));
+    lines.push(format!("  code      {code}   reveille host adopt {code} --name NAME"));
+    let (minutes, seconds) = (left_secs / 60, left_secs % 60);
+    lines.push(format!("its local disk in {minutes}:{seconds:02}, unless it is recorded before"));
+    lines.join("\n")
+}
+
 /// It is left alone for another reason; `why` is a sentence without its subject ("its image …").
 pub fn left_alone(facts: &Facts, why: &str, generation: u64) -> String {
     format!("reveille: {} is left alone: {why}, generation {generation}{}", who(facts), explain(facts))

@@ -6,6 +6,7 @@ mod fault;
 mod images;
 mod imports;
 mod life;
+mod machines;
 mod policy;
 mod status;
 mod wanted;
@@ -152,8 +153,8 @@ impl Backend for Daemon {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             api: "v1".to_owned(),
             features: [
-                "hosts", "orders", "groups", "rules", "images", "versions", "imports", "leases", "boots",
-                "explain", "events", "config", "store",
+                "hosts", "orders", "machines", "groups", "rules", "images", "versions", "imports", "leases",
+                "boots", "explain", "events", "config", "store",
             ]
             .map(str::to_owned)
             .to_vec(),

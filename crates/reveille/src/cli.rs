@@ -3,7 +3,7 @@
 mod orders;
 mod policy;
 
-pub(crate) use orders::{Expiry, HostOrder};
+pub(crate) use orders::{Adopt, Expiry, HostOrder, Machine};
 
 pub(crate) use policy::{Explain, Group, GroupFields, ItemFields, Rule, RuleFields};
 
@@ -72,6 +72,9 @@ pub(crate) enum Command {
     /// Recorded machines.
     #[command(subcommand, alias = "hosts")]
     Host(Host),
+    /// Machines nobody recorded: those that wait, those that were seen, those that are ignored.
+    #[command(subcommand, alias = "machines")]
+    Machine(Machine),
     /// Groups of hosts, and what those have in common.
     #[command(subcommand, alias = "groups")]
     Group(Group),
@@ -202,6 +205,8 @@ pub(crate) enum Host {
         /// Its name.
         name: Name,
     },
+    /// Record machines that wait or were seen; those that wait go on at once.
+    Adopt(Adopt),
     #[command(flatten)]
     Order(HostOrder),
 }

@@ -9,6 +9,7 @@ pub(crate) mod explain;
 pub(crate) mod host;
 pub(crate) mod image;
 pub(crate) mod lease;
+pub(crate) mod machine;
 mod orders;
 pub(crate) mod passwd;
 pub(crate) mod policy;

@@ -69,7 +69,8 @@ pub(crate) async fn run(global: &Global, loaded: Loaded, strictness: Strictness)
     }
     let bus = Arc::new(EventBus::new(EVENTS_KEPT));
     let lives = Lives::load(store.clone())?;
-    let world = Arc::new(World::new(catalog, bus.clone(), sightings, lives));
+    let wait = settings.boot.claim_wait;
+    let world = Arc::new(World::waiting(catalog, bus.clone(), sightings, lives, wait));
     let importer = Arc::new(Importer::new(library.clone(), inventory.clone(), world.clone()));
 
     let tree = Tree::new(TreeParts {

@@ -22,6 +22,8 @@ pub(crate) enum Exit {
     TimedOut = 7,
     /// The appliance does not answer.
     Unreachable = 8,
+    /// Some of it was done, some not.
+    Partly = 10,
     /// Ctrl-C.
     Interrupted = 130,
 }

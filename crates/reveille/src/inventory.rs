@@ -7,7 +7,9 @@ use plan::{Catalog, CatalogParts, ImageVersion, UnknownPolicy};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use store::records::{GROUP, RULE, RULE_SET, RuleSet, decode_host, decode_image, name_key};
+use store::records::{
+    GROUP, IGNORED, Ignored, RULE, RULE_SET, RuleSet, decode_host, decode_image, is_ignored_key, name_key,
+};
 use store::{Revision, Store, Stored, Table};
 use types::resource::{Group, Host, Image, Name, Rule, Template};
 use types::subnet::LoaderChoice;
@@ -121,6 +123,12 @@ impl Inventory {
         let mut groups = from_file(&self.file.groups);
         groups.extend(self.scan(Table::Groups, |value| GROUP.decode(value))?);
         Ok(groups)
+    }
+
+    /// Machines that are to be ignored.
+    pub(crate) fn ignored(&self) -> Result<Vec<Ignored>, Failure> {
+        let all = self.scan_keys(Table::Facts, is_ignored_key, |value| IGNORED.decode::<Ignored>(value))?;
+        Ok(all.into_iter().map(|ignored| ignored.resource).collect())
     }
 
     /// The rules of the file: always in force, and in every set.
@@ -240,6 +248,7 @@ impl Inventory {
             hosts,
             groups: groups.into_iter().map(|group| group.resource).collect(),
             rules: self.file.rules.iter().map(|(rule, _)| rule.clone()).chain(active).collect(),
+            ignored: self.ignored()?.into_iter().map(|ignored| ignored.octets.into()).collect(),
             site: self.file.site.as_ref().map(Name::shared),
             versions,
             images: images.into_iter().filter(complete).map(|image| image.resource).collect(),
@@ -280,6 +289,16 @@ impl Inventory {
         table: Table,
         decode: impl Fn(&[u8]) -> Result<T, store::RecordError>,
     ) -> Result<Vec<Owned<T>>, Failure> {
+        self.scan_keys(table, |_| true, decode)
+    }
+
+    /// Records of a table whose keys are wanted.
+    fn scan_keys<T>(
+        &self,
+        table: Table,
+        wanted: impl Fn(&[u8]) -> bool,
+        decode: impl Fn(&[u8]) -> Result<T, store::RecordError>,
+    ) -> Result<Vec<Owned<T>>, Failure> {
         let mut found = Vec::new();
         let mut after: Option<Vec<u8>> = None;
         loop {
@@ -289,7 +308,7 @@ impl Inventory {
                 .map_err(|error| unreadable(table, &error))?;
             let last = step.len() < SCAN_STEP;
             after = step.last().map(|(key, _)| key.clone());
-            for (key, stored) in step {
+            for (key, stored) in step.into_iter().filter(|(key, _)| wanted(key)) {
                 let resource = decode(&stored.value)
                     .map_err(|error| undecodable(table, &String::from_utf8_lossy(&key), &error))?;
                 found.push(Owned { resource, owner: API_OWNER.to_owned(), revision: stored.revision });

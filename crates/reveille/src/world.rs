@@ -3,6 +3,7 @@
 //! It decides nothing: every question goes to [`plan::decide`] with what is remembered added to what was said. All of it
 //! may be lost in a restart; what must survive is in the store.
 
+mod claims;
 mod lives;
 mod sightings;
 mod tickets;
@@ -11,6 +12,7 @@ use admin::EventBus;
 use arc_swap::ArcSwap;
 use boots::life::{Effect, Gate, ImageRef, Life, LifeEvent, NextBoot, Report, Timeouts};
 use boots::{Attempt, Finding, Tracker};
+use claims::{Claims, Waits};
 pub(crate) use lives::{LifeFault, Lives};
 use plan::{BootState, Catalog, Decider, Ordered, Verdict};
 pub(crate) use sightings::Sightings;
@@ -19,7 +21,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tickets::{Holder, Tickets};
-use tree::{BootHolder, BootLedger, BootTicket, CallbackError, Opener};
+use tree::{BootHolder, BootLedger, BootTicket, CallbackError, Held, Opener};
 use types::event::{Level, Value};
 use types::resource::{Host, Image, Name};
 use types::{Event, EventName, EventSink, Facts, MacAddr, UnixTime};
@@ -36,6 +38,9 @@ pub(crate) struct World {
     tracker: Mutex<Tracker>,
     tickets: Mutex<Tickets>,
     lives: Lives,
+    claims: Mutex<Claims>,
+    /// How long an unknown machine waits.
+    claim_wait: Duration,
     /// When a refused boot was told last, by machine and image.
     refusals: Mutex<HashMap<(Option<MacAddr>, Name), Instant>>,
     bus: Arc<EventBus>,
@@ -43,13 +48,27 @@ pub(crate) struct World {
 
 impl World {
     /// What leases say of machines is known from the first packet on.
+    #[cfg(test)]
     pub(crate) fn new(catalog: Catalog, bus: Arc<EventBus>, sightings: Sightings, lives: Lives) -> World {
+        World::waiting(catalog, bus, sightings, lives, Duration::from_secs(600))
+    }
+
+    /// The same, where unknown machines wait so long to be recorded.
+    pub(crate) fn waiting(
+        catalog: Catalog,
+        bus: Arc<EventBus>,
+        sightings: Sightings,
+        lives: Lives,
+        claim_wait: Duration,
+    ) -> World {
         World {
             catalog: ArcSwap::from_pointee(catalog),
             sightings: Mutex::new(sightings),
             tracker: Mutex::default(),
             tickets: Mutex::default(),
             lives,
+            claims: Mutex::default(),
+            claim_wait,
             refusals: Mutex::default(),
             bus,
         }
@@ -68,6 +87,11 @@ impl World {
     /// Every machine that was seen, in no order.
     pub(crate) fn machines(&self) -> Vec<Facts> {
         lock(&self.sightings).all().cloned().collect()
+    }
+
+    /// The code of an unknown machine that waits or waited, and for how long it has.
+    pub(crate) fn claim(&self, mac: MacAddr) -> Option<(Arc<str>, Duration)> {
+        lock(&self.claims).of(mac).map(|claim| (claim.code.clone(), claim.since.elapsed()))
     }
 
     /// The newest attempt of every machine.
@@ -363,6 +387,19 @@ impl BootLedger for World {
             .with("image", image.name.shared())
             .with("cause", fault);
         self.publish(event);
+    }
+
+    fn hold(&self, facts: &Facts) -> Option<Held> {
+        let mac = facts.mac?;
+        let waits = lock(&self.claims).ask(Instant::now(), mac, self.claim_wait, tickets::random_128());
+        let (code, left, name) = match waits {
+            Waits::On(code, left) => return Some(Held { code, left }),
+            Waits::Over => return None,
+            Waits::Begins(code) => (code, Some(self.claim_wait), EventName::HostHeld),
+            Waits::Ends(code) => (code, None, EventName::HostHoldEnded),
+        };
+        self.publish(Event::new(name).of(facts).with("code", code.clone()));
+        left.map(|left| Held { code, left })
     }
 
     fn holder(&self, token: &str, from: IpAddr) -> Result<BootHolder, CallbackError> {

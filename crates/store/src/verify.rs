@@ -74,6 +74,9 @@ pub(crate) fn unreadable_record(key: &[u8], envelope: &[u8]) -> Option<(String, 
         Table::Boots if records::rollout_name(key.get(1..)?).is_some() => {
             records::decode_rollout(value).err()
         }
+        Table::Facts if records::is_ignored_key(key.get(1..)?) => {
+            records::IGNORED.decode::<records::Ignored>(value).err()
+        }
         Table::Manifests | Table::Facts | Table::Boots | Table::Meta => None,
     }?;
     Some((record_name(key), error_chain(&fault)))

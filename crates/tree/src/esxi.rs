@@ -241,6 +241,7 @@ fn refusal(verdict: &Verdict, image: &Image) -> Option<Result<String, LeaveAlone
             Target::Image(own) => says(&format!("this machine boots {} now", own.name)),
             Target::Menu => says("this image is not offered to this machine"),
             Target::LocalDisk => says("this machine boots its local disk"),
+            Target::Hold => says("this machine is not recorded"),
             Target::Ask => says("what this machine boots is not known before iPXE was asked"),
         },
         Decision::LeaveAlone(LeaveAloneReason::UnknownIgnored) => Some(Err(LeaveAloneReason::UnknownIgnored)),

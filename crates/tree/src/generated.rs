@@ -105,7 +105,7 @@ impl Tree {
             Decision::Boot(plan) => match &plan.target {
                 Target::Menu => !image.destructive,
                 Target::Image(own) => own.name == image.name,
-                Target::LocalDisk | Target::Ask => false,
+                Target::LocalDisk | Target::Ask | Target::Hold => false,
             },
             Decision::LeaveAlone(_) => false,
         };
@@ -125,6 +125,7 @@ impl Tree {
             Decision::Boot(plan) => match (&plan.target, &plan.step) {
                 // Asked for what it was not asked yet, it comes back with all it has.
                 (Target::Ask, _) => Made::text(ipxe::first(who.local, self.parts.http_port)),
+                (Target::Hold, _) => Made::text(self.held(facts, who)),
                 (Target::LocalDisk, _) => Made::text(ipxe::local_disk(facts.firmware)),
                 (_, Step::Loader(file)) => Made::text(ipxe::loader(file, who.local, facts.firmware)),
                 (Target::Image(image), _) => self.image_script(facts, verdict, image, origin, who),
@@ -138,6 +139,14 @@ impl Tree {
             Decision::LeaveAlone(reason) => {
                 Made::text(ipxe::message(&left_alone(facts, *reason, verdict.generation), facts.firmware))
             }
+        }
+    }
+
+    /// It waits, or has waited long enough.
+    fn held(&self, facts: &Facts, who: &Who) -> String {
+        match self.parts.ledger.hold(facts) {
+            Some(held) => ipxe::hold(facts, &held.code, held.left.as_secs(), who.local, self.parts.http_port),
+            None => ipxe::local_disk(facts.firmware),
         }
     }
 
@@ -183,6 +192,8 @@ impl Tree {
                     Made::text(pxelinux::menu(&images, verdict.generation))
                 }
                 Target::LocalDisk | Target::Ask => Made::text(pxelinux::local_disk()),
+                // Its loader cannot ask again by itself.
+                Target::Hold => Made::text(pxelinux::message(&message::no_rule(&facts, verdict.generation))),
             },
             Decision::LeaveAlone(LeaveAloneReason::LocalDisk) => Made::text(pxelinux::local_disk()),
             Decision::LeaveAlone(reason @ LeaveAloneReason::UnknownIgnored) => {

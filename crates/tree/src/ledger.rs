@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 use types::Facts;
 use types::resource::{Host, Image, Name};
 
@@ -56,6 +57,15 @@ pub struct BootHolder {
     pub image: Name,
 }
 
+/// A machine that waits to be recorded.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Held {
+    /// What its screen shows, and an operator names it by: `W4H-9TN`.
+    pub code: Arc<str>,
+    /// How long it still waits.
+    pub left: Duration,
+}
+
 /// Who asks for a payload.
 #[derive(Clone, Copy, Debug)]
 pub enum Opener<'a> {
@@ -84,6 +94,10 @@ pub trait BootLedger: Send + Sync {
 
     /// A machine asked for an image that cannot be given to it as things are; `fault` says what is wrong.
     fn refuse_boot(&self, facts: &Facts, host: Option<&Host>, image: &Image, fault: &str);
+
+    /// An unknown machine asks what it boots and is to wait: its code, and how long it still waits. `None` when it has waited
+    /// long enough, or cannot be told from others.
+    fn hold(&self, facts: &Facts) -> Option<Held>;
 
     /// Whom the token belongs to, when `from` may be that machine. Uses nothing up.
     ///

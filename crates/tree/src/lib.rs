@@ -26,7 +26,7 @@ mod ledger;
 pub mod names;
 
 pub use esxi::{LentLoader, lent_loader};
-pub use ledger::{BootHolder, BootLedger, BootTicket, CallbackError, Opener};
+pub use ledger::{BootHolder, BootLedger, BootTicket, CallbackError, Held, Opener};
 pub use names::NameFault;
 
 use bytes::Bytes;

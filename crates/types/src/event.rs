@@ -131,6 +131,12 @@ event_names! {
     HostConflict = "host.conflict",
     /// A host record changed.
     HostChanged = "host.changed",
+    /// A machine nobody recorded waits on its screen.
+    HostHeld = "host.held",
+    /// It has waited long enough.
+    HostHoldEnded = "host.hold_ended",
+    /// An operator wants a machine, or all of its maker's, ignored, or no more.
+    HostIgnored = "host.ignored",
     /// An operator took a host on.
     HostAdopted = "host.adopted",
     /// A host may run an image that erases disks, once.

@@ -23,7 +23,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ),
     ("dhcproto", &["crates/dhcp-proto/src/wire"]),
     ("rustls", &["crates/fetch/"]),
-    ("socket2", &["crates/net/", "crates/tftp/", "crates/http/"]),
+    ("socket2", &["crates/net/", "crates/tftp/", "crates/http/", "tests/"]),
 ];
 
 pub(super) fn check(tree: &Tree) -> Vec<String> {

@@ -168,6 +168,59 @@ pub(crate) async fn sets(
     list_answer(&api.call(None, |backend| backend.rule_sets()).await?)
 }
 
+pub(crate) async fn machines(
+    State(api): State<Api>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Box<Problem>> {
+    let selector = Params::read(query.as_deref(), &["limit", "where"])?.parse::<Selector>("where")?;
+    list_answer(&api.call(None, move |backend| backend.machines(selector.as_ref())).await?)
+}
+
+pub(crate) async fn ignored(
+    State(api): State<Api>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Box<Problem>> {
+    Params::read(query.as_deref(), &["limit"])?;
+    list_answer(&api.call(None, |backend| backend.ignored()).await?)
+}
+
+pub(crate) async fn ignore(
+    State(api): State<Api>,
+    Path(octets): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Box<Problem>> {
+    let params = Params::read(query.as_deref(), &["by"])?;
+    let by = params.text("by").unwrap_or("api").chars().take(128).collect::<String>();
+    let parsed = octets_of(&octets)?;
+    api.call(None, move |backend| backend.ignore(&parsed, &by, true)).await?;
+    json(StatusCode::OK, &object!({ "ignored": octets }), None)
+}
+
+pub(crate) async fn heed(
+    State(api): State<Api>,
+    Path(octets): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Box<Problem>> {
+    Params::read(query.as_deref(), &[])?;
+    let parsed = octets_of(&octets)?;
+    api.call(None, move |backend| backend.ignore(&parsed, "api", false)).await?;
+    json(StatusCode::OK, &object!({ "heeded": octets }), None)
+}
+
+/// One to six octets: a machine, or all of its maker's.
+fn octets_of(text: &str) -> Result<Vec<u8>, Box<Problem>> {
+    let digits: String = text.split([':', '-']).collect();
+    let whole = (2..=12).contains(&digits.len()) && digits.len().is_multiple_of(2) && digits.is_ascii();
+    let octets: Option<Vec<u8>> = (0..digits.len())
+        .step_by(2)
+        .map(|at| digits.get(at..at + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok()))
+        .collect();
+    octets.filter(|_| whole).ok_or_else(|| {
+        Problem::new(400, "R-API-13", "bad-octets", format!("`{text}` is no hardware address"))
+            .with_fix("write one, or its first octets: 24:6e:96")
+    })
+}
+
 fn change_of(query: Option<&str>) -> Result<RuleChange, Box<Problem>> {
     let params = Params::read(query, &["dry_run", "staged"])?;
     Ok(RuleChange { staged: params.flag("staged")?, dry_run: params.flag("dry_run")? })

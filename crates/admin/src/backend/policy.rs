@@ -1,7 +1,10 @@
 //! Groups and rules behind the routes.
 
 use super::{BackendError, Expect, HostRef, ListPage, Page, Written};
-use crate::view::{GroupView, LifeView, OrderRequest, RuleSetView, RuleTest, RuleView, RulesActivated};
+use crate::view::{
+    GroupView, IgnoredView, LifeView, MachineView, OrderRequest, RuleSetView, RuleTest, RuleView,
+    RulesActivated,
+};
 use types::Selector;
 use types::resource::{Group, Name, Rule};
 
@@ -16,6 +19,30 @@ pub struct RuleChange {
 
 /// What the daemon does with groups and rules. A daemon without them says so.
 pub trait Policy: Send + Sync {
+    /// Machines that were seen and have no record, those that wait first; with a selector those it means.
+    ///
+    /// # Errors
+    /// When they cannot be told.
+    fn machines(&self, _where: Option<&Selector>) -> Result<ListPage<MachineView>, BackendError> {
+        Err(absent("machine"))
+    }
+
+    /// Machines that are to be ignored.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn ignored(&self) -> Result<ListPage<IgnoredView>, BackendError> {
+        Err(absent("machine"))
+    }
+
+    /// Ignores machines whose hardware address begins like this, or heeds them again.
+    ///
+    /// # Errors
+    /// When the commit fails, or nobody is ignored by these octets.
+    fn ignore(&self, _octets: &[u8], _by: &str, _ignore: bool) -> Result<(), BackendError> {
+        Err(absent("machine"))
+    }
+
     /// Carries out an order for a host; gives what is remembered of it then.
     ///
     /// # Errors

@@ -51,6 +51,9 @@ pub(crate) enum UnknownHostsFile {
     LocalDisk,
     /// They get no boot data. A recorded host is sent to its own disk.
     Ignore,
+    /// They wait on their screens, each with a code, until they are recorded (`reveille host adopt CODE`), and go on without a
+    /// restart. After `boot.claim_wait` they are sent to their own disk, as a recorded host without an image is at once.
+    Claim,
 }
 
 /// DHCP.

@@ -17,7 +17,8 @@ pub(crate) struct Expectation {
     /// It is armed for a destructive image.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) armed: bool,
-    /// What it boots: the name of an image (or `image@version`), `local-disk`, `menu` or `nothing`.
+    /// What it boots: the name of an image (or `image@version`), `local-disk`, `menu`,
+    /// `claim` or `nothing`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) boots: Option<String>,
     /// Template of its answer file.

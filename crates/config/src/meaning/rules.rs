@@ -155,6 +155,7 @@ fn catalog(file: &File, elsewhere: &Elsewhere<'_>) -> Option<Catalog> {
             UnknownHostsFile::Menu => UnknownPolicy::Menu,
             UnknownHostsFile::LocalDisk => UnknownPolicy::LocalDisk,
             UnknownHostsFile::Ignore => UnknownPolicy::Ignore,
+            UnknownHostsFile::Claim => UnknownPolicy::Claim,
         },
         loaders: firmware.map(|firmware| LoaderChoice { firmware, file: "loader".into() }).collect(),
         ..CatalogParts::default()
@@ -275,6 +276,7 @@ fn outcome(verdict: &Verdict) -> String {
             Target::Menu => "menu".to_owned(),
             Target::LocalDisk => "local-disk".to_owned(),
             Target::Ask => "ask".to_owned(),
+            Target::Hold => "claim".to_owned(),
         },
         Decision::LeaveAlone(plan::LeaveAloneReason::LocalDisk) => "local-disk".to_owned(),
         Decision::LeaveAlone(_) => "nothing".to_owned(),

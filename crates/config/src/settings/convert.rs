@@ -49,6 +49,7 @@ pub(crate) fn settings(file: &File) -> Settings {
                 UnknownHostsFile::Menu => UnknownHosts::Menu,
                 UnknownHostsFile::LocalDisk => UnknownHosts::LocalDisk,
                 UnknownHostsFile::Ignore => UnknownHosts::Ignore,
+                UnknownHostsFile::Claim => UnknownHosts::Claim,
             },
             offer_hold: file.dhcp.offer_hold.0,
             probe_wait: file.dhcp.probe_wait.0,
@@ -66,6 +67,7 @@ pub(crate) fn settings(file: &File) -> Settings {
                 .map(|(firmware, file)| LoaderChoice { firmware, file: file.as_str().into() })
                 .collect(),
             loop_limit: file.boot.loop_limit,
+            claim_wait: file.boot.claim_wait.duration(),
         },
         tftp: Tftp {
             enabled: file.tftp.enabled,

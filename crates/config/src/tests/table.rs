@@ -61,6 +61,7 @@ fn rows() -> Vec<(Row, &'static str)> {
         }),
         ("dhcp.subnets[].next_server", "10.9.9.9", |l| debug(l.settings.dhcp.subnets[0].next_server)),
         ("boot.default_image", "known", |l| debug(&l.settings.boot.default_image)),
+        ("boot.claim_wait", "3m", |l| debug(l.settings.boot.claim_wait)),
         ("boot.loop_limit", "9", |l| debug(l.settings.boot.loop_limit)),
         ("boot.loaders.bios", "a.0", |l| debug(&l.settings.boot.loaders)),
         ("boot.loaders.uefi-ia32", "b.efi", |l| debug(&l.settings.boot.loaders)),

@@ -95,6 +95,9 @@ impl BootLedger for Ledger {
         Ok(())
     }
     fn refuse_boot(&self, _: &Facts, _: Option<&Host>, _: &Image, _: &str) {}
+    fn hold(&self, _: &Facts) -> Option<tree::Held> {
+        None
+    }
     fn holder(&self, _: &str, _: IpAddr) -> Result<BootHolder, CallbackError> {
         Err(CallbackError::Unknown)
     }

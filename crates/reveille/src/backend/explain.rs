@@ -110,6 +110,7 @@ pub(super) fn outcome(verdict: &Verdict) -> (String, Option<String>) {
             Target::Menu => ("menu".to_owned(), None),
             Target::LocalDisk => ("local-disk".to_owned(), None),
             Target::Ask => ("ask".to_owned(), None),
+            Target::Hold => ("claim".to_owned(), None),
         },
         Decision::LeaveAlone(_) => ("nothing".to_owned(), None),
     }
@@ -134,6 +135,7 @@ fn answer(verdict: &Verdict, library: &Library) -> String {
                 },
                 Target::Menu => format!("{next} → menu"),
                 Target::LocalDisk => format!("{next} → local disk"),
+                Target::Hold => format!("{next} → waits until it is recorded"),
                 Target::Ask => format!("{next} → asked for its SMBIOS data, then decided"),
             }
         }

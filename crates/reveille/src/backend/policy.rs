@@ -1,11 +1,11 @@
 //! Groups and rules: the working set, the set in force and those before it, and what a change would do to machines.
 
-use super::{Daemon, check_write, explain, internal, life, not_committed, precondition};
+use super::{Daemon, check_write, explain, internal, life, machines, not_committed, precondition};
 use crate::failure::{Failure, chain};
 use crate::inventory::{API_OWNER, Owned};
 use admin::view::{
-    GroupView, LifeView, OrderRequest, RuleFindingView, RuleSetView, RuleTest, RuleTestChange, RuleView,
-    RulesActivated, timestamp,
+    GroupView, IgnoredView, LifeView, MachineView, OrderRequest, RuleFindingView, RuleSetView, RuleTest,
+    RuleTestChange, RuleView, RulesActivated, timestamp,
 };
 use admin::{
     BackendError, Expect, FieldError, HostRef, ListPage, Page, Policy, Problem, RuleChange, Written, paginate,
@@ -27,6 +27,18 @@ const RULES_MAX: usize = 5_000;
 const LISTED_MAX: usize = 1_000;
 
 impl Policy for Daemon {
+    fn machines(&self, selector: Option<&Selector>) -> Result<ListPage<MachineView>, BackendError> {
+        machines::machines(self, selector)
+    }
+
+    fn ignored(&self) -> Result<ListPage<IgnoredView>, BackendError> {
+        machines::ignored(self)
+    }
+
+    fn ignore(&self, octets: &[u8], by: &str, ignore: bool) -> Result<(), BackendError> {
+        machines::ignore(self, octets, by, ignore)
+    }
+
     fn order(&self, reference: &HostRef, order: &OrderRequest) -> Result<LifeView, BackendError> {
         life::order(self, reference, order)
     }

@@ -1,9 +1,11 @@
 //! Orders for hosts: `host arm`, `host boot`, `host quarantine` …
 
 use super::ImageRef;
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 use std::str::FromStr;
 use std::time::Duration;
+use types::Selector;
+use types::resource::Name;
 
 /// How long an order is good.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -35,7 +37,7 @@ pub(crate) enum HostOrder {
         host: String,
         /// That image only.
         #[arg(long, value_name = "NAME")]
-        image: Option<types::resource::Name>,
+        image: Option<Name>,
         /// How long that is good.
         #[arg(long, value_name = "TIME", default_value = "7d")]
         expires: Expiry,
@@ -116,4 +118,56 @@ pub(crate) enum HostOrder {
         /// Name, mac:…, uuid:… or serial:…
         host: String,
     },
+}
+
+/// `host adopt`.
+#[derive(Args, Debug)]
+pub(crate) struct Adopt {
+    /// The code on its screen, or mac:…
+    #[arg(required_unless_present = "selector")]
+    pub(crate) machine: Option<String>,
+    /// Every unknown machine that this means: vendor=Dell,model~R7.*
+    #[arg(long = "where", value_name = "SELECTOR", conflicts_with_all = ["machine", "name"])]
+    pub(crate) selector: Option<Selector>,
+    /// Its name; without one it is made of its serial number, or of its hardware address.
+    #[arg(long)]
+    pub(crate) name: Option<Name>,
+    /// What made names begin with.
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub(crate) prefix: String,
+    /// Group it is in.
+    #[arg(long)]
+    pub(crate) group: Option<Name>,
+    /// Image it boots: its current version, or `NAME@VERSION` to stay at that one.
+    #[arg(long, value_name = "NAME[@VERSION]")]
+    pub(crate) image: Option<ImageRef>,
+    /// Say what would be recorded, record nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+/// `machine …`.
+#[derive(Subcommand, Debug)]
+pub(crate) enum Machine {
+    /// Machines without a record, those that wait first.
+    List {
+        /// Those only that this means.
+        #[arg(long = "where", value_name = "SELECTOR")]
+        selector: Option<Selector>,
+    },
+    /// Give a machine nothing, or all whose hardware addresses begin alike.
+    Ignore {
+        /// The code on its screen, its hardware address, or the first octets of many: 24:6e:96
+        machine: String,
+        /// All of its maker's: the first three octets.
+        #[arg(long)]
+        oui: bool,
+    },
+    /// Heed again what was ignored.
+    Heed {
+        /// As `machine ignored` lists it.
+        octets: String,
+    },
+    /// What is ignored.
+    Ignored,
 }

@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 pub(crate) async fn command(global: &Global, command: Host) -> Result<(), Failure> {
     let api = Api::new(global);
     match command {
+        Host::Adopt(asked) => super::machine::adopt(global, &api, asked).await,
         Host::Order(order) => super::orders::command(global, &api, order).await,
         Host::List => list(global, &api).await,
         Host::Get { host } => {

@@ -200,6 +200,7 @@ pub(super) fn from_file(loaded: &Loaded, loaders: Vec<LoaderChoice>) -> FromFile
             UnknownHosts::Menu => UnknownPolicy::Menu,
             UnknownHosts::LocalDisk => UnknownPolicy::LocalDisk,
             UnknownHosts::Ignore => UnknownPolicy::Ignore,
+            UnknownHosts::Claim => UnknownPolicy::Claim,
         },
         loaders,
         loop_limit: Some(settings.boot.loop_limit),

@@ -164,7 +164,7 @@ pub(super) fn new_boot_id() -> Arc<str> {
 }
 
 /// 128 bits from the kernel. The kernel's generator never fails once the machine is up; without it no secret can be made.
-fn random_128() -> u128 {
+pub(super) fn random_128() -> u128 {
     let mut bytes = [0u8; 16];
     File::open("/dev/urandom")
         .and_then(|mut source| source.read_exact(&mut bytes))
