@@ -3,7 +3,7 @@
 use crate::run::{cargo_command, has_cargo, step};
 use anyhow::Result;
 use clap::Args;
-use harness::packages::{self, BOOT, CLIENTS, MEDIA, TORTURE};
+use harness::packages::{self, BOOT, CLIENTS, DIRECTORY, MEDIA, TORTURE};
 
 /// Every test: unit, property, real clients, real firmware in QEMU.
 #[derive(Args, Default)]
@@ -14,7 +14,7 @@ pub(crate) struct Test {
 
 impl Test {
     pub(crate) fn run(self) -> Result<()> {
-        packages::ensure(&[BOOT, CLIENTS, MEDIA, TORTURE].concat())?;
+        packages::ensure(&[BOOT, CLIENTS, DIRECTORY, MEDIA, TORTURE].concat())?;
         harness::world::find()?;
         let binary = harness::daemon::binary()?;
         let filter: Vec<&str> = self.filter.iter().map(String::as_str).collect();
