@@ -14,6 +14,20 @@
 //! compares proposals with recorded hosts and reservations; its [`ImportPlan`] prints as a dry run and gives all of its
 //! writes or none.
 //!
+//! ```
+//! use inventory::plan::{Existing, Rest, Rules};
+//! use inventory::{Format, Options, plan_import, read};
+//!
+//! # use reveille_inventory as inventory;
+//! let list = b"name,mac,image\nWEB_01,5254.0012.3401,debian-12\n";
+//! let format = Format::guess("hosts.csv", list).expect("the ending says it");
+//! let found = read(format, "hosts.csv", list, &Options::default());
+//! let plan = plan_import(&Existing::default(), found, &Rules::default());
+//! assert!(plan.to_string().starts_with("+ web-01  hosts.csv:2 (WEB_01)"));
+//! let writes = plan.writes(Rest::Stop).expect("nothing is in conflict");
+//! assert!(writes[0].new);
+//! ```
+//!
 //! What is deliberately absent: files, sockets (a directory is queried by `crates/directory`), and any guess about which
 //! machine is meant.
 
