@@ -69,6 +69,15 @@ pub struct Found {
     pub faults_left_out: u64,
 }
 
+impl Found {
+    /// Adds another list to the same import. The bounds are those of each list.
+    pub fn append(&mut self, other: Found) {
+        self.hosts.extend(other.hosts);
+        self.faults.extend(other.faults);
+        self.faults_left_out += other.faults_left_out;
+    }
+}
+
 /// What a reader may be told.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Options {

@@ -80,7 +80,10 @@ fn document(node: &Node, out: &mut Collector) {
     match inner.get("Dhcp4") {
         Some(dhcp4) => server(dhcp4, out),
         None if !inner.items().is_empty() => reservations(inner.items(), Around::default(), out),
-        None if ["reservations", "subnet4", "shared-networks"].iter().any(|key| inner.get(key).is_some()) => {
+        None if ["reservations", "subnet4", "shared-networks", "hosts"]
+            .iter()
+            .any(|key| inner.get(key).is_some()) =>
+        {
             server(inner, out);
         }
         None if inner.get("Dhcp6").is_some() => {}

@@ -47,6 +47,7 @@ fn parts_and_answers_are_read() {
         ),
         format!(r#"{{ "shared-networks": [ {{ "subnet4": [ {{ "reservations": [ {HOST} ] }} ] }} ] }}"#),
         format!("[ {HOST} ]"),
+        format!(r#"[ {{ "result": 0, "text": "1 host", "arguments": {{ "hosts": [ {HOST} ] }} }} ]"#),
         format!(r#"[ {{ "result": 0, "arguments": {{ "Dhcp4": {{ "reservations": [ {HOST} ] }} }} }} ]"#),
         format!(r#"{{ "result": 0, "arguments": {{ "subnet4": [ {{ "reservations": [ {HOST} ] }} ] }} }}"#),
     ] {

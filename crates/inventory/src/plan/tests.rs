@@ -272,10 +272,8 @@ fn the_dry_run_reads_as_recorded() {
         b"name,mac,image\nBUILD-01,52:54:00:12:34:99,\nspare,52:54:00:12:34:98,debian-12\nnew,5.25401E+11,\nowned,52:54:00:12:34:97,debian-12\n",
         &Options::default(),
     );
-    for other in [more, twins] {
-        found.hosts.extend(other.hosts);
-        found.faults.extend(other.faults);
-    }
+    found.append(more);
+    found.append(twins);
     let mut web01 = host("web01", &["52:54:00:12:34:01"]);
     web01.image = Some(name("debian-11"));
     let spare = host("printer-old", &["00:01:e6:0a:0b:0c"]);
