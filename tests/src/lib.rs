@@ -25,6 +25,7 @@ pub mod netns;
 pub mod packages;
 pub mod packet;
 pub mod payload;
+pub mod python;
 pub mod qemu;
 pub mod reference;
 pub mod scene;

@@ -71,6 +71,12 @@ pub const DIRECTORY: &[Package] = &[
     package("ldap-utils", "/usr/bin/ldapsearch", "exports of a directory"),
 ];
 
+/// What the Python programs of `tests/python/` need: see [`crate::python`].
+pub const PYTHON: &[Package] = &[
+    package("python3", "/usr/bin/python3", "the Redfish simulator"),
+    package("python3-pip", "/usr/lib/python3/dist-packages/pip", "the packages of the Redfish simulator"),
+];
+
 /// What building the fuzz targets needs.
 pub const FUZZ: &[Package] = &[package("g++", "/usr/bin/c++", "libFuzzer is C++")];
 

@@ -15,6 +15,7 @@ use nix::sys::socket::{
     SockType, bind, recv, recvmsg, send, sendmmsg, setsockopt, socket, sockopt,
 };
 use nix::sys::time::{TimeVal, TimeValLike};
+use socket2::{SockFilter, SockRef};
 use std::collections::VecDeque;
 use std::io;
 use std::net::Ipv6Addr;
@@ -58,6 +59,36 @@ impl RawSocket {
         let mut buffer = [0; FRAME_BYTES_MAX];
         while raw.receive(&mut buffer).is_some() {}
         Ok(raw)
+    }
+
+    /// From here on hears DHCP servers only (IPv4 without options, UDP to port 68), and of those what is for `mac`. A
+    /// machine that shares its cable with a flood otherwise finds its own queue full when its answer comes.
+    pub(crate) fn hear_servers_only(&self, mac: Option<[u8; 6]>) -> Result<()> {
+        // Instruction codes of <linux/bpf_common.h>: load a half word or a word, compare with a constant, return one.
+        const LOAD_HALF: u16 = 0x28;
+        const LOAD_BYTE: u16 = 0x30;
+        const LOAD_WORD: u16 = 0x20;
+        const EQUAL: u16 = 0x15;
+        const RETURN: u16 = 0x06;
+        // Offsets in the frame: 14 bytes of Ethernet, 20 of IPv4, 8 of UDP; chaddr is at 28 of the message.
+        let mut tests = vec![(LOAD_HALF, 12, 0x0800), (LOAD_BYTE, 14 + 9, 17), (LOAD_HALF, 14 + 20 + 2, 68)];
+        if let Some([a, b, c, d, e, f]) = mac {
+            tests.push((LOAD_WORD, 14 + 28 + 28, u32::from_be_bytes([a, b, c, d])));
+            tests.push((LOAD_HALF, 14 + 28 + 32, u32::from(u16::from_be_bytes([e, f]))));
+        }
+        let mut program = Vec::new();
+        for (number, &(load, offset, value)) in tests.iter().enumerate() {
+            program.push(SockFilter::new(load, 0, 0, offset));
+            // Past the tests that are left, and past the acceptance.
+            let refuse = u8::try_from((tests.len() - number - 1) * 2 + 1).context("filter")?;
+            program.push(SockFilter::new(EQUAL, 0, refuse, value));
+        }
+        program.push(SockFilter::new(RETURN, 0, 0, u32::MAX));
+        program.push(SockFilter::new(RETURN, 0, 0, 0));
+        SockRef::from(&self.0).attach_filter(&program).context("cannot filter a raw socket")?;
+        let mut buffer = [0; FRAME_BYTES_MAX];
+        while self.receive(&mut buffer).is_some() {}
+        Ok(())
     }
 
     pub(crate) fn receive(&self, buffer: &mut [u8]) -> Option<usize> {

@@ -62,6 +62,7 @@ pub struct Machine {
     asset: String,
     memory_mib: u32,
     screen: bool,
+    disk: Option<std::path::PathBuf>,
 }
 
 impl Machine {
@@ -78,6 +79,7 @@ impl Machine {
             asset: format!("asset-{number}"),
             // The kernel, its ramdisk and the firmware; OVMF itself wants more.
             screen: false,
+            disk: None,
             memory_mib: if matches!(firmware, Firmware::Bios | Firmware::BiosPxe) { 256 } else { 512 },
         }
     }
@@ -114,6 +116,13 @@ impl Machine {
     #[must_use]
     pub fn screen(mut self) -> Machine {
         self.screen = true;
+        self
+    }
+
+    /// With a disk of its own (a memory card, which the installer's ramdisk has a driver for), asked after the network.
+    #[must_use]
+    pub fn disk(mut self, file: &Path) -> Machine {
+        self.disk = Some(file.to_path_buf());
         self
     }
 
@@ -177,9 +186,15 @@ impl Machine {
             ),
         ]);
         qemu.args(["-smbios", &format!("type=3,asset={}", self.asset)]);
+        qemu.args(["-smbios", &format!("type=2,serial=board-{}", self.serial)]);
+        qemu.args(["-smbios", &format!("type=11,value=oem-{}", self.asset)]);
         qemu.args(["-netdev", &port.netdev()]);
         if self.screen {
             qemu.args(["-device", "VGA"]);
+        }
+        if let Some(disk) = &self.disk {
+            let drive = format!("if=none,id=disk,format=raw,file={}", disk.display());
+            qemu.args(["-device", "sdhci-pci", "-drive", &drive, "-device", "sd-card,drive=disk"]);
         }
         let device = format!("virtio-net-pci,netdev=net0,mac={}", self.mac);
         match self.firmware {

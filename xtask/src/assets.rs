@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use harness::packages::{self, BOOT, CLIENTS};
+use harness::python::{self, REDFISH};
 use harness::qemu;
 use std::path::Path;
 
@@ -18,6 +19,8 @@ const LOADERS: &[(&str, &str)] = &[
 pub(crate) fn run() -> Result<()> {
     packages::ensure(&[BOOT, CLIENTS].concat())?;
     println!("packages   all {} are here", BOOT.len() + CLIENTS.len());
+    python::ensure(&[REDFISH])?;
+    println!("simulator  {} is here: {}", REDFISH.name, REDFISH.why);
     for (name, path) in LOADERS {
         match std::fs::metadata(Path::new(path)) {
             Ok(found) => println!("loader     {name:<14} {:>8} bytes  {path}", found.len()),

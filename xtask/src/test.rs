@@ -4,6 +4,7 @@ use crate::run::{cargo_command, has_cargo, step};
 use anyhow::Result;
 use clap::Args;
 use harness::packages::{self, BOOT, CLIENTS, DIRECTORY, MEDIA, TORTURE};
+use harness::python::{self, REDFISH};
 
 /// Every test: unit, property, real clients, real firmware in QEMU.
 #[derive(Args, Default)]
@@ -15,6 +16,7 @@ pub(crate) struct Test {
 impl Test {
     pub(crate) fn run(self) -> Result<()> {
         packages::ensure(&[BOOT, CLIENTS, DIRECTORY, MEDIA, TORTURE].concat())?;
+        python::ensure(&[REDFISH])?;
         harness::world::find()?;
         let binary = harness::daemon::binary()?;
         let filter: Vec<&str> = self.filter.iter().map(String::as_str).collect();

@@ -4,6 +4,10 @@
 //! checked ownership and that a precondition was given; the backend checks the precondition again where it counts, inside
 //! its commit.
 
+mod policy;
+
+pub use policy::{Policy, RuleChange};
+
 use crate::problem::{FieldError, Problem};
 use crate::view::{
     BootView, ConfigView, Explanation, Health, HostView, ImageView, ImportRequest, ImportView, LeaseView,
@@ -208,7 +212,7 @@ pub struct Download {
 }
 
 /// The daemon behind the API.
-pub trait Backend: Send + Sync + 'static {
+pub trait Backend: Policy + Send + Sync + 'static {
     /// Version and features.
     fn version(&self) -> VersionInfo;
 

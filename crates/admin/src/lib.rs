@@ -24,11 +24,14 @@ mod api {
     pub(crate) mod hosts;
     pub(crate) mod images;
     pub(crate) mod lists;
+    pub(crate) mod policy;
     pub(crate) mod store;
     pub(crate) mod stream;
 }
 
-pub use backend::{Backend, BackendError, Download, Expect, HostRef, ListPage, Page, Written, paginate};
+pub use backend::{
+    Backend, BackendError, Download, Expect, HostRef, ListPage, Page, Policy, RuleChange, Written, paginate,
+};
 pub use client::{Client, ClientError};
 pub use events::{EventBus, Next, Position, Stamped, Subscription};
 pub use problem::{FieldError, Problem};

@@ -88,6 +88,7 @@ impl Params {
             _ => (None, self.parse::<Firmware>("arch")?),
         };
         let shared = |key| self.text(key).map(std::sync::Arc::from);
+        let smbios = ["vendor", "model", "serial", "asset", "oemstring"];
         Ok(Facts {
             mac: self.parse("mac")?,
             guid: self.parse("uuid")?,
@@ -95,10 +96,17 @@ impl Params {
             firmware,
             stage,
             http: matches!(stage, Stage::Ipxe | Stage::HttpRom),
+            // Who says one of them says all there is.
+            smbios: smbios.iter().any(|key| self.text(key).is_some()),
             vendor: shared("vendor"),
             model: shared("model"),
             serial: shared("serial"),
             asset: shared("asset"),
+            oemstring: shared("oemstring"),
+            hostname: shared("hostname"),
+            subnet: shared("subnet"),
+            relay: self.parse("relay")?,
+            circuit_id: self.text("circuit").map(|circuit| circuit.as_bytes().into()),
             address: self.parse("address")?,
             interface: shared("iface"),
             ..Facts::default()
@@ -107,8 +115,23 @@ impl Params {
 }
 
 /// What [`Params::facts`] reads.
-pub(crate) const FACTS: [&str; 10] =
-    ["mac", "uuid", "arch", "stage", "vendor", "model", "serial", "asset", "address", "iface"];
+pub(crate) const FACTS: [&str; 15] = [
+    "mac",
+    "uuid",
+    "arch",
+    "stage",
+    "vendor",
+    "model",
+    "serial",
+    "asset",
+    "oemstring",
+    "hostname",
+    "subnet",
+    "relay",
+    "circuit",
+    "address",
+    "iface",
+];
 
 /// Form rules: `+` is a space, percent escapes are bytes of UTF-8.
 fn decoded(text: &str) -> Result<String, Box<Problem>> {

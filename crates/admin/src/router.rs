@@ -1,6 +1,6 @@
 //! The routes and what they share.
 
-use crate::api::{config, hosts, images, lists, store, stream};
+use crate::api::{config, hosts, images, lists, policy, store, stream};
 use crate::backend::{Backend, BackendError, Expect, ListPage};
 use crate::{EventBus, Problem};
 use axum::Router;
@@ -73,7 +73,16 @@ pub fn router(api: Api) -> Router {
         .route("/hosts", get(hosts::list))
         .route("/hosts/{reference}", get(hosts::read).put(hosts::write).delete(hosts::remove))
         .route("/hosts/{reference}/explain", get(hosts::explain))
+        .route("/hosts/{reference}/orders", post(hosts::order))
         .route("/explain", get(hosts::explain_facts))
+        .route("/groups", get(policy::groups))
+        .route("/groups/{name}", get(policy::group).put(policy::write_group).delete(policy::remove_group))
+        .route("/rules", get(policy::rules))
+        .route("/rules/{name}", get(policy::rule).put(policy::write_rule).delete(policy::remove_rule))
+        .route("/rules:test", get(policy::test))
+        .route("/rules:activate", post(policy::activate))
+        .route("/rules:rollback", post(policy::rollback))
+        .route("/rule-sets", get(policy::sets))
         .route("/images", get(images::list))
         .route("/images/{name}", get(images::read).delete(images::remove))
         .route("/images/{name}/rollback", post(images::rollback))

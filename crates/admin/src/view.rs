@@ -1,5 +1,15 @@
 //! The JSON shapes of the API. They only grow: no field is removed or re-typed within v1.
 
+mod explain;
+mod life;
+mod policy;
+
+pub use explain::{AskedRule, AskedTerm, Because, ExplainedStep, Explanation, GivenValue};
+pub use life::{InstalledView, LifeView, Order, OrderRequest, OrderView};
+pub use policy::{
+    GroupView, RuleFindingView, RuleSetView, RuleTest, RuleTestChange, RuleView, RulesActivated,
+};
+
 use crate::time::rfc3339_ms;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -163,6 +173,9 @@ pub struct HostView {
     pub managed_by: String,
     /// Revision of this object; its `ETag` is `"r<revision>"`.
     pub revision: u64,
+    /// What it went through, and what is ordered for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub life: Option<LifeView>,
     /// When it last asked for anything, RFC 3339.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_seen: Option<String>,
@@ -539,51 +552,6 @@ pub struct BootStage {
     /// What the machine said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
-}
-
-/// What a machine would boot, and why.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-pub struct Explanation {
-    /// `image`, `menu`, `local-disk` or `nothing`.
-    pub boots: String,
-    /// The image.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub image: Option<String>,
-    /// The host record.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub host: Option<String>,
-    /// Reason code when it is left alone.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
-    /// What it is told at each door, in order.
-    pub steps: Vec<ExplainedStep>,
-    /// The decision's trace.
-    pub because: Vec<Because>,
-    /// The script it would get.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub script: Option<String>,
-    /// What was known of it, by name.
-    pub facts: BTreeMap<String, String>,
-    /// Catalog the answer comes from.
-    pub generation: u64,
-}
-
-/// What one door tells it.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-pub struct ExplainedStep {
-    /// Who asks: `rom`, `http-rom`, `ipxe`, `loader`.
-    pub stage: String,
-    /// The answer, in words.
-    pub answer: String,
-}
-
-/// One line of a trace.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-pub struct Because {
-    /// What was asked, in words.
-    pub text: String,
-    /// It applied.
-    pub matched: bool,
 }
 
 /// `GET /config`.

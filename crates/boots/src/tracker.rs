@@ -180,6 +180,20 @@ impl Tracker {
         most.and_then(|count| u32::try_from(count).ok()).unwrap_or(0)
     }
 
+    /// Id of the attempt that a request of this stage goes on with; `None` when it begins another: none is under way, the
+    /// last one ended, or it had come further than a machine that asks like this.
+    pub fn continues(&self, now: Instant, mac: MacAddr, stage: Stage) -> Option<Arc<str>> {
+        let attempt = self.attempt(mac)?;
+        let idle = now.saturating_duration_since(attempt.last) >= limits::STUCK_AFTER;
+        let goes_on = match stage {
+            _ if attempt.stage.is_final() => false,
+            Stage::Rom | Stage::HttpRom => attempt.stage <= BootStage::Offered && !idle,
+            Stage::Ipxe => attempt.stage < BootStage::Kernel,
+            Stage::Loader | Stage::Os => true,
+        };
+        goes_on.then(|| attempt.id.clone())
+    }
+
     /// The newest attempt of a machine.
     pub fn attempt(&self, mac: MacAddr) -> Option<&Attempt> {
         self.machines.get(&mac)?.attempt.as_ref()

@@ -6,7 +6,7 @@ use serde_json::Value;
 use std::fmt::Write as _;
 
 /// The sections in the order of the page. A test keeps the list complete.
-const SECTIONS: [&str; 14] = [
+const SECTIONS: [&str; 15] = [
     "version",
     "site",
     "include",
@@ -21,6 +21,7 @@ const SECTIONS: [&str; 14] = [
     "assets",
     "log",
     "resources",
+    "expect",
 ];
 
 const HEAD: &str = "\

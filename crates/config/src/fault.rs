@@ -70,6 +70,11 @@ codes! {
     Template = "R-CFG-37" Error "A template cannot be read, does not parse, or names what cannot exist.";
     TemplateValues = "R-CFG-38" Warning "A host lacks a value that its template asks for; until it is set the host is not installed.";
     TemplateText = "R-CFG-39" Warning "An installer would stop at the template's text.";
+    UnknownGroup = "R-CFG-40" Error "A group is named that no file defines.";
+    GroupCycle = "R-CFG-41" Error "A group stands above itself, or below too many others.";
+    VersionWithoutImage = "R-CFG-42" Error "An image version is named without the image it is of.";
+    Expectation = "R-CFG-43" Error "A machine would not be given what `expect` says.";
+    Rule = "R-CFG-44" Warning "A rule never decides, gives nothing, or is in another's place.";
     Reader = "R-CFG-49" Error "The checked text could not be read back. This is a fault of reveille; please report it.";
     UnquotedMac = "R-CFG-50" Warning "An unquoted MAC address of digits only is a number to YAML 1.1 readers such as Ansible.";
     UnquotedText = "R-CFG-51" Warning "Unquoted text that other YAML readers take for a number or a boolean.";

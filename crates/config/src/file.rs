@@ -4,17 +4,20 @@
 //! crate sees these types; the daemon uses [`crate::Settings`].
 
 mod dhcp;
+mod expect;
 
 pub(crate) use dhcp::{
     DhcpFile, ModeFile, OptionFile, OptionTypeFile, ReservationFile, SubnetFile, SubnetModeFile,
     UnknownHostsFile,
 };
 
+pub(crate) use expect::Expectation;
+
 use crate::units::{Address, BootFile, InterfaceName, Listen, Path, Period, Size, SocketPath};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use types::Firmware;
-use types::resource::{Host, Image, Name, TemplateKind};
+use types::resource::{Group, Host, Image, Name, Rule, TemplateKind};
 
 /// Configuration of reveille. Every key is optional; an empty file is a valid one.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
@@ -50,8 +53,11 @@ pub(crate) struct File {
     pub(crate) assets: AssetsFile,
     /// The log.
     pub(crate) log: LogFile,
-    /// Hosts, images and templates owned by the files: the same objects as in the API.
+    /// Hosts, groups, rules, images and templates owned by the files: the same objects as in the API.
     pub(crate) resources: ResourcesFile,
+    /// What certain machines must be given: a change of the rules that breaks one of these is a fault.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) expect: Vec<Expectation>,
 }
 
 impl Default for File {
@@ -71,6 +77,7 @@ impl Default for File {
             assets: AssetsFile::default(),
             log: LogFile::default(),
             resources: ResourcesFile::default(),
+            expect: Vec::new(),
         }
     }
 }
@@ -370,6 +377,10 @@ pub(crate) struct ResourcesFile {
     pub(crate) images: Vec<Image>,
     /// Templates of answer files: kickstarts, preseeds, user-data.
     pub(crate) templates: Vec<TemplateFile>,
+    /// Groups of hosts: data centers, clusters, racks.
+    pub(crate) groups: Vec<Group>,
+    /// Rules: what machines that a selector means are given.
+    pub(crate) rules: Vec<Rule>,
     /// Hosts.
     pub(crate) hosts: Vec<Host>,
 }

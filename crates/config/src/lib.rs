@@ -45,7 +45,7 @@ use fault::{Draft, Faults};
 use file::File;
 use source::Texts;
 use tree::{Node, Step};
-use types::resource::{Host, Image, Name, Template};
+use types::resource::{Group, Host, Image, Name, Rule, Template};
 
 /// A sound configuration.
 #[derive(Clone, PartialEq, Debug)]
@@ -58,6 +58,12 @@ pub struct Loaded {
     pub images: Vec<Image>,
     /// Templates of the files, in their order, names unique; each compiles.
     pub templates: Vec<Template>,
+    /// Groups of the files, in their order, names unique, no cycles.
+    pub groups: Vec<Group>,
+    /// Rules of the files, in their order, names unique.
+    pub rules: Vec<Rule>,
+    /// How many expectations hold.
+    pub expectations: usize,
     /// What an operator should look at; `--strict` refuses it.
     pub warnings: Vec<Fault>,
     /// Every effective key with its value and where it came from.
@@ -68,6 +74,10 @@ pub struct Loaded {
     pub image_origins: Vec<Origin>,
     /// Where each of `templates` is defined, in the same order.
     pub template_origins: Vec<Origin>,
+    /// Where each of `groups` is defined, in the same order.
+    pub group_origins: Vec<Origin>,
+    /// Where each of `rules` is defined, in the same order.
+    pub rule_origins: Vec<Origin>,
     effective: Node,
 }
 
@@ -97,6 +107,7 @@ pub struct Loading<'a> {
     files: &'a FileLoader<'a>,
     stored_images: &'a [Name],
     stored_templates: &'a [Name],
+    stored_groups: &'a [Name],
 }
 
 impl<'a> Loading<'a> {
@@ -109,6 +120,7 @@ impl<'a> Loading<'a> {
             files: &no_files,
             stored_images: &[],
             stored_templates: &[],
+            stored_groups: &[],
         }
     }
 
@@ -133,6 +145,12 @@ impl<'a> Loading<'a> {
     /// With the names of templates that the store holds: hosts and images may refer to them too.
     pub fn stored_templates(mut self, names: &'a [Name]) -> Self {
         self.stored_templates = names;
+        self
+    }
+
+    /// With the names of groups that the store holds: hosts, groups and rules may refer to them too.
+    pub fn stored_groups(mut self, names: &'a [Name]) -> Self {
+        self.stored_groups = names;
         self
     }
 
@@ -168,6 +186,7 @@ impl<'a> Loading<'a> {
                 ghosts: &checked.ghosts,
                 images: self.stored_images,
                 templates: self.stored_templates,
+                groups: self.stored_groups,
             };
             meaning::check(&file, &checked.tree, &elsewhere, &texts, &mut faults);
         }
@@ -198,6 +217,11 @@ impl<'a> Loading<'a> {
             template_origins: (0..file.resources.templates.len())
                 .map(|index| place("templates", index))
                 .collect(),
+            group_origins: (0..file.resources.groups.len()).map(|index| place("groups", index)).collect(),
+            rule_origins: (0..file.resources.rules.len()).map(|index| place("rules", index)).collect(),
+            expectations: file.expect.len(),
+            groups: file.resources.groups,
+            rules: file.resources.rules,
             templates: file.resources.templates.into_iter().filter_map(template).collect(),
             hosts: file.resources.hosts,
             images: file.resources.images,

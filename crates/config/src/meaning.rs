@@ -4,6 +4,7 @@
 //! checks that would only repeat that fault keep quiet.
 
 mod resources;
+mod rules;
 mod subnets;
 mod templates;
 
@@ -23,6 +24,8 @@ pub(crate) struct Elsewhere<'a> {
     pub(crate) images: &'a [Name],
     /// Templates the store holds.
     pub(crate) templates: &'a [Name],
+    /// Groups the store holds.
+    pub(crate) groups: &'a [Name],
 }
 
 /// Checks everything.
@@ -31,7 +34,8 @@ pub(crate) fn check(file: &File, tree: &Node, elsewhere: &Elsewhere<'_>, texts: 
     interfaces(file, &mut view);
     subnets::check(file, &mut view);
     resources::check(file, elsewhere, &mut view);
-    templates::check(file, elsewhere, texts, &mut view);
+    let catalog = rules::check(file, elsewhere, &mut view);
+    templates::check(file, elsewhere, catalog.as_ref(), texts, &mut view);
 }
 
 /// The tree to point into and the faults to add to.

@@ -4,6 +4,7 @@ use super::*;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+mod expect;
 mod golden;
 mod random;
 mod table;

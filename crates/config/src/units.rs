@@ -64,6 +64,11 @@ impl Period {
     pub const fn secs(seconds: u64) -> Period {
         Period(Duration::from_secs(seconds))
     }
+
+    /// As the standard library has it.
+    pub fn duration(self) -> Duration {
+        self.0
+    }
 }
 
 impl FromStr for Period {
@@ -420,6 +425,7 @@ pub(crate) fn check_format(format: &str, text: &str) -> Result<(), String> {
         "mac" => parses::<types::MacAddr>(text),
         "uuid" => parses::<types::MachineGuid>(text),
         "name" => parses::<types::resource::Name>(text),
+        "selector" => parses::<types::Selector>(text),
         "firmware" => parses::<types::Firmware>(text),
         "duration" => parses::<Period>(text),
         "size" => parses::<Size>(text),

@@ -372,6 +372,7 @@ impl Responder {
         let at = self.locate(arrival, message, link);
         if let Some(table) = at.and_then(|at| self.tables.get_mut(at)) {
             table.forbid(arrival.local);
+            facts.subnet = Some(table.subnet().name.clone());
             // A renewal by unicast passes no relay: what the relay said at bind time still holds (RFC 3046 §2.2).
             let bound =
                 table.own_record(&client, message.ciaddr).and_then(|record| record.relay_info.as_deref());

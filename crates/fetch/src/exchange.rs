@@ -7,8 +7,9 @@ use crate::location::Location;
 use crate::{Watch, trust};
 use bytes::Bytes;
 use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, HOST, IF_RANGE, RANGE, USER_AGENT};
-use http::{Request, Response};
-use http_body_util::{BodyExt as _, Empty};
+use http::request::Builder;
+use http::{Method, Request, Response};
+use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -61,23 +62,32 @@ impl Asker<'_> {
         rest: Option<(u64, &str)>,
         from: Option<&Location>,
     ) -> Result<Answer, FetchError> {
-        let stream = self.connect(location, from).await?;
-        let authority = location.authority();
-        let mut request = Request::get(location.target())
-            .header(HOST, &authority)
-            .header(USER_AGENT, concat!("reveille/", env!("CARGO_PKG_VERSION")))
-            .header(ACCEPT, "*/*")
-            .header(ACCEPT_ENCODING, "identity")
-            .header(CONNECTION, "close");
+        let mut request = head(Method::GET, location).header(ACCEPT, "*/*");
         if let Some(credentials) = location.authorization() {
             request = request.header(AUTHORIZATION, credentials);
         }
         if let Some((from, validator)) = rest {
             request = request.header(RANGE, format!("bytes={from}-")).header(IF_RANGE, validator);
         }
+        let request = request.body(Full::default()).map_err(|error| FetchError::Broken {
+            authority: location.authority(),
+            bytes: self.have,
+            source: io::Error::other(error),
+        })?;
+        self.send(location, request, from).await
+    }
+
+    /// Sends one request to one server and waits for the head of its answer.
+    pub(crate) async fn send(
+        &mut self,
+        location: &Location,
+        request: Request<Full<Bytes>>,
+        from: Option<&Location>,
+    ) -> Result<Answer, FetchError> {
+        let stream = self.connect(location, from).await?;
+        let authority = location.authority();
         let broken =
             |source: io::Error| FetchError::Broken { authority: authority.clone(), bytes: self.have, source };
-        let request = request.body(Empty::<Bytes>::new()).map_err(|error| broken(io::Error::other(error)))?;
         let exchange = async {
             let mut protocol = http1::Builder::new();
             protocol.max_buf_size(HEAD_BYTES_MAX);
@@ -192,6 +202,17 @@ impl Asker<'_> {
             Err(source) => Err(FetchError::Connect { authority, source }),
         }
     }
+}
+
+/// What every request of ours says.
+pub(crate) fn head(method: Method, location: &Location) -> Builder {
+    Request::builder()
+        .method(method)
+        .uri(location.target())
+        .header(HOST, location.authority())
+        .header(USER_AGENT, concat!("reveille/", env!("CARGO_PKG_VERSION")))
+        .header(ACCEPT_ENCODING, "identity")
+        .header(CONNECTION, "close")
 }
 
 /// This machine, or what only this link has: where somebody outside may not send us.

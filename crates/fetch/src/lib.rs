@@ -6,6 +6,9 @@
 //! decided in `answer`, without a socket. Nothing is believed of a server that can be counted: not its length, not its
 //! range, not its redirects.
 //!
+//! [`Client`] is for those who talk to a server rather than take a file from it: one question of any method with a small answer,
+//! over the same connections, trust and bounds; nothing is followed or tried again.
+//!
 //! What is deliberately absent: proxies (no environment variable is read but those for CA certificates), cookies, caches,
 //! decompression, HTTP/2, any scheme but http and https. What the bytes mean is for others; so is their checksum, but for
 //! [`digest_of`], which reads a finished file back from the disk.
@@ -13,6 +16,7 @@
 //! Sources: RFC 9110 (§13.1.5 `If-Range`, §14 ranges), RFC 9112 §6.3 (where a body ends), RFC 3986 §5.2.
 
 mod answer;
+mod client;
 mod error;
 mod exchange;
 pub mod limits;
@@ -20,10 +24,12 @@ mod location;
 mod part;
 mod trust;
 
+pub use client::{Client, Question, Reply};
 pub use error::FetchError;
 pub use limits::Limits;
-pub use location::{Location, LocationError};
+pub use location::{Location, LocationError, basic_authorization};
 pub use part::{check_room, free_room};
+pub use trust::Trust;
 
 use answer::{Rest, Verdict, Why, judge};
 use exchange::{Answer, Asker, patiently};

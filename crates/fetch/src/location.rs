@@ -91,15 +91,20 @@ impl Location {
 
     /// The value of `Authorization` (RFC 7617).
     pub(crate) fn authorization(&self) -> Option<HeaderValue> {
-        let credentials = self.credentials.as_ref()?;
-        let mut value = HeaderValue::try_from(format!("Basic {}", base64(credentials.as_bytes()))).ok()?;
-        value.set_sensitive(true);
-        Some(value)
+        basic(self.credentials.as_ref()?)
+    }
+
+    /// The same scheme, host and port.
+    pub fn is_same_origin(&self, other: &Location) -> bool {
+        (self.secure, &self.host, self.port) == (other.secure, &other.host, other.port)
     }
 
     /// Where a `Location` field leads from here (RFC 3986 §5.2, dots left to the server). Credentials stay with the origin
     /// they were given for; those in the field are dropped.
-    pub(crate) fn join(&self, field: &[u8]) -> Result<Location, LocationError> {
+    ///
+    /// # Errors
+    /// When it leads to what is no location.
+    pub fn join(&self, field: &[u8]) -> Result<Location, LocationError> {
         // Some servers send what they should have encoded.
         let text: String = field
             .iter()
@@ -127,8 +132,7 @@ impl Location {
             format!("{}{folder}/{text}", self.origin())
         };
         let mut next: Location = whole.parse()?;
-        let same = (next.secure, &next.host, next.port) == (self.secure, &self.host, self.port);
-        next.credentials = self.credentials.clone().filter(|_| same);
+        next.credentials = self.credentials.clone().filter(|_| next.is_same_origin(self));
         Ok(next)
     }
 }
@@ -192,6 +196,18 @@ impl fmt::Debug for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Location({self})")
     }
+}
+
+/// The value of `Authorization` for a user name and a password (RFC 7617), marked as sensitive. `None` when the user name
+/// has a colon, which that scheme cannot say.
+pub fn basic_authorization(user: &str, password: &str) -> Option<HeaderValue> {
+    (!user.contains(':')).then(|| basic(&format!("{user}:{password}"))).flatten()
+}
+
+fn basic(credentials: &str) -> Option<HeaderValue> {
+    let mut value = HeaderValue::try_from(format!("Basic {}", base64(credentials.as_bytes()))).ok()?;
+    value.set_sensitive(true);
+    Some(value)
 }
 
 /// RFC 4648 §4.

@@ -134,6 +134,7 @@ fn refusal(error: &OpenError, link: &Link) -> Refusal {
             StatusCode::NOT_FOUND
         }
         OpenError::BadName(_) => StatusCode::BAD_REQUEST,
+        OpenError::NotArmed { .. } => StatusCode::FORBIDDEN,
         OpenError::Unmade(_) => StatusCode::INTERNAL_SERVER_ERROR,
         OpenError::Io { .. } => {
             tracing::error!(error = error as &dyn std::error::Error, from = %link.remote, "file cannot be opened");

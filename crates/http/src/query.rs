@@ -32,16 +32,22 @@ pub(crate) fn facts(query: Option<&str>, from: IpAddr) -> Result<Option<Facts>, 
             "vendor" => facts.vendor = Some(value),
             "model" => facts.model = Some(value),
             "asset" => facts.asset = Some(value),
+            "board" => facts.board_serial = Some(value),
+            "busid" => facts.nic_bus = Some(value),
+            "oem" => facts.oemstring = Some(value),
             "arch" => build_arch = Some(choice(key, &value, &BUILD_ARCHS)?),
             "platform" => platform = Some(choice(key, &value, &PLATFORMS)?),
             _ => {}
         }
     }
+    // The whole set is asked for at once: what is missing is not there.
+    facts.smbios = seen.iter().any(|key| matches!(*key, "serial" | "vendor" | "model" | "asset"));
     facts.firmware = platform.and_then(|platform| firmware(build_arch, platform));
     Ok((!seen.is_empty()).then_some(facts))
 }
 
-const KEYS: [&str; 8] = ["mac", "uuid", "serial", "vendor", "model", "asset", "arch", "platform"];
+const KEYS: [&str; 11] =
+    ["mac", "uuid", "serial", "vendor", "model", "asset", "arch", "platform", "board", "busid", "oem"];
 
 /// Values of iPXE's `${buildarch}`.
 const BUILD_ARCHS: [&str; 7] = ["i386", "x86_64", "arm32", "arm64", "riscv32", "riscv64", "loong64"];

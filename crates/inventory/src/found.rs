@@ -35,14 +35,10 @@ impl Proposal {
     /// The host as it would be recorded if nothing were known of it yet.
     pub fn host(&self) -> Host {
         Host {
-            name: self.name.clone(),
-            identity: self.identity.clone(),
+            group: self.group.clone(),
             image: self.image.clone(),
-            image_version: None,
-            loader: None,
-            template: None,
             params: self.params.clone(),
-            kernel_args_append: Vec::new(),
+            ..Host::new(self.name.clone(), self.identity.clone())
         }
     }
 }

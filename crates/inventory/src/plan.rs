@@ -44,8 +44,6 @@ pub struct Existing<'a> {
 pub struct Recorded<'a> {
     /// The record.
     pub host: &'a Host,
-    /// Its group.
-    pub group: Option<&'a Name>,
     /// The file that owns it: then nothing else may change it.
     pub file: Option<&'a str>,
 }
@@ -95,8 +93,6 @@ pub struct Entry {
     pub name: Name,
     /// Its name as written.
     pub given: String,
-    /// Group it shall belong to afterwards.
-    pub group: Option<Name>,
     /// What becomes of it.
     pub outcome: Outcome,
     /// Its addresses.
@@ -261,8 +257,6 @@ pub enum Rest {
 pub struct Write<'a> {
     /// The record.
     pub host: &'a Host,
-    /// Its group.
-    pub group: Option<&'a Name>,
     /// True when there must be none of that name yet.
     pub new: bool,
 }
@@ -322,7 +316,7 @@ impl ImportPlan {
                     Outcome::Unchanged | Outcome::Conflict(_) => return None,
                 };
                 let new = matches!(entry.outcome, Outcome::Create(_));
-                Some(Write { host, group: entry.group.as_ref(), new })
+                Some(Write { host, new })
             })
             .collect())
     }

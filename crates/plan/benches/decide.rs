@@ -27,18 +27,15 @@ fn catalog(hosts: u32) -> Catalog {
         ..Image::new("debian".parse().unwrap(), ImageKind::Linux)
     };
     let host = |at: u32| Host {
-        name: format!("host-{at}").parse().unwrap(),
-        identity: HostMatch {
-            mac: OneOrMany(vec![mac(at)]),
-            uuid: Some(guid(at)),
-            serial: Some(format!("SN{at}")),
-        },
         image: Some(image.name.clone()),
-        image_version: None,
-        loader: None,
-        params: Default::default(),
-        template: None,
-        kernel_args_append: Vec::new(),
+        ..Host::new(
+            format!("host-{at}").parse().unwrap(),
+            HostMatch {
+                mac: OneOrMany(vec![mac(at)]),
+                uuid: Some(guid(at)),
+                serial: Some(format!("SN{at}")),
+            },
+        )
     };
     Catalog::build(CatalogParts {
         hosts: (0..hosts).map(host).collect(),

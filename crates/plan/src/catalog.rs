@@ -1,10 +1,12 @@
 //! Hosts, images and policy of one moment, indexed by every identity a request can carry.
 
+use crate::groups::{self, Chain, Groups};
 use crate::identity::IdentityIndex;
-use std::collections::HashMap;
+use crate::rules::{RuleFinding, Rules};
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
-use types::resource::{Host, Image, Name, Template};
+use types::resource::{Group, Host, Image, Name, Rule, Template};
 use types::subnet::LoaderChoice;
 use types::{Firmware, MacAddr, MachineGuid};
 
@@ -58,6 +60,12 @@ pub struct CatalogParts {
     pub versions: Vec<ImageVersion>,
     /// Templates of answer files.
     pub templates: Vec<Template>,
+    /// Groups of hosts.
+    pub groups: Vec<Group>,
+    /// Rules in force, in any order.
+    pub rules: Vec<Rule>,
+    /// Site of this appliance, a selector key.
+    pub site: Option<Arc<str>>,
     /// Image of every machine without a pin, known or not.
     pub default_image: Option<Name>,
     /// For machines without a record when there is no default image.
@@ -77,6 +85,18 @@ pub enum CatalogFault {
     DuplicateImage(Name),
     /// Two templates share a name.
     DuplicateTemplate(Name),
+    /// Two groups share a name.
+    DuplicateGroup(Name),
+    /// Two rules share a name.
+    DuplicateRule(Name),
+    /// A group is above itself.
+    GroupCycle(Name),
+    /// More groups stand above it than [`DEPTH_MAX`](crate::GROUP_DEPTH_MAX).
+    GroupTooDeep(Name),
+    /// A group names a version of no image.
+    GroupVersionWithoutImage(Name),
+    /// A rule names a version of no image.
+    RuleVersionWithoutImage(Name),
     /// Two hosts claim one MAC.
     DuplicateMac(MacAddr, Name, Name),
     /// Two hosts claim one GUID, in either byte order.
@@ -97,6 +117,20 @@ impl fmt::Display for CatalogFault {
             CatalogFault::DuplicateHost(name) => write!(f, "host `{name}` is defined twice"),
             CatalogFault::DuplicateImage(name) => write!(f, "image `{name}` is defined twice"),
             CatalogFault::DuplicateTemplate(name) => write!(f, "template `{name}` is defined twice"),
+            CatalogFault::DuplicateGroup(name) => write!(f, "group `{name}` is defined twice"),
+            CatalogFault::DuplicateRule(name) => write!(f, "rule `{name}` is defined twice"),
+            CatalogFault::GroupCycle(name) => {
+                write!(f, "group `{name}` stands above itself; follow `parent` from it")
+            }
+            CatalogFault::GroupTooDeep(name) => {
+                write!(f, "more than {} groups stand above `{name}`", groups::DEPTH_MAX)
+            }
+            CatalogFault::GroupVersionWithoutImage(name) => {
+                write!(f, "group `{name}` has an `image_version` and no `image` it could be of")
+            }
+            CatalogFault::RuleVersionWithoutImage(name) => {
+                write!(f, "rule `{name}` has an `image_version` and no `image` it could be of")
+            }
             CatalogFault::DuplicateMac(mac, one, other) => {
                 write!(f, "hosts `{one}` and `{other}` both claim MAC {mac}")
             }
@@ -131,11 +165,37 @@ pub enum CatalogWarning {
         /// The image named.
         image: Name,
     },
+    /// A group names an image that is not there. Its hosts are left alone.
+    GroupImageMissing {
+        /// The group.
+        group: Name,
+        /// The image named.
+        image: Name,
+    },
+    /// A host or group names a group that is not there; it inherits nothing from it.
+    GroupMissing {
+        /// Who names it: "host `web01`".
+        by: String,
+        /// The group named.
+        group: Name,
+    },
+    /// A rule an operator should look at.
+    Rule(RuleFinding),
 }
 
 impl fmt::Display for CatalogWarning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            CatalogWarning::GroupMissing { by, group } => {
+                write!(f, "{by} names group `{group}`, which is not there; nothing is inherited from it")
+            }
+            CatalogWarning::GroupImageMissing { group, image } => {
+                write!(
+                    f,
+                    "group `{group}` names image `{image}`, which is not there; its hosts are left alone until it is imported"
+                )
+            }
+            CatalogWarning::Rule(finding) => write!(f, "{finding}; {}", finding.fix()),
             CatalogWarning::ImageMissing { host: Some(host), image } => {
                 write!(
                     f,
@@ -158,6 +218,11 @@ pub struct Catalog {
     /// Number of this catalog.
     pub generation: u64,
     pub(crate) hosts: Vec<Arc<Host>>,
+    /// The same hosts with what their groups give them, in the same order.
+    pub(crate) profiles: Vec<Arc<Host>>,
+    pub(crate) groups: Groups,
+    pub(crate) rules: Rules,
+    pub(crate) site: Option<Arc<str>>,
     pub(crate) identities: IdentityIndex,
     names: HashMap<Name, usize>,
     images: HashMap<Name, Arc<Image>>,
@@ -196,6 +261,18 @@ impl Catalog {
             }
         }
         let mut warnings = Vec::new();
+        let groups = Groups::build(parts.groups, &mut faults, &mut warnings);
+        let mut rule_names = HashSet::with_capacity(parts.rules.len());
+        for rule in &parts.rules {
+            if !rule_names.insert(rule.name.clone()) {
+                faults.push(CatalogFault::DuplicateRule(rule.name.clone()));
+            }
+            if rule.image.is_none() && rule.image_version.is_some() {
+                faults.push(CatalogFault::RuleVersionWithoutImage(rule.name.clone()));
+            }
+        }
+        drop(rule_names);
+        let rules = Rules::new(parts.rules);
         let missing = |image: &Option<Name>| image.clone().filter(|name| !images.contains_key(name));
         if let Some(image) = missing(&parts.default_image) {
             warnings.push(CatalogWarning::ImageMissing { host: None, image });
@@ -226,9 +303,51 @@ impl Catalog {
         if !faults.is_empty() {
             return Err(faults);
         }
+        let profiles = hosts
+            .iter()
+            .map(|host| {
+                let Some(name) = &host.group else { return host.clone() };
+                let Some(chain) = groups.chain(name) else {
+                    let by = format!("host `{}`", host.name);
+                    warnings.push(CatalogWarning::GroupMissing { by, group: name.clone() });
+                    return host.clone();
+                };
+                let mut profile = Host::clone(host);
+                groups::inherit(&mut profile, &chain.groups);
+                Arc::new(profile)
+            })
+            .collect();
+        for finding in rules.findings() {
+            warnings.push(CatalogWarning::Rule(finding));
+        }
+        for rule in rules.iter() {
+            let absent = |kind, name: &Option<Name>, there: &dyn Fn(&Name) -> bool| {
+                let name = name.clone().filter(|name| !there(name))?;
+                Some(CatalogWarning::Rule(RuleFinding::Missing { rule: rule.name.clone(), kind, name }))
+            };
+            warnings.extend(absent("image", &rule.image, &|name| images.contains_key(name)));
+            warnings.extend(absent("template", &rule.template, &|name| templates.contains_key(name)));
+            warnings.extend(absent("group", &rule.group, &|name| groups.chain(name).is_some()));
+            let destroys = |name: &&Name| images.get(*name).is_some_and(|image| image.destructive);
+            if rule.when.is_everything()
+                && let Some(image) = rule.image.as_ref().filter(destroys)
+            {
+                let finding = RuleFinding::DestroysAll { rule: rule.name.clone(), image: image.clone() };
+                warnings.push(CatalogWarning::Rule(finding));
+            }
+        }
+        for group in groups.all() {
+            if let Some(image) = missing(&group.image) {
+                warnings.push(CatalogWarning::GroupImageMissing { group: group.name.clone(), image });
+            }
+        }
         Ok(Catalog {
             generation: parts.generation,
             hosts,
+            profiles,
+            groups,
+            rules,
+            site: parts.site,
             identities,
             names,
             images,
@@ -266,6 +385,35 @@ impl Catalog {
     /// The host of that name.
     pub fn host(&self, name: &str) -> Option<&Arc<Host>> {
         self.names.get(name).and_then(|&at| self.hosts.get(at))
+    }
+
+    /// The host of that name, with what its groups give it.
+    pub fn profile(&self, name: &str) -> Option<&Arc<Host>> {
+        self.names.get(name).and_then(|&at| self.profiles.get(at))
+    }
+
+    /// A group and those above it, nearest first; `None` when it is not there.
+    pub fn group(&self, name: &Name) -> Option<&[Arc<Group>]> {
+        self.groups.chain(name).map(|chain| chain.groups.as_slice())
+    }
+
+    /// Every group, in no order.
+    pub fn groups(&self) -> impl Iterator<Item = &Arc<Group>> {
+        self.groups.all()
+    }
+
+    /// The rules in force, in their order.
+    pub fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// Site of this appliance.
+    pub fn site(&self) -> Option<&str> {
+        self.site.as_deref()
+    }
+
+    pub(crate) fn chain(&self, name: &Name) -> Option<&Arc<Chain>> {
+        self.groups.chain(name)
     }
 
     /// The host recorded with this MAC.

@@ -1,11 +1,15 @@
 //! The decision function.
 
 use crate::catalog::image_fits;
+use crate::groups;
 use crate::identity::Identity;
+use crate::rules::Given;
 use crate::{Catalog, Trace, TraceLine, UnknownPolicy};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
-use types::resource::{Host, Image, ImageKind, LoaderKind, Name};
+use types::resource::{Host, HostMatch, Image, ImageKind, LoaderKind, Name};
+use types::selector::Subject;
 use types::{Facts, Firmware, Stage};
 
 /// The pxelinux NBP, by its name in the boot tree.
@@ -14,13 +18,79 @@ const PXELINUX_FILE: &str = "pxelinux.0";
 /// ESXi's loader for UEFI, by its name in the boot tree, below the image.
 const ESXI_LOADER_FILE: &str = "mboot.efi";
 
-/// What outlives a step and gates the next one.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct BootState {
-    /// The host may run a destructive image once.
-    pub armed: bool,
+/// What outlives a step and decides before the pins, or gates what they say.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct BootState<'a> {
     /// First loaders fetched in the last ten minutes without a boot in between.
     pub loader_fetches: u32,
+    /// What was ordered for this boot.
+    pub ordered: Option<&'a Ordered>,
+    /// Whether an image that may erase disks is given.
+    pub gate: Gate<'a>,
+}
+
+impl BootState<'_> {
+    /// A host that may be given any image: for looks at what would be.
+    pub fn armed() -> BootState<'static> {
+        BootState { gate: Gate::Open, ..BootState::default() }
+    }
+}
+
+/// What was ordered for one boot of a host.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Ordered {
+    /// It gets nothing: it is quarantined.
+    Nothing {
+        /// Who ordered it, and why.
+        why: Arc<str>,
+    },
+    /// It boots this image, in this version when one is named.
+    Image {
+        /// The image.
+        image: Name,
+        /// Its version: an id or a tag.
+        version: Option<Name>,
+        /// Who ordered it.
+        by: Arc<str>,
+    },
+    /// It boots its own disk.
+    LocalDisk {
+        /// Who ordered it.
+        by: Arc<str>,
+    },
+}
+
+/// Stands before images that may erase disks.
+#[derive(Clone, Copy, Default)]
+pub enum Gate<'a> {
+    /// None is given.
+    #[default]
+    Closed,
+    /// All are given.
+    Open,
+    /// Asked for each; the error says why not and what to do.
+    Ask(&'a (dyn Fn(&Image) -> Result<(), Arc<str>> + 'a)),
+}
+
+impl Gate<'_> {
+    fn passes(self, image: &Image) -> Result<(), Arc<str>> {
+        match self {
+            _ if !image.destructive => Ok(()),
+            Gate::Open => Ok(()),
+            Gate::Closed => Err("it is not armed".into()),
+            Gate::Ask(ask) => ask(image),
+        }
+    }
+}
+
+impl fmt::Debug for Gate<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Gate::Closed => "Closed",
+            Gate::Open => "Open",
+            Gate::Ask(_) => "Ask",
+        })
+    }
 }
 
 /// What the machine does next, for whom, and why.
@@ -30,6 +100,9 @@ pub struct Verdict {
     pub decision: Decision,
     /// The recorded host, when it is one.
     pub host: Option<Arc<Host>>,
+    /// What it is given: the record with all that groups and rules add. A machine without a record that rules give values to
+    /// has a stand-in, named after its hardware address.
+    pub profile: Option<Arc<Host>>,
     /// Every step that led here.
     pub trace: Trace,
     /// Generation of the catalog asked.
@@ -63,6 +136,8 @@ pub enum Target {
     Menu,
     /// The machine's own disk.
     LocalDisk,
+    /// Not known before it said more of itself: it is sent to iPXE, which is asked.
+    Ask,
 }
 
 /// What a machine fetches next.
@@ -95,6 +170,10 @@ pub enum LeaveAloneReason {
     IdentityConflict,
     /// The image it should boot is not there.
     ImageMissing,
+    /// The group it is in is not there.
+    GroupMissing,
+    /// It is quarantined.
+    Quarantined,
     /// It came back for its loader too often.
     LoopStopped,
 }
@@ -111,6 +190,8 @@ impl LeaveAloneReason {
             LeaveAloneReason::FirmwareUnfit => "firmware_unfit",
             LeaveAloneReason::IdentityConflict => "identity_conflict",
             LeaveAloneReason::ImageMissing => "image_missing",
+            LeaveAloneReason::GroupMissing => "group_missing",
+            LeaveAloneReason::Quarantined => "quarantined",
             LeaveAloneReason::LoopStopped => "loop_stopped",
         }
     }
@@ -127,39 +208,124 @@ impl fmt::Display for LeaveAloneReason {
             LeaveAloneReason::FirmwareUnfit => "its image does not boot on its firmware",
             LeaveAloneReason::IdentityConflict => "its mac, uuid or serial belong to different hosts",
             LeaveAloneReason::ImageMissing => "the image it should boot is not there",
+            LeaveAloneReason::GroupMissing => "the group it is in is not there",
+            LeaveAloneReason::Quarantined => "it is quarantined",
             LeaveAloneReason::LoopStopped => "it fetched its loader again and again",
         })
     }
 }
 
-/// What this machine does next. Total: every input has an answer. O(1) in the number of hosts.
-pub fn decide(catalog: &Catalog, facts: &Facts, state: &BootState) -> Verdict {
+/// What this machine does next. Total: every input has an answer. O(rules), whatever the number of hosts.
+pub fn decide(catalog: &Catalog, facts: &Facts, state: &BootState<'_>) -> Verdict {
     let mut trace = Vec::with_capacity(8);
-    let host = match identify(catalog, facts, &mut trace) {
-        Ok(host) => host,
-        Err(reason) => return verdict(catalog, None, Decision::LeaveAlone(reason), trace),
+    let place = match identify(catalog, facts, &mut trace) {
+        Ok(place) => place,
+        Err(reason) => return verdict(catalog, None, None, Decision::LeaveAlone(reason), trace),
     };
-    let decision = plan_step(catalog, facts, state, host.as_ref(), &mut trace);
-    verdict(catalog, host, decision, trace)
+    let host = place.and_then(|at| catalog.hosts.get(at)).cloned();
+    let own = place.and_then(|at| catalog.profiles.get(at)).cloned();
+    let given = given(catalog, facts, own.as_deref(), false);
+    let profile = profile(catalog, facts, own, &given);
+    let decision = plan_step(catalog, facts, state, host.as_ref(), profile.as_ref(), &given, &mut trace);
+    verdict(catalog, host, profile, decision, trace)
 }
 
 fn verdict(
     catalog: &Catalog,
     host: Option<Arc<Host>>,
+    profile: Option<Arc<Host>>,
     decision: Decision,
     mut trace: Vec<TraceLine>,
 ) -> Verdict {
     if let Decision::LeaveAlone(reason) = decision {
         trace.push(TraceLine::LeftAlone(reason));
     }
-    Verdict { decision, host, trace: Trace(trace), generation: catalog.generation }
+    Verdict { decision, host, profile, trace: Trace(trace), generation: catalog.generation }
+}
+
+impl Catalog {
+    /// The recorded host a machine is; `None` for an unknown one and for a conflict.
+    pub fn identify(&self, facts: &Facts) -> Option<&Arc<Host>> {
+        match self.identities.identify(facts) {
+            Identity::Known(at, _) => self.hosts.get(at),
+            Identity::Unknown | Identity::Conflict(_) => None,
+        }
+    }
+}
+
+/// True when the machine can still be asked what SMBIOS says: it has not got beyond iPXE, and iPXE was not asked.
+pub(crate) fn may_tell(facts: &Facts) -> bool {
+    !facts.smbios && matches!(facts.stage, Stage::Rom | Stage::HttpRom | Stage::Ipxe)
+}
+
+/// What the rules give. `own`: the record with what its groups add.
+pub(crate) fn given(catalog: &Catalog, facts: &Facts, own: Option<&Host>, traced: bool) -> Given {
+    if catalog.rules.is_empty() {
+        return Given::default();
+    }
+    let none = BTreeMap::new();
+    let named = own.and_then(|host| host.group.as_ref());
+    let subject = Subject {
+        facts,
+        host: own.map(|host| &host.name),
+        groups: named.and_then(|group| catalog.chain(group)).map_or(&[], |chain| &chain.names),
+        labels: own.map_or(&none, |host| &host.labels),
+        site: catalog.site.as_deref(),
+        may_tell: may_tell(facts),
+    };
+    let chain_of = |name: &Name| catalog.chain(name).map(|chain| &*chain.names);
+    catalog.rules.give(subject, named.is_none().then_some(&chain_of), traced)
+}
+
+/// The record with all that groups and rules add, in the order in which they count.
+pub(crate) fn profile(
+    catalog: &Catalog,
+    facts: &Facts,
+    own: Option<Arc<Host>>,
+    given: &Given,
+) -> Option<Arc<Host>> {
+    let rules = &catalog.rules;
+    let group = rules.group(given);
+    if group.is_none() && !given.has_values() {
+        return own;
+    }
+    let mut profile = match own {
+        Some(own) => Host::clone(&own),
+        None => Host::new(stand_in(facts)?, HostMatch::default()),
+    };
+    if let Some(name) = group {
+        profile.group = Some(name.clone());
+        if let Some(chain) = catalog.chain(name) {
+            groups::inherit(&mut profile, &chain.groups);
+        }
+    }
+    profile.loader = profile.loader.or_else(|| rules.loader(given));
+    groups::fill(&mut profile.template, &rules.template(given));
+    groups::fill(&mut profile.location, &rules.location(given));
+    for (key, at) in &given.params {
+        if let Some(value) = rules.at(*at).and_then(|rule| rule.params.get(key)) {
+            profile.params.entry(key.clone()).or_insert_with(|| value.clone());
+        }
+    }
+    profile.kernel_args_append.splice(0..0, rules.kernel_args(given).iter().cloned());
+    Some(Arc::new(profile))
+}
+
+/// A name for a machine without a record: `machine-525400123456`, or by its GUID where it said no hardware address.
+fn stand_in(facts: &Facts) -> Option<Name> {
+    let digits = match (facts.mac, facts.own_guid()) {
+        (Some(mac), _) => mac.0.iter().map(|byte| format!("{byte:02x}")).collect(),
+        (None, Some(guid)) => guid.to_string(),
+        (None, None) => "unknown".to_owned(),
+    };
+    format!("machine-{digits}").parse().ok()
 }
 
 fn identify(
     catalog: &Catalog,
     facts: &Facts,
     trace: &mut Vec<TraceLine>,
-) -> Result<Option<Arc<Host>>, LeaveAloneReason> {
+) -> Result<Option<usize>, LeaveAloneReason> {
     if let Some(guid) = facts.guid.filter(|guid| guid.is_nobodys()) {
         trace.push(TraceLine::GuidIsNobodys(guid));
     }
@@ -169,9 +335,8 @@ fn identify(
             Ok(None)
         }
         Identity::Known(at, evidence) => {
-            let host = catalog.hosts.get(at).cloned();
-            trace.extend(host.clone().map(|host| TraceLine::Known(host, evidence)));
-            Ok(host)
+            trace.extend(catalog.hosts.get(at).map(|host| TraceLine::Known(host.clone(), evidence)));
+            Ok(Some(at))
         }
         Identity::Conflict(claims) => {
             let claims =
@@ -185,15 +350,17 @@ fn identify(
 fn plan_step(
     catalog: &Catalog,
     facts: &Facts,
-    state: &BootState,
+    state: &BootState<'_>,
     host: Option<&Arc<Host>>,
+    profile: Option<&Arc<Host>>,
+    given: &Given,
     trace: &mut Vec<TraceLine>,
 ) -> Decision {
     if facts.stage == Stage::Os {
         trace.push(TraceLine::NotABootClient);
         return Decision::LeaveAlone(LeaveAloneReason::NotABootClient);
     }
-    let target = match choose_target(catalog, state, host, trace) {
+    let target = match choose_target(catalog, state, host, profile, given, trace) {
         Ok(target) => target,
         Err(reason) => return Decision::LeaveAlone(reason),
     };
@@ -205,27 +372,43 @@ fn plan_step(
         true => Target::LocalDisk,
         false => target,
     };
-    choose_step(catalog, facts, host, target, trace)
+    choose_step(catalog, facts, profile, target, trace)
 }
 
-/// Host pin, default, policy: the first that speaks. Then the destructive gate.
+/// Host pin, group pin, rules, default, policy: the first that speaks. Then the destructive gate.
 fn choose_target(
     catalog: &Catalog,
-    state: &BootState,
+    state: &BootState<'_>,
     host: Option<&Arc<Host>>,
+    profile: Option<&Arc<Host>>,
+    given: &Given,
     trace: &mut Vec<TraceLine>,
 ) -> Result<Target, LeaveAloneReason> {
-    let pin = host.and_then(|host| host.image.as_ref());
-    let version = pin.and_then(|_| host?.image_version.as_ref());
-    let named = |image: &Name| version.map_or_else(|| image.clone(), |version| image.at_version(version));
-    if host.is_some() {
-        trace.push(pin.map_or(TraceLine::NoHostPin, |image| TraceLine::HostPin(named(image))));
-    }
-    if pin.is_none() {
-        let default = catalog.default_image.clone();
-        trace.push(default.map_or(TraceLine::NoDefaultImage, TraceLine::DefaultImage));
-    }
-    let Some(name) = pin.or(catalog.default_image.as_ref()) else {
+    let ordered = match state.ordered {
+        Some(Ordered::Nothing { why }) => {
+            trace.push(TraceLine::Quarantined(why.clone()));
+            return Err(LeaveAloneReason::Quarantined);
+        }
+        Some(Ordered::LocalDisk { by }) => {
+            trace.push(TraceLine::DiskOnce(by.clone()));
+            return Ok(Target::LocalDisk);
+        }
+        Some(Ordered::Image { image, version, by }) => {
+            let named = Named { name: image, version: version.as_ref() };
+            trace.push(TraceLine::ImageOnce(named.full(), by.clone()));
+            Some(named)
+        }
+        None => None,
+    };
+    let named = match ordered {
+        Some(named) => Some(named),
+        None => name_image(catalog, host, profile, given, trace)?,
+    };
+    let Some(Named { name, version }) = named else {
+        if let Some(rule) = given.waits_for.and_then(|at| catalog.rules.at(at)) {
+            trace.push(TraceLine::Waits(rule.clone()));
+            return Ok(Target::Ask);
+        }
         trace.push(TraceLine::Policy(catalog.unknown));
         return match (catalog.unknown, host) {
             (UnknownPolicy::Menu, _) => Ok(Target::Menu),
@@ -240,18 +423,91 @@ fn choose_target(
         None => catalog.image(name.as_str()),
     };
     let Some(image) = image else {
-        trace.push(TraceLine::ImageMissing(named(name)));
+        trace.push(TraceLine::ImageMissing(Named { name, version }.full()));
         return Err(LeaveAloneReason::ImageMissing);
     };
-    if image.destructive && !state.armed {
-        trace.push(TraceLine::NotArmed(image.name.clone()));
+    if let Err(why) = state.gate.passes(image) {
+        trace.push(TraceLine::NotArmed(image.name.clone(), why));
         return Ok(Target::LocalDisk);
+    }
+    if image.destructive {
+        trace.push(TraceLine::Armed(image.name.clone()));
     }
     Ok(Target::Image(image.clone()))
 }
 
+/// An image as host, group or rule name it.
+struct Named<'a> {
+    name: &'a Name,
+    version: Option<&'a Name>,
+}
+
+impl<'a> Named<'a> {
+    fn of(name: &'a Option<Name>, version: &'a Option<Name>) -> Option<Named<'a>> {
+        Some(Named { name: name.as_ref()?, version: version.as_ref() })
+    }
+
+    fn full(&self) -> Name {
+        self.version.map_or_else(|| self.name.clone(), |version| self.name.at_version(version))
+    }
+}
+
+/// Who names the image, in the order in which they count. `Ok(None)`: nobody, or nobody yet.
+fn name_image<'a>(
+    catalog: &'a Catalog,
+    host: Option<&'a Arc<Host>>,
+    profile: Option<&'a Arc<Host>>,
+    given: &Given,
+    trace: &mut Vec<TraceLine>,
+) -> Result<Option<Named<'a>>, LeaveAloneReason> {
+    if let Some(host) = host {
+        if let Some(named) = Named::of(&host.image, &host.image_version) {
+            trace.push(TraceLine::HostPin(named.full()));
+            return Ok(Some(named));
+        }
+        trace.push(TraceLine::NoHostPin);
+    }
+    // A rule before the one that gave the group may give another.
+    let may_move = given.waits_for.zip(given.group).is_some_and(|(waits, group)| waits < group)
+        && given.waits_for.and_then(|at| catalog.rules.at(at)).is_some_and(|rule| rule.group.is_some());
+    if may_move {
+        return Ok(None);
+    }
+    if let Some(group) = profile.and_then(|profile| profile.group.as_ref()) {
+        let Some(chain) = catalog.chain(group) else {
+            // What it would have said is not known, and nobody else may say it instead.
+            trace.push(TraceLine::GroupMissing(group.clone()));
+            return Err(LeaveAloneReason::GroupMissing);
+        };
+        let pinned = chain.groups.iter().find(|group| group.image.is_some());
+        if let Some((group, named)) =
+            pinned.and_then(|group| Some((group, Named::of(&group.image, &group.image_version)?)))
+        {
+            trace.push(TraceLine::GroupPin(group.name.clone(), named.full()));
+            return Ok(Some(named));
+        }
+        trace.push(TraceLine::NoGroupPin(group.clone()));
+    }
+    if !catalog.rules.is_empty() {
+        // A rule that may have been meant before the one that matched: wait for what the machine says.
+        if given.waits_for.is_some() {
+            return Ok(None);
+        }
+        if let Some((rule, _)) = catalog.rules.image(given)
+            && let Some(named) = Named::of(&rule.image, &rule.image_version)
+        {
+            trace.push(TraceLine::RulePin(rule.clone(), named.full()));
+            return Ok(Some(named));
+        }
+        trace.push(TraceLine::NoRulePin(catalog.rules.len()));
+    }
+    let default = catalog.default_image.clone();
+    trace.push(default.map_or(TraceLine::NoDefaultImage, TraceLine::DefaultImage));
+    Ok(Named::of(&catalog.default_image, &None))
+}
+
 /// True when the machine came back for its loader too often (conformance P21).
-fn loops(catalog: &Catalog, state: &BootState, trace: &mut Vec<TraceLine>) -> bool {
+fn loops(catalog: &Catalog, state: &BootState<'_>, trace: &mut Vec<TraceLine>) -> bool {
     let fetches = state.loader_fetches;
     let Some(limit) = catalog.loop_limit.filter(|limit| fetches > *limit) else { return false };
     trace.push(TraceLine::LoopStopped { fetches, limit });
@@ -273,7 +529,9 @@ fn choose_step(
             Decision::Boot(BootPlan { target, step: Step::Config })
         }
         Stage::Ipxe
-            if wants_pxelinux && facts.firmware == Some(Firmware::Bios) && target != Target::LocalDisk =>
+            if wants_pxelinux
+                && facts.firmware == Some(Firmware::Bios)
+                && !matches!(target, Target::LocalDisk | Target::Ask) =>
         {
             let file: Arc<str> = PXELINUX_FILE.into();
             trace.push(TraceLine::Loader {
@@ -312,7 +570,8 @@ fn choose_loader(
         trace.push(TraceLine::FirmwareUnfit(image.clone(), firmware));
         return Decision::LeaveAlone(LeaveAloneReason::FirmwareUnfit);
     }
-    let asked = host.and_then(|host| host.loader);
+    // Only iPXE can be asked.
+    let asked = host.and_then(|host| host.loader).filter(|_| target != Target::Ask);
     if let (Target::Image(image), None) = (&target, asked)
         && let Some(file) = own_loader(image, firmware)
     {

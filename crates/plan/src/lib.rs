@@ -6,19 +6,32 @@
 //!
 //! Deliberately absent: sockets, clocks, stores, and any memory between two questions.
 //!
-//! Decision order (the trace prints it): identity → loop guard → host pin → *(rules will stand here)* → default image →
-//! unknown-host policy → destructive gate → loader for this firmware and stage.
+//! Decision order (the trace prints it): identity → quarantine, one-shot → host pin → group pin, nearest first → rules in their order → default
+//! image → unknown-host policy → destructive gate → loop guard → loader for this firmware and stage.
+//!
+//! Values (template, parameters, kernel arguments …) come the same way: what the record says counts more than its groups,
+//! those more than rules, those more than the image ([`Verdict::profile`], and [`resolve`] with the origin of each).
 
 mod catalog;
 mod decide;
+mod groups;
 mod identity;
+mod resolve;
+mod rules;
+#[cfg(test)]
+mod tests_support;
 mod trace;
 
 pub use catalog::{
     Catalog, CatalogFault, CatalogParts, CatalogWarning, ImageVersion, LOOP_LIMIT_DEFAULT, UnknownPolicy,
 };
-pub use decide::{BootPlan, BootState, Decision, LeaveAloneReason, Step, Target, Verdict, decide};
+pub use decide::{
+    BootPlan, BootState, Decision, Gate, LeaveAloneReason, Ordered, Step, Target, Verdict, decide,
+};
+pub use groups::DEPTH_MAX as GROUP_DEPTH_MAX;
 pub use identity::Evidence;
+pub use resolve::{Asked, Resolved, Source, resolve};
+pub use rules::{RuleFinding, Rules};
 pub use trace::{Trace, TraceLine};
 
 use std::net::IpAddr;

@@ -3,7 +3,7 @@
 use crate::{Evidence, LeaveAloneReason, UnknownPolicy};
 use std::fmt;
 use std::sync::Arc;
-use types::resource::{Host, Image, LoaderKind, Name};
+use types::resource::{Host, Image, LoaderKind, Name, Rule};
 use types::{Firmware, MachineGuid};
 
 /// One step of a decision.
@@ -30,6 +30,18 @@ pub enum TraceLine {
     HostPin(Name),
     /// The host names none.
     NoHostPin,
+    /// A group names the image.
+    GroupPin(Name, Name),
+    /// Neither this group nor one above it names one.
+    NoGroupPin(Name),
+    /// The group it is in is not there.
+    GroupMissing(Name),
+    /// A rule names the image.
+    RulePin(Arc<Rule>, Name),
+    /// None of so many rules does.
+    NoRulePin(usize),
+    /// Whether this rule is meant depends on what the machine has not said yet.
+    Waits(Arc<Rule>),
     /// The default image applies.
     DefaultImage(Name),
     /// There is no default image.
@@ -38,8 +50,16 @@ pub enum TraceLine {
     Policy(UnknownPolicy),
     /// The image named is not there.
     ImageMissing(Name),
-    /// The image may erase a disk and the host is not armed.
-    NotArmed(Name),
+    /// The image may erase a disk and is not given; why.
+    NotArmed(Name, Arc<str>),
+    /// The image may erase a disk, and this boot may have it.
+    Armed(Name),
+    /// It is quarantined: by whom and why.
+    Quarantined(Arc<str>),
+    /// This boot is of its own disk: ordered by.
+    DiskOnce(Arc<str>),
+    /// This boot is of this image: ordered by.
+    ImageOnce(Name, Arc<str>),
     /// The image does not boot on this firmware.
     FirmwareUnfit(Arc<Image>, Firmware),
     /// The firmware could not be told.
@@ -85,10 +105,14 @@ impl TraceLine {
             | TraceLine::Conflict(_) => "identity",
             TraceLine::LoopStopped { .. } => "loop guard",
             TraceLine::HostPin(_) | TraceLine::NoHostPin => "host pin",
+            TraceLine::GroupPin(..) | TraceLine::NoGroupPin(_) | TraceLine::GroupMissing(_) => "group pin",
+            TraceLine::RulePin(..) | TraceLine::NoRulePin(_) | TraceLine::Waits(_) => "rules",
             TraceLine::DefaultImage(_) | TraceLine::NoDefaultImage => "default image",
             TraceLine::Policy(_) => "unknown policy",
             TraceLine::ImageMissing(_) | TraceLine::FirmwareUnfit(..) => "image",
-            TraceLine::NotArmed(_) => "armed",
+            TraceLine::NotArmed(..) | TraceLine::Armed(_) => "armed",
+            TraceLine::Quarantined(_) => "quarantine",
+            TraceLine::DiskOnce(_) | TraceLine::ImageOnce(..) => "one-shot",
             TraceLine::FirmwareUnknown => "firmware",
             TraceLine::NoLoader(_)
             | TraceLine::Loader { .. }
@@ -133,15 +157,30 @@ impl fmt::Display for TraceLine {
             }
             TraceLine::HostPin(image) => write!(f, "image `{image}`"),
             TraceLine::NoHostPin => f.write_str("none"),
+            TraceLine::GroupPin(group, image) => write!(f, "image `{image}` of group `{group}`"),
+            TraceLine::NoGroupPin(group) => write!(f, "none in `{group}` or above"),
+            TraceLine::GroupMissing(group) => {
+                write!(f, "group `{group}` is not there; define it, or take the host out of it")
+            }
+            TraceLine::RulePin(rule, image) => {
+                write!(f, "{} `{}`: {} → image `{image}`", rule.order, rule.name, rule.when)
+            }
+            TraceLine::NoRulePin(1) => f.write_str("the one rule names none"),
+            TraceLine::NoRulePin(number) => write!(f, "none of {number}"),
+            TraceLine::Waits(rule) => {
+                write!(f, "{} `{}`: {} depends on what iPXE is asked first", rule.order, rule.name, rule.when)
+            }
             TraceLine::DefaultImage(image) => write!(f, "image `{image}`"),
             TraceLine::NoDefaultImage => f.write_str("none"),
             TraceLine::Policy(policy) => f.write_str(policy.as_str()),
             TraceLine::ImageMissing(image) => {
                 write!(f, "`{image}` is not there; reveille image list shows what is")
             }
-            TraceLine::NotArmed(image) => {
-                write!(f, "no: `{image}` may erase a disk and the host is not armed")
-            }
+            TraceLine::NotArmed(image, why) => write!(f, "no: `{image}` may erase a disk; {why}"),
+            TraceLine::Armed(image) => write!(f, "yes: this boot may have `{image}`, which may erase a disk"),
+            TraceLine::Quarantined(why) => write!(f, "{why}"),
+            TraceLine::DiskOnce(by) => write!(f, "local disk, ordered by {by}"),
+            TraceLine::ImageOnce(image, by) => write!(f, "image `{image}`, ordered by {by}"),
             TraceLine::FirmwareUnfit(image, firmware) => {
                 let known: Vec<_> = image.firmware.iter().map(|firmware| firmware.as_str()).collect();
                 write!(f, "`{}` does not boot on {firmware}, only on {}", image.name, known.join(", "))

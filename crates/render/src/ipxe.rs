@@ -12,12 +12,14 @@ use std::net::{IpAddr, SocketAddr};
 use types::Firmware;
 use types::resource::{Image, ImageKind};
 
-/// What iPXE is asked to say of itself. `netX` is the interface opened last: the one it boots from.
+/// What iPXE is asked to say of itself. `netX` is the interface opened last: the one it boots from. `smbios/11.4.0` is the
+/// string whose number stands where the OEM strings' structure has their count: the last of them.
 ///
 /// QUIRK(ipxe-2019-ampersand): the iPXE of 2019 leaves `&` as it is in `uristring`, so a vendor called `A & B` makes a parameter more. What
 /// decides identity and firmware therefore stands first, and readers take the first of each name.
 pub const FACTS_QUERY: &str = "mac=${netX/mac}&uuid=${uuid}&arch=${buildarch}&platform=${platform}\
-&serial=${serial:uristring}&asset=${asset:uristring}&vendor=${manufacturer:uristring}&model=${product:uristring}";
+&serial=${serial:uristring}&asset=${asset:uristring}&vendor=${manufacturer:uristring}&model=${product:uristring}\
+&board=${board-serial:uristring}&busid=${netX/busid}&oem=${smbios/11.4.0:uristring}";
 
 /// Name of the script in the boot tree.
 pub const SCRIPT_NAME: &str = "boot.ipxe";

@@ -5,6 +5,8 @@ mod explain;
 mod fault;
 mod images;
 mod imports;
+mod life;
+mod policy;
 mod status;
 mod wanted;
 mod whole;
@@ -83,6 +85,7 @@ impl Daemon {
             host: host.resource.clone(),
             managed_by: host.owner.clone(),
             revision: host.revision.0,
+            life: self.world.life(&host.resource.name).map(|life| life::view(&life)),
             last_seen: None,
             address: seen.and_then(|facts| facts.address).map(|address| address.to_string()),
         }
@@ -149,8 +152,8 @@ impl Backend for Daemon {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             api: "v1".to_owned(),
             features: [
-                "hosts", "images", "versions", "imports", "leases", "boots", "explain", "events", "config",
-                "store",
+                "hosts", "orders", "groups", "rules", "images", "versions", "imports", "leases", "boots",
+                "explain", "events", "config", "store",
             ]
             .map(str::to_owned)
             .to_vec(),
@@ -180,10 +183,17 @@ impl Backend for Daemon {
         let _changing = self.inventory.change();
         let current = self.owned_host(&host.name)?;
         check_write("host", &host.name, current.as_ref(), expect)?;
-        let with_change = self.inventory.catalog_with(|hosts| {
-            hosts.retain(|other| other.name != host.name);
-            hosts.push(host.clone());
+        let with_change = self.inventory.catalog_with(|parts| {
+            parts.hosts.retain(|other| other.name != host.name);
+            parts.hosts.push(host.clone());
         });
+        if let (Ok(catalog), Some(group)) = (&with_change, &host.group)
+            && catalog.group(group).is_none()
+        {
+            let detail = format!("there is no group `{group}`; add it first, or name another");
+            let errors = vec![FieldError { pointer: "/group".to_owned(), detail }];
+            return Err(BackendError::Invalid { what: "host", errors });
+        }
         with_change.map_err(|failure| BackendError::Invalid {
             what: "host",
             errors: vec![FieldError {
@@ -228,16 +238,18 @@ impl Backend for Daemon {
         let batch = Batch::new()
             .expect(Table::Hosts, name_key(name), precondition(current.as_ref()))
             .delete(Table::Hosts, name_key(name));
+        let batch = life::with_removal(self, name, batch)?;
         let revision = self.store.commit_blocking(batch).map_err(|error| {
             not_committed(&error, "host", name.as_str(), current.map(|current| current.revision.0))
         })?;
+        self.world.host_removed(name);
         self.replace_catalog()?;
         self.world.record(Event::new(EventName::HostChanged).host(Some(name.shared())).with("removed", true));
         Ok(revision.0)
     }
 
     fn explain(&self, facts: Facts) -> Result<Explanation, BackendError> {
-        Ok(explain::explain(&self.world, &self.library, facts))
+        Ok(explain::explain(&self.world, &self.library, &self.inventory, facts))
     }
 
     fn explain_host(&self, reference: &HostRef) -> Result<Explanation, BackendError> {

@@ -1,11 +1,18 @@
 //! The command line: `reveille <noun> <verb>`, bare verbs for daily work.
 
+mod orders;
+mod policy;
+
+pub(crate) use orders::{Expiry, HostOrder};
+
+pub(crate) use policy::{Explain, Group, GroupFields, ItemFields, Rule, RuleFields};
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use types::resource::{ImageKind, Name};
 use types::subnet::Ipv4Range;
-use types::{Firmware, MacAddr, MachineGuid};
+use types::{MacAddr, MachineGuid};
 
 /// Boots machines from the network: DHCP, TFTP and HTTP over one store.
 #[derive(Parser, Debug)]
@@ -65,6 +72,12 @@ pub(crate) enum Command {
     /// Recorded machines.
     #[command(subcommand, alias = "hosts")]
     Host(Host),
+    /// Groups of hosts, and what those have in common.
+    #[command(subcommand, alias = "groups")]
+    Group(Group),
+    /// Rules: what machines that a selector means are given.
+    #[command(subcommand, alias = "rules")]
+    Rule(Rule),
     /// Images that can be booted.
     #[command(subcommand, alias = "images")]
     Image(Image),
@@ -160,26 +173,6 @@ pub(crate) struct Check {
     pub(crate) strict: bool,
 }
 
-/// `explain`.
-#[derive(Args, Debug)]
-pub(crate) struct Explain {
-    /// Hardware address.
-    #[arg(long)]
-    pub(crate) mac: Option<MacAddr>,
-    /// GUID, in either byte order.
-    #[arg(long)]
-    pub(crate) uuid: Option<MachineGuid>,
-    /// Name of a recorded host.
-    #[arg(long)]
-    pub(crate) name: Option<Name>,
-    /// Serial number.
-    #[arg(long)]
-    pub(crate) serial: Option<String>,
-    /// Firmware to assume when the machine was never seen.
-    #[arg(long)]
-    pub(crate) firmware: Option<Firmware>,
-}
-
 /// `host …`.
 #[derive(Subcommand, Debug)]
 pub(crate) enum Host {
@@ -209,6 +202,8 @@ pub(crate) enum Host {
         /// Its name.
         name: Name,
     },
+    #[command(flatten)]
+    Order(HostOrder),
 }
 
 /// Fields of a host.
@@ -229,6 +224,15 @@ pub(crate) struct HostFields {
     /// Loader to go through: ipxe or pxelinux.
     #[arg(long, value_parser = ["ipxe", "pxelinux"])]
     pub(crate) loader: Option<String>,
+    /// Group it is in; `none` takes it out of its group.
+    #[arg(long)]
+    pub(crate) group: Option<Name>,
+    /// Where it belongs, for templates and call-backs.
+    #[arg(long)]
+    pub(crate) location: Option<String>,
+    /// What selectors may ask for as label.KEY; may be repeated.
+    #[arg(long = "label", value_name = "KEY=VALUE", value_parser = key_value)]
+    pub(crate) labels: Vec<(String, String)>,
     /// Word added to the kernel command line; may be repeated.
     #[arg(long = "kernel-arg", value_name = "WORD", allow_hyphen_values = true)]
     pub(crate) kernel_args: Vec<String>,

@@ -14,7 +14,7 @@ use crate::cli::Global;
 use crate::failure::Failure;
 use crate::inventory::Inventory;
 use crate::log;
-use crate::world::World;
+use crate::world::{Lives, World};
 use admin::EventBus;
 use admin::view::Setting;
 use config::{Loaded, LogFormat, Settings};
@@ -68,7 +68,8 @@ pub(crate) async fn run(global: &Global, loaded: Loaded, strictness: Strictness)
         tracing::warn!("{warning}");
     }
     let bus = Arc::new(EventBus::new(EVENTS_KEPT));
-    let world = Arc::new(World::new(catalog, bus.clone(), sightings));
+    let lives = Lives::load(store.clone())?;
+    let world = Arc::new(World::new(catalog, bus.clone(), sightings, lives));
     let importer = Arc::new(Importer::new(library.clone(), inventory.clone(), world.clone()));
 
     let tree = Tree::new(TreeParts {

@@ -7,9 +7,9 @@ use plan::{Catalog, CatalogParts, ImageVersion, UnknownPolicy};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use store::records::{decode_host, decode_image, name_key};
+use store::records::{GROUP, RULE, RULE_SET, RuleSet, decode_host, decode_image, name_key};
 use store::{Revision, Store, Stored, Table};
-use types::resource::{Host, Image, Name, Template};
+use types::resource::{Group, Host, Image, Name, Rule, Template};
 use types::subnet::LoaderChoice;
 
 /// Records read from the store at once.
@@ -23,10 +23,11 @@ pub(crate) struct Owned<T> {
     pub(crate) revision: Revision,
 }
 
-/// A host that stays at a version.
+/// A host, group or rule that stays at a version.
 #[derive(Clone, Debug)]
 pub(crate) struct Pin {
-    pub(crate) host: Name,
+    /// `web01` for a host, `group rack12`, `rule base`.
+    pub(crate) by: String,
     pub(crate) image: Name,
     /// Its id or a tag, as the host has it.
     pub(crate) version: Name,
@@ -41,6 +42,9 @@ pub(crate) struct FromFile {
     pub(crate) hosts: Vec<(Host, String)>,
     pub(crate) images: Vec<(Image, String)>,
     pub(crate) templates: Vec<Template>,
+    pub(crate) groups: Vec<(Group, String)>,
+    pub(crate) rules: Vec<(Rule, String)>,
+    pub(crate) site: Option<Name>,
     pub(crate) default_image: Option<Name>,
     pub(crate) unknown: UnknownPolicy,
     pub(crate) loaders: Vec<LoaderChoice>,
@@ -112,6 +116,35 @@ impl Inventory {
         Ok(images)
     }
 
+    /// Every group, the file's first.
+    pub(crate) fn groups(&self) -> Result<Vec<Owned<Group>>, Failure> {
+        let mut groups = from_file(&self.file.groups);
+        groups.extend(self.scan(Table::Groups, |value| GROUP.decode(value))?);
+        Ok(groups)
+    }
+
+    /// The rules of the file: always in force, and in every set.
+    pub(crate) fn file_rules(&self) -> Vec<Owned<Rule>> {
+        from_file(&self.file.rules)
+    }
+
+    /// Rules as they are being edited through the API.
+    pub(crate) fn working_rules(&self) -> Result<Vec<Owned<Rule>>, Failure> {
+        self.scan(Table::Rules, |value| RULE.decode(value))
+    }
+
+    /// The sets that are kept, the one in force last.
+    pub(crate) fn rule_sets(&self) -> Result<Vec<RuleSet>, Failure> {
+        let sets = self.scan(Table::RuleSets, |value| RULE_SET.decode::<RuleSet>(value))?;
+        Ok(sets.into_iter().map(|set| set.resource).collect())
+    }
+
+    /// Rules in force that the API put there.
+    pub(crate) fn active_rules(&self) -> Result<Vec<Rule>, Failure> {
+        let last = self.rule_sets()?.pop();
+        Ok(last.map(|set| set.rules).unwrap_or_default())
+    }
+
     /// Takes over what an import found out about an image of the file.
     pub(crate) fn complete(&self, image: Image) {
         self.completed.lock().unwrap_or_else(PoisonError::into_inner).insert(image.name.clone(), image);
@@ -127,13 +160,43 @@ impl Inventory {
         self.library.manifest(image.as_str()).is_some()
     }
 
-    /// Hosts that stay at a version of an image, and the id or tag they name.
+    /// Hosts, groups and rules (of every set that is kept) that stay at a version of an image, and the id or tag they name.
     pub(crate) fn pins(&self) -> Result<Vec<Pin>, Failure> {
         let pin = |host: Owned<Host>| {
             let Host { name, image, image_version, .. } = host.resource;
-            Some(Pin { host: name, image: image?, version: image_version? })
+            Some(Pin { by: name.to_string(), image: image?, version: image_version? })
         };
-        Ok(self.hosts()?.into_iter().filter_map(pin).collect())
+        let mut pins: Vec<Pin> = self.hosts()?.into_iter().filter_map(pin).collect();
+        for Owned { resource: Group { name, image, image_version, .. }, .. } in self.groups()? {
+            if let (Some(image), Some(version)) = (image, image_version) {
+                pins.push(Pin { by: format!("group {name}"), image, version });
+            }
+        }
+        let working = self.working_rules()?.into_iter().map(|rule| rule.resource);
+        let sets = self.rule_sets()?.into_iter().flat_map(|set| set.rules);
+        let file = self.file.rules.iter().map(|(rule, _)| rule.clone());
+        for Rule { name, image, image_version, .. } in file.chain(working).chain(sets) {
+            if let (Some(image), Some(version)) = (image, image_version) {
+                pins.push(Pin { by: format!("rule {name}"), image, version });
+            }
+        }
+        Ok(pins)
+    }
+
+    /// Where a value is defined: `api`, or the line of a file.
+    pub(crate) fn owner_of(&self, source: &plan::Source) -> Option<String> {
+        let of_file = match source {
+            plan::Source::Host(name) => {
+                self.file_hosts.get(name).and_then(|&at| self.file.hosts.get(at)).map(|(_, owner)| owner)
+            }
+            plan::Source::Group(name) => {
+                self.file.groups.iter().find(|(group, _)| group.name == *name).map(|(_, owner)| owner)
+            }
+            plan::Source::Rule(name) => {
+                self.file.rules.iter().find(|(rule, _)| rule.name == *name).map(|(_, owner)| owner)
+            }
+        };
+        Some(of_file.cloned().unwrap_or_else(|| API_OWNER.to_owned()))
     }
 
     /// Makes others who change hosts or images wait: two hosts checked against each other's absence could both claim
@@ -150,27 +213,34 @@ impl Inventory {
         self.build(self.generation.fetch_add(1, Ordering::Relaxed) + 1, |_| {})
     }
 
-    /// The catalog as it would be after a change of the hosts; nothing is changed.
-    pub(crate) fn catalog_with(&self, change: impl FnOnce(&mut Vec<Host>)) -> Result<Catalog, Failure> {
+    /// The catalog as it would be after a change; nothing is changed.
+    pub(crate) fn catalog_with(&self, change: impl FnOnce(&mut CatalogParts)) -> Result<Catalog, Failure> {
         self.build(0, change)
     }
 
-    fn build(&self, generation: u64, change: impl FnOnce(&mut Vec<Host>)) -> Result<Catalog, Failure> {
+    fn build(&self, generation: u64, change: impl FnOnce(&mut CatalogParts)) -> Result<Catalog, Failure> {
         let hosts = self.hosts()?;
         let images = self.images()?;
         refuse_two_owners("host", hosts.iter().map(|host| (&host.resource.name, host.owner.as_str())))?;
         refuse_two_owners("image", images.iter().map(|image| (&image.resource.name, image.owner.as_str())))?;
-        let mut hosts: Vec<Host> = hosts.into_iter().map(|host| host.resource).collect();
-        change(&mut hosts);
+        let hosts: Vec<Host> = hosts.into_iter().map(|host| host.resource).collect();
+        let groups = self.groups()?;
+        refuse_two_owners("group", groups.iter().map(|group| (&group.resource.name, group.owner.as_str())))?;
+        let active = self.active_rules()?;
+        let owned = self.file.rules.iter().map(|(rule, owner)| (&rule.name, owner.as_str()));
+        refuse_two_owners("rule", owned.chain(active.iter().map(|rule| (&rule.name, API_OWNER))))?;
         // A profile may have no file of its own beside those of its base.
         let complete = |image: &Owned<Image>| {
             let image = &image.resource;
             self.has_files(&image.name) || image.base.as_ref().is_some_and(|base| self.has_files(base))
         };
         let versions = images.iter().flat_map(|image| self.versions_of(&image.resource)).collect();
-        let parts = CatalogParts {
+        let mut parts = CatalogParts {
             generation,
             hosts,
+            groups: groups.into_iter().map(|group| group.resource).collect(),
+            rules: self.file.rules.iter().map(|(rule, _)| rule.clone()).chain(active).collect(),
+            site: self.file.site.as_ref().map(Name::shared),
             versions,
             images: images.into_iter().filter(complete).map(|image| image.resource).collect(),
             templates: self.file.templates.clone(),
@@ -179,9 +249,10 @@ impl Inventory {
             loaders: self.file.loaders.clone(),
             loop_limit: self.file.loop_limit,
         };
+        change(&mut parts);
         Catalog::build(parts).map_err(|faults| {
             let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
-            Failure::new("R-RES-07", "the recorded hosts contradict each other")
+            Failure::new("R-RES-07", "hosts, groups and rules contradict each other")
                 .cause(faults.join("; "))
                 .fix("correct one of the records named")
                 .exit(Exit::Conflict)

@@ -80,6 +80,8 @@ async fn dispatch(global: &Global, command: Command) -> Result<ExitCode, Failure
         Command::Doctor(asked) => return cmd::doctor::command(global, &asked),
         Command::Explain(asked) => cmd::explain::command(global, asked).await?,
         Command::Host(asked) => cmd::host::command(global, asked).await?,
+        Command::Group(asked) => cmd::policy::group(global, asked).await?,
+        Command::Rule(asked) => cmd::policy::rule(global, asked).await?,
         Command::Image(asked) => return cmd::image::command(global, asked).await,
         Command::Lease(asked) => cmd::lease::command(global, asked).await?,
         Command::Boot(asked) => cmd::boot::command(global, asked).await?,

@@ -3,23 +3,26 @@
 //! It decides nothing: every question goes to [`plan::decide`] with what is remembered added to what was said. All of it
 //! may be lost in a restart; what must survive is in the store.
 
+mod lives;
 mod sightings;
 mod tickets;
 
 use admin::EventBus;
 use arc_swap::ArcSwap;
+use boots::life::{Effect, Gate, ImageRef, Life, LifeEvent, NextBoot, Report, Timeouts};
 use boots::{Attempt, Finding, Tracker};
-use plan::{BootState, Catalog, Decider, Verdict};
+pub(crate) use lives::{LifeFault, Lives};
+use plan::{BootState, Catalog, Decider, Ordered, Verdict};
 pub(crate) use sightings::Sightings;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tickets::{Holder, Tickets};
-use tree::{BootHolder, BootLedger, BootTicket, CallbackError};
+use tree::{BootHolder, BootLedger, BootTicket, CallbackError, Opener};
 use types::event::{Level, Value};
 use types::resource::{Host, Image, Name};
-use types::{Event, EventName, EventSink, Facts, MacAddr};
+use types::{Event, EventName, EventSink, Facts, MacAddr, UnixTime};
 
 /// A machine that asks again and again for what it cannot have is told of once in this time.
 const REFUSAL_REPEAT: Duration = Duration::from_secs(60);
@@ -32,6 +35,7 @@ pub(crate) struct World {
     sightings: Mutex<Sightings>,
     tracker: Mutex<Tracker>,
     tickets: Mutex<Tickets>,
+    lives: Lives,
     /// When a refused boot was told last, by machine and image.
     refusals: Mutex<HashMap<(Option<MacAddr>, Name), Instant>>,
     bus: Arc<EventBus>,
@@ -39,12 +43,13 @@ pub(crate) struct World {
 
 impl World {
     /// What leases say of machines is known from the first packet on.
-    pub(crate) fn new(catalog: Catalog, bus: Arc<EventBus>, sightings: Sightings) -> World {
+    pub(crate) fn new(catalog: Catalog, bus: Arc<EventBus>, sightings: Sightings, lives: Lives) -> World {
         World {
             catalog: ArcSwap::from_pointee(catalog),
             sightings: Mutex::new(sightings),
             tracker: Mutex::default(),
             tickets: Mutex::default(),
+            lives,
             refusals: Mutex::default(),
             bus,
         }
@@ -58,6 +63,11 @@ impl World {
     /// What is known of a machine.
     pub(crate) fn remembered(&self, mac: MacAddr) -> Option<Facts> {
         lock(&self.sightings).by_mac(mac).cloned()
+    }
+
+    /// Every machine that was seen, in no order.
+    pub(crate) fn machines(&self) -> Vec<Facts> {
+        lock(&self.sightings).all().cloned().collect()
     }
 
     /// The newest attempt of every machine.
@@ -78,6 +88,85 @@ impl World {
             self.publish(event.with("idle_secs", attempt.last.elapsed().as_secs()));
         }
         lock(&self.tickets).expire(Instant::now());
+        for (host, event) in self.lives.take_notes() {
+            if let Err(fault) = self.live(&host, event) {
+                tracing::debug!(%host, "what was noticed of it does not apply: {fault}");
+            }
+        }
+        for (host, life) in self.lives.all() {
+            let waits = life.arming.is_some() || life.one_shot.is_some() || life.quarantine.is_some();
+            if life.phase.is_under_way() || waits {
+                let tick = LifeEvent::Tick { timeouts: Timeouts::default() };
+                if let Err(fault) = self.live(&host, tick) {
+                    tracing::debug!(%host, "time does not apply to it: {fault}");
+                }
+            }
+        }
+    }
+
+    /// Something happens to a host: made durable, then told. Blocks on the disk.
+    pub(crate) fn live(&self, host: &Name, event: LifeEvent) -> Result<Arc<Life>, LifeFault> {
+        let (life, effects) = self.lives.apply(unix_now(), host, event)?;
+        let catalog = self.catalog.load();
+        let mac = catalog.host(host.as_str()).and_then(|host| host.identity.mac.0.first().copied());
+        for mut event in effects.iter().filter_map(|effect: &Effect| lives::event_of(host, effect)) {
+            event.mac = mac;
+            self.publish(event);
+        }
+        Ok(life)
+    }
+
+    /// What is remembered of a host.
+    pub(crate) fn life(&self, host: &Name) -> Option<Arc<Life>> {
+        self.lives.of(host)
+    }
+
+    /// A host is recorded no more.
+    pub(crate) fn host_removed(&self, host: &Name) {
+        self.lives.removed(host);
+    }
+
+    /// What this machine does next, with what is remembered of its host.
+    fn decide_with_life(&self, facts: &Facts, loader_fetches: u32) -> Verdict {
+        let catalog = self.catalog.load();
+        let Some(host) = catalog.identify(facts) else {
+            return plan::decide(&catalog, facts, &BootState { loader_fetches, ..BootState::default() });
+        };
+        if self.lives.is_unreadable(&host.name) {
+            let why = |_: &Image| Err(LifeFault::Unreadable.to_string().into());
+            let state = BootState { loader_fetches, gate: plan::Gate::Ask(&why), ..BootState::default() };
+            return plan::decide(&catalog, facts, &state);
+        }
+        let Some(life) = self.lives.of(&host.name) else {
+            return plan::decide(&catalog, facts, &BootState { loader_fetches, ..BootState::default() });
+        };
+        let now = unix_now();
+        let boot = facts.mac.and_then(|mac| lock(&self.tracker).continues(Instant::now(), mac, facts.stage));
+        let boot = boot.as_deref();
+        let (ordered, spared) = match boots::life::next(&life, boot, now) {
+            NextBoot::Nothing { by, reason } => {
+                (Some(Ordered::Nothing { why: format!("by {by}: {reason}").into() }), None)
+            }
+            NextBoot::Image { image: ImageRef { name, version }, by } => {
+                (Some(Ordered::Image { image: name, version, by }), None)
+            }
+            NextBoot::LocalDisk { by } => {
+                let by = by.unwrap_or_else(|| "its one-shot of a moment ago".into());
+                (Some(Ordered::LocalDisk { by }), None)
+            }
+            NextBoot::PinsExcept { image, why } => (None, Some((image, why.to_string()))),
+            NextBoot::Pins => (None, None),
+        };
+        let gate = |image: &Image| -> Result<(), Arc<str>> {
+            let asked = ImageRef::of(&image.name);
+            let permit = boots::life::permits(&life, Gate::Begin, boot, &asked, now);
+            permit.map(drop).map_err(|denied| match &spared {
+                Some((except, why)) if except.name == asked.name => why.as_str().into(),
+                _ => denied.to_string().into(),
+            })
+        };
+        let state = BootState { loader_fetches, ordered: ordered.as_ref(), gate: plan::Gate::Ask(&gate) };
+        plan::decide(&catalog, facts, &state)
     }
 
     /// `decide` for a machine as it would ask at another stage: what `explain` shows.
@@ -97,11 +186,7 @@ impl Decider for World {
         let whole = known.map(|known| facts.clone().or(&known));
         let loader_fetches =
             facts.mac.map_or(0, |mac| lock(&self.tracker).loader_fetches(Instant::now(), mac));
-        plan::decide(
-            &self.catalog.load(),
-            whole.as_ref().unwrap_or(facts),
-            &BootState { armed: false, loader_fetches },
-        )
+        self.decide_with_life(whole.as_ref().unwrap_or(facts), loader_fetches)
     }
 
     fn recall(&self, address: IpAddr) -> Option<Facts> {
@@ -167,14 +252,35 @@ impl EventSink for World {
         if self.is_an_impostors(&event) {
             return self.publish(event);
         }
+        self.notice_local_disk(&event);
         let attempt = lock(&self.tracker).observe(Instant::now(), &event, tickets::new_boot_id);
         event.boot = event.boot.or(attempt);
         self.publish(event);
     }
 }
 
+impl World {
+    /// A recorded host asked and was sent to its own disk.
+    fn notice_local_disk(&self, event: &Event) {
+        let says =
+            |value: Option<&Value>| matches!(value, Some(Value::Text(text)) if &**text == "local_disk");
+        let to_disk = match event.name {
+            EventName::DhcpOffer => says(event.field("left_alone")),
+            EventName::DhcpIgnored => event.reason == Some("local_disk"),
+            _ => return,
+        };
+        let host = event.host.as_deref().and_then(|host| host.parse::<Name>().ok()).or_else(|| {
+            let facts = Facts { mac: event.mac, guid: event.guid, ..Facts::default() };
+            self.catalog.load().identify(&facts).map(|host| host.name.clone())
+        });
+        if let (true, Some(host)) = (to_disk, host) {
+            self.lives.note(host, LifeEvent::SentToDisk { boot: None });
+        }
+    }
+}
+
 impl BootLedger for World {
-    fn begin_boot(&self, facts: &Facts, host: Option<&Host>, image: &Image) -> BootTicket {
+    fn begin_boot(&self, facts: &Facts, host: Option<&Host>, image: &Image) -> Result<BootTicket, String> {
         let denied = match (facts.mac, facts.address) {
             (Some(mac), Some(address)) => lock(&self.sightings).denies(mac, address),
             _ => false,
@@ -193,16 +299,49 @@ impl BootLedger for World {
         // Held over the whole: a HEAD and the GET beside it must see one ticket.
         let mut tickets = lock(&self.tickets);
         if let Some(ticket) = tickets.live(now, facts, &image.name) {
-            return ticket;
+            drop(tickets);
+            self.begin_life(host.filter(|_| !denied), &ticket.boot, image)?;
+            return Ok(ticket);
         }
         let boot = lock(&self.tracker)
             .observe(now, &started, tickets::new_boot_id)
             .unwrap_or_else(tickets::new_boot_id);
+        self.begin_life(host.filter(|_| !denied), &boot, image)?;
         // Nor is what the record of that machine holds for its answer file: root's password, say.
         let ticket = tickets.issue(now, facts, host.filter(|_| !denied), &image.name, boot.clone());
         drop(tickets);
         self.publish(started.boot(Some(boot)));
-        ticket
+        Ok(ticket)
+    }
+
+    fn open_payload(&self, opener: Opener<'_>, image: &Image) -> Result<(), String> {
+        let found = match opener {
+            Opener::Address(from) => {
+                let tickets = lock(&self.tickets);
+                tickets.of_source(from, &image.name).map(|holder| (holder.boot.clone(), holder.host.clone()))
+            }
+            Opener::Holder(holder) => Some((holder.boot.clone(), holder.host.clone())),
+        };
+        match found {
+            Some((boot, Some(host))) => {
+                let Ok(host) = host.parse::<Name>() else { return Ok(()) };
+                let (reference, destructive) = (ImageRef::of(&image.name), image.destructive);
+                let event = LifeEvent::PayloadOpened { boot, image: reference, destructive };
+                match self.live(&host, event) {
+                    Ok(_) => Ok(()),
+                    // What erases nothing is given whatever the store says.
+                    Err(fault) if !destructive => {
+                        tracing::debug!(%host, "a boot of it is not remembered: {fault}");
+                        Ok(())
+                    }
+                    Err(fault) => Err(fault.to_string()),
+                }
+            }
+            _ if image.destructive => {
+                Err("it may erase a disk, and no armed host began a boot of it from this address".to_owned())
+            }
+            _ => Ok(()),
+        }
     }
 
     fn refuse_boot(&self, facts: &Facts, host: Option<&Host>, image: &Image, fault: &str) {
@@ -241,6 +380,14 @@ impl BootLedger for World {
         let now = Instant::now();
         let mac = self.ticket_holder(now, token, from)?.facts.mac;
         let holder = lock(&self.tickets).redeem(now, token, stage)?;
+        if let Some(host) = holder.host.as_deref().and_then(|host| host.parse::<Name>().ok()) {
+            let detail = detail.map(Arc::from);
+            let reported =
+                LifeEvent::Reported { boot: holder.boot.clone(), report: Report::of(stage), detail };
+            if let Err(fault) = self.live(&host, reported) {
+                tracing::warn!(%host, stage, "a report of a host is not remembered: {fault}");
+            }
+        }
         // A token of an earlier boot says nothing of the one under way.
         let current =
             mac.is_some_and(|mac| lock(&self.tracker).attempt(mac).is_some_and(|own| own.id == holder.boot));
@@ -270,7 +417,32 @@ impl BootLedger for World {
     }
 }
 
+/// The wall clock. Before 1970 it is no clock.
+fn unix_now() -> UnixTime {
+    UnixTime(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()))
+}
+
 impl World {
+    /// The boot of a host begins, if it may.
+    fn begin_life(&self, host: Option<&Host>, boot: &Arc<str>, image: &Image) -> Result<(), String> {
+        let Some(host) = host else {
+            return match image.destructive {
+                true => Err("it may erase a disk, and only a recorded host can be armed for it".to_owned()),
+                false => Ok(()),
+            };
+        };
+        let (reference, destructive) = (ImageRef::of(&image.name), image.destructive);
+        let event = LifeEvent::BootBegan { boot: boot.clone(), image: reference, destructive };
+        match self.live(&host.name, event) {
+            Ok(_) => Ok(()),
+            Err(fault) if !destructive && !matches!(fault, LifeFault::Refused(_)) => {
+                tracing::warn!(host = %host.name, "a boot of it is not remembered: {fault}");
+                Ok(())
+            }
+            Err(fault) => Err(fault.to_string()),
+        }
+    }
+
     /// Whom a token belongs to. The system may have another address than its loader had, but not one that DHCP gave to
     /// another machine.
     fn ticket_holder(&self, now: Instant, token: &str, from: IpAddr) -> Result<Holder, CallbackError> {

@@ -22,11 +22,17 @@ pub enum Table {
     Boots = 6,
     /// Everything single: generation counters, cursors, tokens.
     Meta = 7,
+    /// Groups of hosts, by name.
+    Groups = 8,
+    /// Rules as they are being edited, by name.
+    Rules = 9,
+    /// Sets of rules that are or were in force, by their number.
+    RuleSets = 10,
 }
 
 impl Table {
     /// All tables, in key order.
-    pub const ALL: [Table; 7] = [
+    pub const ALL: [Table; 10] = [
         Table::Hosts,
         Table::Images,
         Table::Manifests,
@@ -34,6 +40,9 @@ impl Table {
         Table::Facts,
         Table::Boots,
         Table::Meta,
+        Table::Groups,
+        Table::Rules,
+        Table::RuleSets,
     ];
 
     /// The name in dumps and messages.
@@ -46,6 +55,9 @@ impl Table {
             Table::Facts => "facts",
             Table::Boots => "boots",
             Table::Meta => "meta",
+            Table::Groups => "groups",
+            Table::Rules => "rules",
+            Table::RuleSets => "rule_sets",
         }
     }
 

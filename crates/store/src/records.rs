@@ -10,12 +10,25 @@
 //! | table | key | record | version |
 //! |---|---|---|---|
 //! | hosts, images | name | `types::resource::{Host, Image}` | 1 |
+//! | groups, rules | name | `types::resource::{Group, Rule}` | 1 |
+//! | rule_sets | number, big-endian | [`RuleSet`] | 1 |
 //! | leases | family (4; room for 6), then the address big-endian | [`types::lease::LeaseRecord`] | 2; 1 lacks `lease_secs` |
+//! | boots | `host/<name>` | [`boots::life::Life`] | 1 |
+//! | boots | `rollout/<name>` | [`boots::rollout::Rollout`] | 1 |
 //! | others | as their owners say | any `Serialize` value | theirs |
+//!
+//! Lives and rollouts stand in the table that was set aside for them from the first version of the store on: no folder changes,
+//! a program before them keeps what it finds there and does not look inside.
 
 mod lease;
+mod life;
+mod rollout;
+mod rules;
 
 pub use lease::{LEASE, decode_lease, encode_lease};
+pub use life::{LIFE, LIFE_BYTES_MAX, decode_life, encode_life, life_host, life_key};
+pub use rollout::{ROLLOUT, ROLLOUT_BYTES_MAX, decode_rollout, encode_rollout, rollout_key, rollout_name};
+pub use rules::{GROUP, RULE, RULE_SET, RuleSet, rule_set_key};
 
 use crate::error::RecordError;
 use serde::de::DeserializeOwned;

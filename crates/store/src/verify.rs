@@ -67,6 +67,13 @@ pub(crate) fn unreadable_record(key: &[u8], envelope: &[u8]) -> Option<(String, 
         Table::Hosts => records::decode_host(value).err(),
         Table::Images => records::decode_image(value).err(),
         Table::Leases => records::decode_lease(value).err(),
+        Table::Groups => records::GROUP.decode::<types::resource::Group>(value).err(),
+        Table::Rules => records::RULE.decode::<types::resource::Rule>(value).err(),
+        Table::RuleSets => records::RULE_SET.decode::<records::RuleSet>(value).err(),
+        Table::Boots if records::life_host(key.get(1..)?).is_some() => records::decode_life(value).err(),
+        Table::Boots if records::rollout_name(key.get(1..)?).is_some() => {
+            records::decode_rollout(value).err()
+        }
         Table::Manifests | Table::Facts | Table::Boots | Table::Meta => None,
     }?;
     Some((record_name(key), error_chain(&fault)))

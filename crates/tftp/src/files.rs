@@ -78,6 +78,7 @@ impl Files for tree::Tree {
                     | tree::OpenError::BadName(_)
                     | tree::OpenError::LeftAlone(_)
                     | tree::OpenError::LoaderMissing(_) => ErrorCode::FileNotFound,
+                    tree::OpenError::NotArmed { .. } => ErrorCode::AccessViolation,
                     tree::OpenError::Io { .. } | tree::OpenError::Unmade(_) => ErrorCode::NotDefined,
                 },
                 text: error.public_text().to_owned(),

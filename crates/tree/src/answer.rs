@@ -4,7 +4,7 @@
 //! boot and is bound to the address. The template is rendered once before the boot is given, so that a value that is
 //! missing keeps the machine where it is instead of in half an installation.
 
-use crate::{Door, OpenError, Opened, Role, Tree, Who};
+use crate::{BootHolder, Door, OpenError, Opened, Opener, Role, Tree, Who};
 use render::cmdline;
 use render::ipxe::Origin;
 use render::template::{BootValues, MachineValues, ServerValues, Values, compile};
@@ -41,10 +41,14 @@ impl Tree {
         let absent = || OpenError::NotFound { name: shown.clone() };
         let holder = self.parts.ledger.holder(token, who.address).map_err(|_| absent())?;
         let catalog = self.parts.decider.catalog();
-        let host = holder.host.as_deref().and_then(|host| catalog.host(host)).cloned();
+        let host = self.profile_of(&holder);
         let image = catalog.image(holder.image.as_str()).cloned().ok_or_else(absent)?;
         let template = self.template_of(host.as_deref(), &image);
         let template = template.map_err(OpenError::Unmade)?.ok_or_else(absent)?;
+        self.parts
+            .ledger
+            .open_payload(Opener::Holder(&holder), &image)
+            .map_err(|why| OpenError::NotArmed { image: image.name.to_string(), why })?;
         let text = match file {
             META_DATA => {
                 let name = host.as_ref().map_or("localhost", |host| host.name.as_str());
@@ -66,6 +70,19 @@ impl Tree {
             boot: Some(holder.boot),
             ..self.opened_text(&shown, Role::Answer, text)
         })
+    }
+
+    /// What the machine of a boot is given now. Nothing that is another host's than the one the boot was begun for: the
+    /// token says whose it is, and a record may have been changed since.
+    fn profile_of(&self, holder: &BootHolder) -> Option<Arc<Host>> {
+        let verdict = self.parts.decider.decide(&holder.facts);
+        let own = verdict.host.as_ref().map(|host| host.name.as_str());
+        match &holder.host {
+            Some(name) if own == Some(name) => verdict.profile,
+            Some(name) => self.parts.decider.catalog().profile(name).cloned(),
+            None if own.is_none() => verdict.profile,
+            None => None,
+        }
     }
 
     /// The template that applies: the host's, else the image's.

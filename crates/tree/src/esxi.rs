@@ -197,9 +197,8 @@ impl Tree {
             Some(Err(reason)) => return Err(OpenError::LeftAlone(reason)),
             Some(Ok(title)) => Made::text(render::esxi::next_entry(&title)),
             None => {
-                let host = verdict.host.as_deref();
                 let making = |boot: &BootImage<'_>| self.made_config(boot, who);
-                self.begin(&facts, host, image, verdict.generation, who, making)
+                self.begin(&facts, &verdict, image, who, making)
                     .unwrap_or_else(|fault| Made::text(render::esxi::next_entry(&first_line(&fault))))
             }
         };
@@ -242,6 +241,7 @@ fn refusal(verdict: &Verdict, image: &Image) -> Option<Result<String, LeaveAlone
             Target::Image(own) => says(&format!("this machine boots {} now", own.name)),
             Target::Menu => says("this image is not offered to this machine"),
             Target::LocalDisk => says("this machine boots its local disk"),
+            Target::Ask => says("what this machine boots is not known before iPXE was asked"),
         },
         Decision::LeaveAlone(LeaveAloneReason::UnknownIgnored) => Some(Err(LeaveAloneReason::UnknownIgnored)),
         Decision::LeaveAlone(reason) => says(&reason.to_string()),

@@ -7,7 +7,7 @@ use render::ipxe::{Origin, SCRIPT_NAME};
 use render::{BootImage, ipxe, message, pxelinux};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
-use types::resource::{Host, Image, ImageKind};
+use types::resource::{Image, ImageKind};
 use types::{Facts, Firmware, MacAddr, MachineGuid, Stage};
 
 /// The folder pxelinux looks into, relative to its own.
@@ -105,7 +105,7 @@ impl Tree {
             Decision::Boot(plan) => match &plan.target {
                 Target::Menu => !image.destructive,
                 Target::Image(own) => own.name == image.name,
-                Target::LocalDisk => false,
+                Target::LocalDisk | Target::Ask => false,
             },
             Decision::LeaveAlone(_) => false,
         };
@@ -116,20 +116,18 @@ impl Tree {
             Door::Http => Origin::http(who.local, self.parts.http_port),
             Door::Tftp => Origin::Tftp,
         };
-        let scripted =
-            self.image_script(&facts, verdict.host.as_deref(), &image, verdict.generation, origin, who);
+        let scripted = self.image_script(&facts, &verdict, &image, origin, who);
         Ok(self.opened_scripted(&full, Role::Script, facts, &verdict, scripted))
     }
 
     fn scripted(&self, facts: &Facts, verdict: &Verdict, origin: Origin, who: &Who) -> Made {
-        let host = verdict.host.as_deref();
         match &verdict.decision {
             Decision::Boot(plan) => match (&plan.target, &plan.step) {
+                // Asked for what it was not asked yet, it comes back with all it has.
+                (Target::Ask, _) => Made::text(ipxe::first(who.local, self.parts.http_port)),
                 (Target::LocalDisk, _) => Made::text(ipxe::local_disk(facts.firmware)),
                 (_, Step::Loader(file)) => Made::text(ipxe::loader(file, who.local, facts.firmware)),
-                (Target::Image(image), _) => {
-                    self.image_script(facts, host, image, verdict.generation, origin, who)
-                }
+                (Target::Image(image), _) => self.image_script(facts, verdict, image, origin, who),
                 (Target::Menu, _) => {
                     let images = self.menu(facts);
                     let images: Vec<&Image> = images.iter().map(|image| &**image).collect();
@@ -146,13 +144,12 @@ impl Tree {
     fn image_script(
         &self,
         facts: &Facts,
-        host: Option<&Host>,
+        verdict: &Verdict,
         image: &Image,
-        generation: u64,
         origin: Origin,
         who: &Who,
     ) -> Made {
-        self.begin(facts, host, image, generation, who, |boot| ipxe::image(boot, origin))
+        self.begin(facts, verdict, image, who, |boot| ipxe::image(boot, origin))
             .unwrap_or_else(|fault| Made::text(ipxe::message(&fault, facts.firmware)))
     }
 
@@ -178,14 +175,14 @@ impl Tree {
         let made = match &verdict.decision {
             Decision::Boot(plan) => match &plan.target {
                 Target::Image(image) => self
-                    .begin(&facts, verdict.host.as_deref(), image, verdict.generation, who, pxelinux::image)
+                    .begin(&facts, &verdict, image, who, pxelinux::image)
                     .unwrap_or_else(|fault| Made::text(pxelinux::message(&fault))),
                 Target::Menu => {
                     let images = self.menu(&facts);
                     let images: Vec<&Image> = images.iter().map(|image| &**image).collect();
                     Made::text(pxelinux::menu(&images, verdict.generation))
                 }
-                Target::LocalDisk => Made::text(pxelinux::local_disk()),
+                Target::LocalDisk | Target::Ask => Made::text(pxelinux::local_disk()),
             },
             Decision::LeaveAlone(LeaveAloneReason::LocalDisk) => Made::text(pxelinux::local_disk()),
             Decision::LeaveAlone(reason @ LeaveAloneReason::UnknownIgnored) => {
@@ -202,12 +199,13 @@ impl Tree {
     pub(crate) fn begin(
         &self,
         facts: &Facts,
-        host: Option<&Host>,
+        verdict: &Verdict,
         image: &Image,
-        generation: u64,
         who: &Who,
         render: impl Fn(&BootImage<'_>) -> Result<String, render::RenderError>,
     ) -> Result<Made, String> {
+        // The record says whose boot it is; what it is given may come from groups and rules too.
+        let (host, profile) = (verdict.host.as_deref(), verdict.profile.as_deref());
         let refused = |fault: String| {
             self.parts.ledger.refuse_boot(facts, host, image, &fault);
             message::image_fault(image.name.as_str(), &fault)
@@ -216,20 +214,20 @@ impl Tree {
             self.parts.ledger.refuse_boot(facts, host, image, &fault.what);
             return Err(fault.shown);
         }
-        let template = self.template_of(host, image).map_err(refused)?;
+        let template = self.template_of(profile, image).map_err(refused)?;
         if let Some(template) = &template {
-            self.try_answer(template, facts, host, image, who).map_err(refused)?;
+            self.try_answer(template, facts, profile, image, who).map_err(refused)?;
         }
         let mut boot = BootImage {
             image,
-            host,
-            generation,
+            host: profile,
+            generation: verdict.generation,
             firmware: facts.firmware,
             additions: Additions { callback: None, boot_mac: facts.mac, answer: None },
         };
         // Rendered once without the secret: an attempt that cannot be rendered is none.
         render(&boot).map_err(|error| refused(error.to_string()))?;
-        let ticket = self.parts.ledger.begin_boot(facts, host, image);
+        let ticket = self.parts.ledger.begin_boot(facts, host, image).map_err(refused)?;
         let base = Origin::http(who.local, self.parts.http_port);
         boot.additions.callback = Some(base.url(&format!("b/{}/up", ticket.token)));
         boot.additions.answer = template.map(|template| self.answer_url(&template, &ticket.token, who));

@@ -56,12 +56,31 @@ pub struct BootHolder {
     pub image: Name,
 }
 
+/// Who asks for a payload.
+#[derive(Clone, Copy, Debug)]
+pub enum Opener<'a> {
+    /// Somebody at this address.
+    Address(IpAddr),
+    /// Whoever has the token of this boot.
+    Holder(&'a BootHolder),
+}
+
 /// Boot attempts and their secrets.
 pub trait BootLedger: Send + Sync {
     /// A script or configuration that boots `image` is about to be given to this machine.
     ///
     /// A machine that asks again within the same attempt may be given the same ticket.
-    fn begin_boot(&self, facts: &Facts, host: Option<&Host>, image: &Image) -> BootTicket;
+    ///
+    /// # Errors
+    /// Why it may not be begun, in words for the machine's screen: the image may erase disks and the host is not armed.
+    fn begin_boot(&self, facts: &Facts, host: Option<&Host>, image: &Image) -> Result<BootTicket, String>;
+
+    /// The kernel, a ramdisk, a module or the answer file of `image` is about to be handed out. To be asked before every such
+    /// file; what permits it is durable when this returns.
+    ///
+    /// # Errors
+    /// Why it may not be: the image may erase disks, and this is not a boot that may have it.
+    fn open_payload(&self, opener: Opener<'_>, image: &Image) -> Result<(), String>;
 
     /// A machine asked for an image that cannot be given to it as things are; `fault` says what is wrong.
     fn refuse_boot(&self, facts: &Facts, host: Option<&Host>, image: &Image, fault: &str);

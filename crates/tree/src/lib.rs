@@ -26,7 +26,7 @@ mod ledger;
 pub mod names;
 
 pub use esxi::{LentLoader, lent_loader};
-pub use ledger::{BootHolder, BootLedger, BootTicket, CallbackError};
+pub use ledger::{BootHolder, BootLedger, BootTicket, CallbackError, Opener};
 pub use names::NameFault;
 
 use bytes::Bytes;
@@ -138,6 +138,13 @@ pub enum OpenError {
     LeftAlone(LeaveAloneReason),
     /// A loader we know, and it is not installed.
     LoaderMissing(LoaderMissing),
+    /// It may erase a disk, and this is not a boot that may have it.
+    NotArmed {
+        /// The image.
+        image: String,
+        /// Why not, and what to do.
+        why: String,
+    },
     /// The answer file of a boot cannot be made; why.
     Unmade(String),
     /// The file should be there and cannot be read.
@@ -157,6 +164,7 @@ impl OpenError {
             OpenError::BadName(_) => "bad_name",
             OpenError::LeftAlone(reason) => reason.as_str(),
             OpenError::LoaderMissing(_) => "loader_missing",
+            OpenError::NotArmed { .. } => "not_armed",
             OpenError::Unmade(_) => "answer_failed",
             OpenError::Io { .. } => "unreadable",
         }
@@ -169,6 +177,7 @@ impl OpenError {
             OpenError::BadName(_) => "bad file name",
             OpenError::LeftAlone(_) => "no boot for this machine",
             OpenError::LoaderMissing(_) => "loader not installed",
+            OpenError::NotArmed { .. } => "not for this machine now",
             OpenError::Unmade(_) => "answer file cannot be made",
             OpenError::Io { .. } => "file cannot be read",
         }
@@ -182,6 +191,7 @@ impl fmt::Display for OpenError {
             OpenError::BadName(fault) => write!(f, "the file name {fault}"),
             OpenError::LeftAlone(reason) => write!(f, "the machine is left alone: {reason}"),
             OpenError::LoaderMissing(missing) => missing.fmt(f),
+            OpenError::NotArmed { image, why } => write!(f, "image {image} is not given: {why}"),
             OpenError::Unmade(fault) => write!(f, "the answer file cannot be made: {fault}"),
             OpenError::Io { name, .. } => write!(f, "{name:?} cannot be read"),
         }
@@ -291,10 +301,20 @@ impl Tree {
         else {
             return Ok(None);
         };
-        let role = profile.map_or(Role::File, |profile| match profile.kind {
-            ImageKind::Esxi => self.esxi_role(&profile, &found.name),
-            _ => role_of(&self.parts.library, &profile, &found.name),
+        let role = profile.as_ref().map_or(Role::File, |profile| match profile.kind {
+            ImageKind::Esxi => self.esxi_role(profile, &found.name),
+            _ => role_of(&self.parts.library, profile, &found.name),
         });
+        if let Some(profile) = &profile
+            && self.is_payload(profile, &found.name, role)
+        {
+            let opened = self.parts.ledger.open_payload(Opener::Address(who.address), profile);
+            opened.map_err(|why| {
+                let facts = self.facts_of_address(who).unwrap_or_default();
+                self.parts.ledger.refuse_boot(&facts, None, profile, &why);
+                OpenError::NotArmed { image: profile.name.to_string(), why }
+            })?;
+        }
         Ok(Some(Opened {
             // Whose it is, where it is lent: events show it.
             name: format!("{}/{}", lender.as_ref().map_or(image.as_str(), |own| own.as_str()), found.name)
@@ -309,6 +329,15 @@ impl Tree {
             boot: None,
             cacheable: true,
         }))
+    }
+
+    /// True for what makes the image run: its files in the profile, whatever their kind.
+    fn is_payload(&self, profile: &Image, file: &str, role: Role) -> bool {
+        if matches!(role, Role::Kernel | Role::Initrd | Role::Module) {
+            return true;
+        }
+        let Some(manifest) = self.parts.library.manifest(profile.name.as_str()) else { return false };
+        profile.named_files().any(|(_, named)| manifest.find(named).is_some_and(|(own, _)| &*own == file))
     }
 
     fn facts_of_address(&self, who: &Who) -> Option<Facts> {

@@ -36,10 +36,13 @@ pub(crate) struct Counting {
 pub(crate) const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 
 impl BootLedger for Counting {
-    fn begin_boot(&self, facts: &Facts, host: Option<&Host>, image: &Image) -> BootTicket {
+    fn begin_boot(&self, facts: &Facts, host: Option<&Host>, image: &Image) -> Result<BootTicket, String> {
         let mut begun = self.begun.lock().unwrap();
         begun.push((facts.clone(), host.map(|host| host.name.to_string()), image.name.to_string()));
-        BootTicket { boot: format!("boot-{}", begun.len()).into(), token: TOKEN.into() }
+        Ok(BootTicket { boot: format!("boot-{}", begun.len()).into(), token: TOKEN.into() })
+    }
+    fn open_payload(&self, _: Opener<'_>, image: &Image) -> Result<(), String> {
+        if image.destructive { Err("it is not armed".to_owned()) } else { Ok(()) }
     }
     fn refuse_boot(&self, _: &Facts, _: Option<&Host>, image: &Image, fault: &str) {
         self.refused.lock().unwrap().push(format!("{}: {fault}", image.name));

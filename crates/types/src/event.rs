@@ -131,6 +131,50 @@ event_names! {
     HostConflict = "host.conflict",
     /// A host record changed.
     HostChanged = "host.changed",
+    /// An operator took a host on.
+    HostAdopted = "host.adopted",
+    /// A host may run an image that erases disks, once.
+    HostArmed = "host.armed",
+    /// It may no more.
+    HostDisarmed = "host.disarmed",
+    /// One boot of a host was decided.
+    HostOnceOrdered = "host.once_ordered",
+    /// It was taken back.
+    HostOnceWithdrawn = "host.once_withdrawn",
+    /// It is under way.
+    HostOnceUsed = "host.once_used",
+    /// A host is given nothing.
+    HostQuarantined = "host.quarantined",
+    /// Its quarantine ended.
+    HostReleased = "host.released",
+    /// Nothing can be ordered for a host.
+    HostLocked = "host.locked",
+    /// It can again.
+    HostUnlocked = "host.unlocked",
+    /// Nothing is remembered of what a host went through.
+    HostForgotten = "host.forgotten",
+    /// The payload of an image that erases disks is handed out: the arming is used up.
+    BootInstallBegan = "boot.install_began",
+    /// A host is installed.
+    BootInstalled = "boot.installed",
+    /// A machine restarted after its installer was handed out, and said nothing.
+    BootInstallUnconfirmed = "boot.install_unconfirmed",
+    /// An installation failed.
+    BootInstallFailed = "boot.install_failed",
+    /// Nothing was heard of an installation for long.
+    BootInstallSilent = "boot.install_silent",
+    /// A boot came to nothing that we know of.
+    BootWentSilent = "boot.went_silent",
+    /// A host runs what its cache holds.
+    BootFromCache = "boot.from_cache",
+    /// It runs again what it was given.
+    BootLeftCache = "boot.left_cache",
+    /// A group changed.
+    GroupChanged = "group.changed",
+    /// A rule of the working set changed.
+    RuleChanged = "rule.changed",
+    /// A set of rules was put in force.
+    RuleActivated = "rule.activated",
     /// An import began.
     ImageImportStarted = "image.import_started",
     /// An import ended.

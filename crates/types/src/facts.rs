@@ -23,6 +23,8 @@ pub struct Facts {
     pub http: bool,
     /// Whether its iPXE can run COM32 programs (`mboot.c32`), which most builds cannot: feature 35 of option 175.
     pub comboot: Option<bool>,
+    /// True once iPXE was asked for its SMBIOS data, whatever it had: what is missing of it then is not there.
+    pub smbios: bool,
     /// SMBIOS manufacturer.
     pub vendor: Option<Arc<str>>,
     /// SMBIOS product name.
@@ -31,6 +33,12 @@ pub struct Facts {
     pub serial: Option<Arc<str>>,
     /// SMBIOS chassis asset tag.
     pub asset: Option<Arc<str>>,
+    /// The last SMBIOS OEM string (most machines have one).
+    pub oemstring: Option<Arc<str>>,
+    /// SMBIOS serial number of the board.
+    pub board_serial: Option<Arc<str>>,
+    /// Bus, vendor and device number of the network card it boots from, as iPXE tells them (`01:80:86:10:0e`).
+    pub nic_bus: Option<Arc<str>>,
     /// Host name the machine gave (option 12).
     pub hostname: Option<Arc<str>>,
     /// Interface the request arrived on.
@@ -39,6 +47,8 @@ pub struct Facts {
     pub relay: Option<Ipv4Addr>,
     /// Circuit id of option 82, opaque.
     pub circuit_id: Option<Arc<[u8]>>,
+    /// Name of the subnet its address is from.
+    pub subnet: Option<Arc<str>>,
     /// Address the machine has or asks from.
     pub address: Option<IpAddr>,
 }
@@ -59,14 +69,19 @@ impl Facts {
             stage: self.stage,
             http: self.http || earlier.http,
             comboot: self.comboot.or(earlier.comboot),
+            smbios: self.smbios || earlier.smbios,
             vendor: self.vendor.or_else(|| earlier.vendor.clone()),
             model: self.model.or_else(|| earlier.model.clone()),
             serial: self.serial.or_else(|| earlier.serial.clone()),
             asset: self.asset.or_else(|| earlier.asset.clone()),
+            oemstring: self.oemstring.or_else(|| earlier.oemstring.clone()),
+            board_serial: self.board_serial.or_else(|| earlier.board_serial.clone()),
+            nic_bus: self.nic_bus.or_else(|| earlier.nic_bus.clone()),
             hostname: self.hostname.or_else(|| earlier.hostname.clone()),
             interface: self.interface.or_else(|| earlier.interface.clone()),
             relay: self.relay.or(earlier.relay),
             circuit_id: self.circuit_id.or_else(|| earlier.circuit_id.clone()),
+            subnet: self.subnet.or_else(|| earlier.subnet.clone()),
             address: self.address.or(earlier.address),
         }
     }

@@ -15,6 +15,7 @@ pub mod guid;
 pub mod lease;
 pub mod mac;
 pub mod resource;
+pub mod selector;
 pub mod subnet;
 
 pub use arch::{ClientArch, Firmware, Stage};
@@ -24,3 +25,4 @@ pub use event::{Event, EventName, EventSink};
 pub use facts::Facts;
 pub use guid::MachineGuid;
 pub use mac::MacAddr;
+pub use selector::Selector;

@@ -83,6 +83,21 @@ pub(super) fn write(home: &Path) -> io::Result<()> {
             r#"{"store":1,"revision":3}"#,
         ],
     )?;
+    each(
+        "store_record",
+        Some(5),
+        &[
+            r#"{"v":1,"record":{"phase":"adopted","since":1,"heard":1,"arming":{"by":"alice","at":1,"image":"esxi","expires":9,"retries":1},"one_shot":{"armed":false,"by":"bob","at":1,"retries":0},"disk_until":3}}"#,
+            r#"{"v":1,"record":{"phase":"installing","since":1,"heard":1,"detail":"d","grant":{"boot":"B1","image":{"name":"esxi","version":"9f2c"},"at":1,"used":{"arming":{"by":"alice","at":1,"retries":0}},"open":true},"lock":{"by":"c","at":1,"reason":"r"},"installed":{"image":{"name":"esxi"},"destructive":true,"boot":"B0","at":1,"told":"up"},"last_boot":{"boot":"B1","image":{"name":"esxi"},"destructive":true,"at":1,"opened":true},"from_cache":{"reported":"B0","since":1}}}"#,
+        ],
+    )?;
+    each(
+        "store_record",
+        Some(6),
+        &[
+            r#"{"v":1,"record":{"name":"rack12","by":"alice","at":1,"image":{"name":"esxi"},"at_once":5,"failures_max":2,"retries":0,"trusts_silence":false,"forgiven":0,"state":{"paused":{"by":"bob","at":2}},"hosts":[{"host":"a","state":"armed"},{"host":"b","state":"failed","why":"w"}]}}"#,
+        ],
+    )?;
     for (name, bytes) in store::fuzzing::seeds() {
         put(home, "store_frame", name, &bytes)?;
     }

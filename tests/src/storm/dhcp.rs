@@ -39,7 +39,9 @@ impl Prober {
     pub fn open(interface: &str) -> Result<Prober> {
         let mut all = nix::ifaddrs::getifaddrs()?.filter(|own| own.interface_name == interface);
         let mac = all.find_map(|own| own.address?.as_link_addr()?.addr()).context("no hardware address")?;
-        Ok(Prober { socket: RawSocket::open(interface)?, mac, machines: 1, transaction: 0x5354_0000 })
+        let socket = RawSocket::open(interface)?;
+        socket.hear_servers_only(None)?;
+        Ok(Prober { socket, mac, machines: 1, transaction: 0x5354_0000 })
     }
 
     /// So many machines ask in turn.

@@ -33,6 +33,7 @@ impl Client {
     /// When a raw socket cannot be opened.
     pub fn new(station: Arc<Namespace>, interface: &'static str, mac: [u8; 6]) -> Result<Client> {
         let raw = Arc::new(station.run(move || RawSocket::open(interface))??);
+        raw.hear_servers_only(Some(mac))?;
         let [.., a, b] = mac;
         let xid = u32::from_be_bytes([a, b, 0, 0]);
         Ok(Client { station, raw, mac, xid, address: None, server: None })

@@ -214,6 +214,7 @@ impl Flood {
         let own = Arc::clone(&counts);
         let worker = station.run(move || {
             let raw = RawSocket::open("eth0")?;
+            raw.hear_servers_only(None)?;
             Worker::start("flood", move |stopped| {
                 let _ = stopped.set_nonblocking(true);
                 let mut byte = [0];

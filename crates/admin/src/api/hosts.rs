@@ -4,7 +4,7 @@ use crate::backend::{Backend, BackendError, Expect, HostRef};
 use crate::problem::FieldError;
 use crate::query::{FACTS, Params};
 use crate::router::{body, expectation, json, list as list_answer};
-use crate::view::MANAGED_BY_API;
+use crate::view::{MANAGED_BY_API, OrderRequest};
 use crate::{Api, Problem};
 use axum::body::Body;
 use axum::extract::{Path, RawQuery, State};
@@ -15,7 +15,7 @@ use types::resource::{Host, Name};
 use types::{MacAddr, MachineGuid};
 
 /// Keys of a view that are not the resource's: a body may carry them, they change nothing.
-const VIEW_KEYS: [&str; 4] = ["managed_by", "revision", "last_seen", "address"];
+const VIEW_KEYS: [&str; 5] = ["managed_by", "revision", "life", "last_seen", "address"];
 
 pub(crate) async fn list(
     State(api): State<Api>,
@@ -77,6 +77,20 @@ pub(crate) async fn remove(
         })
         .await?;
     json(StatusCode::OK, &object!({"deleted": deleted, "revision": revision, "dry_run": dry_run}), None)
+}
+
+pub(crate) async fn order(
+    State(api): State<Api>,
+    Path(reference): Path<String>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    content: Body,
+) -> Result<Response, Box<Problem>> {
+    Params::read(query.as_deref(), &[])?;
+    let reference = reference_of(&reference)?;
+    let order: OrderRequest = body(&headers, content).await?;
+    let life = api.call(None, move |backend| backend.order(&reference, &order)).await?;
+    json(StatusCode::OK, &life, None)
 }
 
 pub(crate) async fn explain(

@@ -73,7 +73,7 @@ pub(super) fn doubled<'a>(list: &str, names: impl Iterator<Item = &'a Name>, vie
     }
 }
 
-fn refers(
+pub(super) fn refers(
     name: &Name,
     who: &str,
     steps: &[Step<'_>],

@@ -7,12 +7,21 @@ use crate::source::{Spot, Texts};
 use crate::suggest::{listed, nearest};
 use crate::templates::place;
 use crate::tree::Step;
+use plan::Catalog;
 use render::kickstart::{self, Severity, Target};
 use render::template::{Compiled, TemplateFault, Values, compile};
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use types::resource::{Host, Image, Name, TemplateKind};
+use types::selector::{Key, Match};
 
-pub(super) fn check(file: &File, elsewhere: &Elsewhere<'_>, texts: &Texts, view: &mut View<'_>) {
+pub(super) fn check(
+    file: &File,
+    elsewhere: &Elsewhere<'_>,
+    catalog: Option<&Catalog>,
+    texts: &Texts,
+    view: &mut View<'_>,
+) {
     let resources = &file.resources;
     resources::doubled("templates", resources.templates.iter().map(|template| &template.name), view);
     let mut compiled: BTreeMap<&str, Compiled> = BTreeMap::new();
@@ -29,12 +38,24 @@ pub(super) fn check(file: &File, elsewhere: &Elsewhere<'_>, texts: &Texts, view:
             refers(name, &format!("image `{}`", image.name), "images", index, &known, elsewhere, view);
         }
     }
+    for (index, group) in resources.groups.iter().enumerate() {
+        if let Some(name) = &group.template {
+            refers(name, &format!("group `{}`", group.name), "groups", index, &known, elsewhere, view);
+        }
+    }
+    for (index, rule) in resources.rules.iter().enumerate() {
+        if let Some(name) = &rule.template {
+            refers(name, &format!("rule `{}`", rule.name), "rules", index, &known, elsewhere, view);
+        }
+    }
     let images: BTreeMap<&str, &Image> =
         resources.images.iter().map(|image| (image.name.as_str(), image)).collect();
     for (index, host) in resources.hosts.iter().enumerate() {
         if let Some(name) = &host.template {
             refers(name, &format!("host `{}`", host.name), "hosts", index, &known, elsewhere, view);
         }
+        let Some(host) = given(host, catalog) else { continue };
+        let host = &*host;
         let image = host.image.as_ref().or(file.boot.default_image.as_ref());
         let image = image.and_then(|name| images.get(name.as_str()).copied());
         let name = host.template.as_ref().or_else(|| image?.template.as_ref());
@@ -42,6 +63,37 @@ pub(super) fn check(file: &File, elsewhere: &Elsewhere<'_>, texts: &Texts, view:
             values(host, image, index, template, view);
         }
     }
+}
+
+/// The host with what groups and rules give it; `None` when that depends on what only the machine can say.
+fn given<'a>(host: &'a Host, catalog: Option<&Catalog>) -> Option<Cow<'a, Host>> {
+    let Some(catalog) = catalog else { return Some(Cow::Borrowed(host)) };
+    let facts = types::Facts {
+        mac: host.identity.mac.0.first().copied(),
+        guid: host.identity.uuid,
+        serial: host.identity.serial.as_deref().map(Into::into),
+        stage: types::Stage::Rom,
+        ..types::Facts::default()
+    };
+    let resolved = plan::resolve(catalog, &facts);
+    let open = |asked: &plan::Asked| {
+        asked.answer != Match::Yes
+            && asked
+                .rule
+                .when
+                .terms()
+                .iter()
+                .any(|term| !matches!(term.key(), Key::Group | Key::Host | Key::Label(_)))
+    };
+    if resolved.rules.iter().any(open) {
+        return None;
+    }
+    let mut profile = Host::clone(&*resolved.profile?);
+    if profile.image.is_none() {
+        let image = resolved.values.iter().find(|(key, ..)| key == "image");
+        profile.image = image.and_then(|(_, image, _)| image.split('@').next()?.parse().ok());
+    }
+    Some(Cow::Owned(profile))
 }
 
 /// Compiles a template and looks at what it is.

@@ -207,6 +207,10 @@ reasons! {
     IdentityConflict = "identity_conflict",
     /// Proxy: its image is not there.
     ImageMissing = "image_missing",
+    /// Proxy: the group it is in is not there.
+    GroupMissing = "group_missing",
+    /// Proxy: it is quarantined.
+    Quarantined = "quarantined",
     /// Proxy: it came back for its loader too often.
     LoopStopped = "loop_stopped",
     /// Proxy: the plan is nothing DHCP could say.
@@ -237,6 +241,8 @@ impl From<LeaveAloneReason> for IgnoreReason {
             LeaveAloneReason::FirmwareUnfit => IgnoreReason::FirmwareUnfit,
             LeaveAloneReason::IdentityConflict => IgnoreReason::IdentityConflict,
             LeaveAloneReason::ImageMissing => IgnoreReason::ImageMissing,
+            LeaveAloneReason::GroupMissing => IgnoreReason::GroupMissing,
+            LeaveAloneReason::Quarantined => IgnoreReason::Quarantined,
             LeaveAloneReason::LoopStopped => IgnoreReason::LoopStopped,
         }
     }

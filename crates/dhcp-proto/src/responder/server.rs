@@ -418,8 +418,13 @@ fn trouble(verdict: &Verdict) -> Option<(Option<EventName>, LeaveAloneReason)> {
         }
         LeaveAloneReason::LoopStopped => Some(EventName::LoaderLoop),
         LeaveAloneReason::IdentityConflict => Some(EventName::HostConflict),
-        LeaveAloneReason::FirmwareUnfit | LeaveAloneReason::ImageMissing => None,
-        LeaveAloneReason::NotABootClient | LeaveAloneReason::UnknownIgnored | LeaveAloneReason::LocalDisk => {
+        LeaveAloneReason::FirmwareUnfit | LeaveAloneReason::ImageMissing | LeaveAloneReason::GroupMissing => {
+            None
+        }
+        LeaveAloneReason::NotABootClient
+        | LeaveAloneReason::UnknownIgnored
+        | LeaveAloneReason::Quarantined
+        | LeaveAloneReason::LocalDisk => {
             return None;
         }
     };

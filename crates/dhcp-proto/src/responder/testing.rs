@@ -196,7 +196,7 @@ impl Decider for Stub {
             },
         };
         let host = self.recorded.map(|name| Arc::new(recorded(name)));
-        Verdict { decision, host, trace: Trace::default(), generation: 17 }
+        Verdict { decision, profile: host.clone(), host, trace: Trace::default(), generation: 17 }
     }
 
     fn catalog(&self) -> Arc<Catalog> {
@@ -206,14 +206,5 @@ impl Decider for Stub {
 
 /// A host record without anything in it.
 fn recorded(name: &str) -> types::resource::Host {
-    types::resource::Host {
-        name: name.parse().unwrap(),
-        identity: types::resource::HostMatch::default(),
-        image: None,
-        image_version: None,
-        loader: None,
-        params: std::collections::BTreeMap::new(),
-        template: None,
-        kernel_args_append: Vec::new(),
-    }
+    types::resource::Host::new(name.parse().unwrap(), types::resource::HostMatch::default())
 }

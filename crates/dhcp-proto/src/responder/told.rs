@@ -20,7 +20,7 @@ pub(super) fn boot_event(event: Event, verdict: &Verdict, boot: &BootFile) -> Ev
         Decision::Boot(plan) => match (&plan.step, &plan.target) {
             (plan::Step::Loader(file), _) => event.with("loader", file.clone()),
             (_, plan::Target::Image(image)) => event.with("image", image.name.as_str()),
-            (_, plan::Target::Menu | plan::Target::LocalDisk) => event,
+            (_, plan::Target::Menu | plan::Target::LocalDisk | plan::Target::Ask) => event,
         },
         Decision::LeaveAlone(_) => event,
     };

@@ -12,6 +12,7 @@ use std::time::Duration;
 pub(super) struct Asked {
     pub(super) target: String,
     pub(super) head: String,
+    pub(super) body: Vec<u8>,
 }
 
 impl Asked {
@@ -56,6 +57,44 @@ impl Server {
             .with_no_client_auth()
             .with_single_cert(vec![certificate], key)
             .unwrap();
+        Server::over(Some(Arc::new(config)), answer)
+    }
+
+    /// One that shows the certificate of [`Server::secure`] and has another key, made when it starts.
+    pub(super) fn impostor(
+        answer: impl Fn(usize, &Asked, &mut dyn Write) -> io::Result<()> + Send + Sync + 'static,
+    ) -> Server {
+        #[derive(Debug)]
+        struct Shown(Arc<rustls::sign::CertifiedKey>);
+        impl rustls::server::ResolvesServerCert for Shown {
+            fn resolve(&self, _: rustls::server::ClientHello<'_>) -> Option<Arc<rustls::sign::CertifiedKey>> {
+                Some(self.0.clone())
+            }
+        }
+        let certificate =
+            CertificateDer::from_pem_slice(include_bytes!("../../testdata/test-server.pem")).unwrap();
+        // PKCS#8 of the P-256 key that is the number one (RFC 5958, RFC 5915): its public half is the curve's generator.
+        let mut key = vec![
+            0x30, 0x81, 0x87, 0x02, 0x01, 0x00, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02,
+            0x01, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x04, 0x6d, 0x30, 0x6b, 0x02,
+            0x01, 0x01, 0x04, 0x20,
+        ];
+        key.extend([0; 31]);
+        key.extend([
+            0x01, 0xa1, 0x44, 0x03, 0x42, 0x00, 0x04, 0x6b, 0x17, 0xd1, 0xf2, 0xe1, 0x2c, 0x42, 0x47, 0xf8,
+            0xbc, 0xe6, 0xe5, 0x63, 0xa4, 0x40, 0xf2, 0x77, 0x03, 0x7d, 0x81, 0x2d, 0xeb, 0x33, 0xa0, 0xf4,
+            0xa1, 0x39, 0x45, 0xd8, 0x98, 0xc2, 0x96, 0x4f, 0xe3, 0x42, 0xe2, 0xfe, 0x1a, 0x7f, 0x9b, 0x8e,
+            0xe7, 0xeb, 0x4a, 0x7c, 0x0f, 0x9e, 0x16, 0x2b, 0xce, 0x33, 0x57, 0x6b, 0x31, 0x5e, 0xce, 0xcb,
+            0xb6, 0x40, 0x68, 0x37, 0xbf, 0x51, 0xf5,
+        ]);
+        let key = rustls::crypto::ring::sign::any_ecdsa_type(&PrivateKeyDer::Pkcs8(key.into())).unwrap();
+        let shown = Shown(Arc::new(rustls::sign::CertifiedKey::new(vec![certificate], key)));
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::new(shown));
         Server::over(Some(Arc::new(config)), answer)
     }
 
@@ -107,7 +146,11 @@ fn serve(
         head.extend(byte);
     }
     let head = String::from_utf8(head).unwrap();
-    let request = Asked { target: head.split(' ').nth(1).unwrap().to_owned(), head };
+    let mut request = Asked { target: head.split(' ').nth(1).unwrap().to_owned(), head, body: Vec::new() };
+    if let Some(length) = request.field("content-length") {
+        request.body = vec![0; length.parse().unwrap()];
+        stream.read_exact(&mut request.body)?;
+    }
     let number = {
         let mut asked = asked.lock().unwrap();
         asked.push(request.clone());

@@ -88,8 +88,11 @@ impl Decider for Mind {
 pub struct Ledger(pub Mutex<Vec<(String, Option<String>)>>);
 
 impl BootLedger for Ledger {
-    fn begin_boot(&self, _: &Facts, _: Option<&Host>, _: &Image) -> BootTicket {
-        BootTicket { boot: "b1".into(), token: TOKEN.into() }
+    fn begin_boot(&self, _: &Facts, _: Option<&Host>, _: &Image) -> Result<BootTicket, String> {
+        Ok(BootTicket { boot: "b1".into(), token: TOKEN.into() })
+    }
+    fn open_payload(&self, _: tree::Opener<'_>, _: &Image) -> Result<(), String> {
+        Ok(())
     }
     fn refuse_boot(&self, _: &Facts, _: Option<&Host>, _: &Image, _: &str) {}
     fn holder(&self, _: &str, _: IpAddr) -> Result<BootHolder, CallbackError> {

@@ -50,13 +50,11 @@ pub(super) fn all(existing: &Existing<'_>, machines: Vec<Machine>, rules: &Rules
         let outcome = against(existing, &recorded, &machine.proposal, rules, &mut conflicts);
         let reservations = addresses.judge(at, &machine.proposal, &mut conflicts);
         let outcome = if conflicts.is_empty() { outcome } else { Outcome::Conflict(conflicts) };
-        let group = group_after(existing, &recorded, &machine.proposal);
         entries.push(Entry {
             origin: machine.proposal.origin.clone(),
             also: machine.also.clone(),
             name: machine.proposal.name.clone(),
             given: machine.proposal.given.clone(),
-            group,
             outcome,
             reservations,
             notes: notes(existing, &machine.proposal),
@@ -162,8 +160,9 @@ fn updated(before: &Recorded<'_>, proposal: &Proposal, rules: &Rules) -> (Host, 
         }
         host.image = Some(image.clone());
     }
-    if let Some(group) = proposal.group.as_ref().filter(|group| before.group != Some(*group)) {
-        change("group", before.group.map(Name::to_string), Some(group.to_string()));
+    if let Some(group) = proposal.group.as_ref().filter(|group| host.group.as_ref() != Some(*group)) {
+        change("group", host.group.as_ref().map(Name::to_string), Some(group.to_string()));
+        host.group = Some(group.clone());
     }
     for (key, value) in &proposal.params {
         if host.params.get(key) != Some(value) {
@@ -173,11 +172,6 @@ fn updated(before: &Recorded<'_>, proposal: &Proposal, rules: &Rules) -> (Host, 
     }
     debug_assert!(shares(&host.identity, new), "an update knows the machine by what the entry says");
     (host, changes)
-}
-
-fn group_after(existing: &Existing<'_>, recorded: &Lookup<'_>, proposal: &Proposal) -> Option<Name> {
-    let before = || named(existing, recorded, &proposal.name).and_then(|before| before.group).cloned();
-    proposal.group.clone().or_else(before)
 }
 
 fn notes(existing: &Existing<'_>, proposal: &Proposal) -> Vec<String> {

@@ -39,7 +39,7 @@ fn show_entry(f: &mut fmt::Formatter<'_>, entry: &Entry) -> fmt::Result {
     }
     writeln!(f)?;
     match &entry.outcome {
-        Outcome::Create(host) => writeln!(f, "    {}", created(host, entry))?,
+        Outcome::Create(host) => writeln!(f, "    {}", created(host))?,
         Outcome::Update { changes, .. } => {
             for change in changes {
                 writeln!(f, "    {change}")?;
@@ -63,14 +63,14 @@ fn show_entry(f: &mut fmt::Formatter<'_>, entry: &Entry) -> fmt::Result {
     Ok(())
 }
 
-fn created(host: &Host, entry: &Entry) -> String {
+fn created(host: &Host) -> String {
     let mut parts = Vec::new();
     if !host.identity.mac.is_empty() {
         parts.push(format!("mac {}", super::index::listed(&host.identity.mac.0)));
     }
     parts.extend(host.identity.uuid.map(|uuid| format!("uuid {uuid}")));
     parts.extend(host.identity.serial.as_ref().map(|serial| format!("serial {}", shown(serial))));
-    parts.extend(entry.group.as_ref().map(|group| format!("group {group}")));
+    parts.extend(host.group.as_ref().map(|group| format!("group {group}")));
     parts.extend(host.image.as_ref().map(|image| format!("image {image}")));
     parts.extend(host.params.iter().map(|(key, value)| format!("params.{} {}", shown(key), shown(value))));
     parts.join(", ")

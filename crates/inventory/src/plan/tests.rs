@@ -16,7 +16,7 @@ fn host(text: &str, macs: &[&str]) -> Host {
 }
 
 fn recorded(host: &Host) -> Recorded<'_> {
-    Recorded { host, group: None, file: None }
+    Recorded { host, file: None }
 }
 
 fn plan_with(hosts: &[Recorded<'_>], networks: &[Network<'_>], list: &str, rules: &Rules) -> ImportPlan {
@@ -74,8 +74,8 @@ fn an_update_names_what_differs_and_leaves_the_rest() {
     a.image_version = Some(name("v1"));
     a.params.insert("keep".into(), "1".into());
     a.params.insert("rack".into(), "r1".into());
-    let group = name("web");
-    let before = Recorded { host: &a, group: Some(&group), file: None };
+    a.group = Some(name("web"));
+    let before = recorded(&a);
     let list = format!("name,mac,uuid,serial,image,group,params.rack\na,{A} {B},{GUID},S1,new,db,r2\n");
     let plan = plan(&[before], &list);
     let Outcome::Update { host, changes } = &plan.entries[0].outcome else { panic!("{plan}") };
@@ -85,7 +85,7 @@ fn an_update_names_what_differs_and_leaves_the_rest() {
     assert_eq!(host.image_version, None, "a version of another image means nothing");
     assert_eq!(host.params["keep"], "1");
     assert_eq!(changes[5].before.as_deref(), Some("web"));
-    assert_eq!(plan.entries[0].group, Some(name("db")));
+    assert_eq!(host.group, Some(name("db")));
     assert!(!plan.writes(Rest::Stop).unwrap()[0].new);
 }
 
@@ -179,7 +179,7 @@ fn a_name_that_is_another_machines_is_a_conflict_unless_the_list_is_right() {
 #[test]
 fn a_host_of_a_file_is_not_changed() {
     let a = host("a", &[A]);
-    let owned = Recorded { host: &a, group: None, file: Some("rack-12.yaml") };
+    let owned = Recorded { host: &a, file: Some("rack-12.yaml") };
     let plan_same = plan(&[owned], &format!("name,mac\na,{A}\n"));
     assert_eq!(marks(&plan_same), "=");
     let changed = plan(&[owned], &format!("name,mac,image\na,{A},x\n"));
@@ -284,7 +284,7 @@ fn the_dry_run_reads_as_recorded() {
         recorded(&web01),
         recorded(&spare),
         recorded(&same),
-        Recorded { host: &owned, group: None, file: Some("resources.d/rack-12.yaml") },
+        Recorded { host: &owned, file: Some("resources.d/rack-12.yaml") },
     ];
     let there = [reservation("52:54:00:00:00:77", "10.77.0.22", None)];
     let networks = [network("lab", "10.77.0.0/24", true, &there)];

@@ -14,18 +14,15 @@ fn image(name: &str) -> Image {
 
 fn host(name: &str, mac: Option<&str>, uuid: Option<&str>, image: Option<&str>) -> Host {
     Host {
-        name: name.parse().unwrap(),
-        identity: HostMatch {
-            mac: OneOrMany(mac.map(|text| text.parse().unwrap()).into_iter().collect()),
-            uuid: uuid.map(|text| text.parse().unwrap()),
-            serial: None,
-        },
         image: image.map(|text| text.parse().unwrap()),
-        image_version: None,
-        loader: None,
-        params: Default::default(),
-        template: None,
-        kernel_args_append: Vec::new(),
+        ..Host::new(
+            name.parse().unwrap(),
+            HostMatch {
+                mac: OneOrMany(mac.map(|text| text.parse().unwrap()).into_iter().collect()),
+                uuid: uuid.map(|text| text.parse().unwrap()),
+                serial: None,
+            },
+        )
     }
 }
 
@@ -173,7 +170,7 @@ fn a_destructive_image_needs_an_armed_host() {
     });
     let asking = facts(Stage::Ipxe, Firmware::Bios, MAC);
     assert_eq!(target_image(asked(&catalog, &asking)), "LocalDisk");
-    let armed = BootState { armed: true, ..BootState::default() };
+    let armed = BootState::armed();
     let Decision::Boot(plan) = decide(&catalog, &asking, &armed).decision else { panic!("left alone") };
     assert_eq!(target_image(Ok(plan)), "wipe");
 }
@@ -268,7 +265,7 @@ proptest! {
                 host.image = Some(pin.parse().unwrap());
             }
         });
-        let verdict = decide(&catalog, &facts, &BootState { armed: false, loader_fetches: fetches });
+        let verdict = decide(&catalog, &facts, &BootState { loader_fetches: fetches, ..BootState::default() });
         prop_assert!(!verdict.trace.0.is_empty());
         if let Decision::Boot(BootPlan { target: Target::Image(image), .. }) = &verdict.decision {
             prop_assert!(!image.destructive);

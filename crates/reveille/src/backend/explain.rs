@@ -1,11 +1,13 @@
 //! What a machine would boot, asked of the same decision function as every door.
 
+use crate::inventory::Inventory;
 use crate::world::World;
-use admin::view::{Because, ExplainedStep, Explanation};
+use admin::view::{AskedRule, AskedTerm, Because, ExplainedStep, Explanation, GivenValue};
 use library::Library;
-use plan::{Decision, Step, Target, TraceLine, Verdict};
+use plan::{Decider, Decision, Step, Target, TraceLine, Verdict};
 use std::collections::BTreeMap;
 use types::resource::Host;
+use types::selector::Match;
 use types::{Facts, Stage};
 
 /// Facts a recorded host is known by, to ask for it without having seen it.
@@ -19,7 +21,7 @@ pub(super) fn facts_of(host: &Host) -> Facts {
 }
 
 /// Asks for each stage the machine would come through. What was seen of it is added to what is given.
-pub(super) fn explain(world: &World, library: &Library, given: Facts) -> Explanation {
+pub(super) fn explain(world: &World, library: &Library, inventory: &Inventory, given: Facts) -> Explanation {
     let known = given.mac.and_then(|mac| world.remembered(mac));
     let facts = known.map_or_else(|| given.clone(), |known| given.clone().or(&known));
     let at = |stage: Stage| {
@@ -35,6 +37,8 @@ pub(super) fn explain(world: &World, library: &Library, given: Facts) -> Explana
         })
         .to_vec();
     let (boots, image) = outcome(&ipxe);
+    let catalog = world.catalog();
+    let resolved = plan::resolve(&catalog, &Facts { stage: Stage::Ipxe, http: true, ..facts.clone() });
     let reason = match (&rom.decision, &ipxe.decision) {
         (Decision::LeaveAlone(reason), _) | (_, Decision::LeaveAlone(reason)) => {
             Some(reason.as_str().to_owned())
@@ -54,17 +58,58 @@ pub(super) fn explain(world: &World, library: &Library, given: Facts) -> Explana
             .map(|line| Because { text: format!("{:<16} {line}", line.step()), matched: applied(line) })
             .collect(),
         script: None,
+        groups: resolved.groups.iter().map(ToString::to_string).collect(),
+        rules: resolved.rules.iter().map(asked).collect(),
+        values: values(inventory, resolved.values),
         facts: shown(&facts),
         generation: rom.generation,
     }
 }
 
-fn outcome(verdict: &Verdict) -> (String, Option<String>) {
+fn asked(asked: &plan::Asked) -> AskedRule {
+    AskedRule {
+        order: asked.rule.order,
+        rule: asked.rule.name.to_string(),
+        answer: word(asked.answer).to_owned(),
+        terms: asked
+            .terms
+            .iter()
+            .map(|(term, answer, has)| AskedTerm {
+                term: term.clone(),
+                answer: word(*answer).to_owned(),
+                has: has.clone(),
+            })
+            .collect(),
+        decides: asked.decided.clone(),
+    }
+}
+
+fn word(answer: Match) -> &'static str {
+    match answer {
+        Match::Yes => "yes",
+        Match::No => "no",
+        Match::Unknown => "unknown",
+    }
+}
+
+/// With the owner of each: the line of a file, or the API.
+fn values(inventory: &Inventory, values: Vec<(String, String, plan::Source)>) -> Vec<GivenValue> {
+    let value = |(key, value, source): (String, String, plan::Source)| GivenValue {
+        key,
+        value,
+        owner: inventory.owner_of(&source),
+        from: source.to_string(),
+    };
+    values.into_iter().map(value).collect()
+}
+
+pub(super) fn outcome(verdict: &Verdict) -> (String, Option<String>) {
     match &verdict.decision {
         Decision::Boot(plan) => match &plan.target {
             Target::Image(image) => ("image".to_owned(), Some(image.name.to_string())),
             Target::Menu => ("menu".to_owned(), None),
             Target::LocalDisk => ("local-disk".to_owned(), None),
+            Target::Ask => ("ask".to_owned(), None),
         },
         Decision::LeaveAlone(_) => ("nothing".to_owned(), None),
     }
@@ -89,6 +134,7 @@ fn answer(verdict: &Verdict, library: &Library) -> String {
                 },
                 Target::Menu => format!("{next} → menu"),
                 Target::LocalDisk => format!("{next} → local disk"),
+                Target::Ask => format!("{next} → asked for its SMBIOS data, then decided"),
             }
         }
     }
@@ -98,7 +144,12 @@ fn answer(verdict: &Verdict, library: &Library) -> String {
 fn applied(line: &TraceLine) -> bool {
     !matches!(
         line,
-        TraceLine::Unknown | TraceLine::NoHostPin | TraceLine::NoDefaultImage | TraceLine::NoLoader(_)
+        TraceLine::Unknown
+            | TraceLine::NoHostPin
+            | TraceLine::NoGroupPin(_)
+            | TraceLine::NoRulePin(_)
+            | TraceLine::NoDefaultImage
+            | TraceLine::NoLoader(_)
     )
 }
 
@@ -113,6 +164,11 @@ fn shown(facts: &Facts) -> BTreeMap<String, String> {
         ("model", text(&facts.model)),
         ("serial", text(&facts.serial)),
         ("asset", text(&facts.asset)),
+        ("oemstring", text(&facts.oemstring)),
+        ("board serial", text(&facts.board_serial)),
+        ("nic", text(&facts.nic_bus)),
+        ("subnet", text(&facts.subnet)),
+        ("circuit", facts.circuit_id.as_deref().map(|circuit| String::from_utf8_lossy(circuit).into_owned())),
         ("hostname", text(&facts.hostname)),
         ("interface", text(&facts.interface)),
         ("relay", facts.relay.map(|relay| relay.to_string())),

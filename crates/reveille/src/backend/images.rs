@@ -86,7 +86,7 @@ fn version_views(versions: &Versions, name: &Name, pins: &[Pin]) -> Vec<VersionV
             bytes: manifest.bytes(),
             files: manifest.files.len() as u64,
             tags: versions.tags_of(id).map(ToString::to_string).collect(),
-            hosts: pins.iter().filter(stays).map(|pin| pin.host.to_string()).collect(),
+            hosts: pins.iter().filter(stays).map(|pin| pin.by.clone()).collect(),
         }
     };
     versions.newest_first().into_iter().map(view).collect()
@@ -130,7 +130,11 @@ fn shown(users: &[String]) -> String {
 fn users(daemon: &Daemon, name: &Name) -> Result<Option<Box<Problem>>, BackendError> {
     let catalog = daemon.world.catalog();
     let hosts = catalog.hosts().filter(|host| host.image.as_ref() == Some(name));
-    let hosts: Vec<String> = hosts.map(|host| host.name.to_string()).collect();
+    let mut hosts: Vec<String> = hosts.map(|host| host.name.to_string()).collect();
+    let groups = catalog.groups().filter(|group| group.image.as_ref() == Some(name));
+    hosts.extend(groups.map(|group| format!("group {}", group.name)));
+    let rules = catalog.rules().iter().filter(|rule| rule.image.as_ref() == Some(name));
+    hosts.extend(rules.map(|rule| format!("rule {}", rule.name)));
     let images = daemon.inventory.images().map_err(internal)?;
     let above = images.iter().filter(|image| image.resource.base.as_ref() == Some(name));
     let above: Vec<String> = above.map(|image| image.resource.name.to_string()).collect();
@@ -142,7 +146,7 @@ fn users(daemon: &Daemon, name: &Name) -> Result<Option<Box<Problem>>, BackendEr
                 .with_cause(format!("images {} stand on it", shown(above)))
                 .with_fix(format!("remove them first, or all the same: reveille image rm {name} --force")),
         ),
-        (hosts, _) => Some(problem.with_cause(format!("hosts {} boot it", shown(hosts))).with_fix(format!(
+        (hosts, _) => Some(problem.with_cause(format!("{} boot it", shown(hosts))).with_fix(format!(
             "give them another image first: reveille host set HOST --image OTHER, or: reveille image rm {name} --force"
         ))),
     })
@@ -219,7 +223,7 @@ pub(super) fn untag(daemon: &Daemon, name: &Name, tag: &Name) -> Result<ImageVie
     daemon.found_image(name)?;
     let pins = daemon.inventory.pins().map_err(internal)?;
     let stay = pins.iter().filter(|pin| pin.image == *name && pin.version == *tag);
-    let stay: Vec<String> = stay.map(|pin| pin.host.to_string()).collect();
+    let stay: Vec<String> = stay.map(|pin| pin.by.clone()).collect();
     if !stay.is_empty() {
         let what = format!("tag `{tag}` of image `{name}` is in use");
         let problem = Problem::new(409, "R-IMG-06", "in-use", what)

@@ -19,8 +19,21 @@ pub(crate) async fn command(global: &Global, asked: Explain) -> Result<(), Failu
     if let Some(name) = &asked.name {
         return show(global, &api.get(&format!("hosts/{name}/explain")).await?.body);
     }
-    if let Some(serial) = &asked.serial {
-        query.push(format!("serial={}", api.escape(serial)));
+    let texts = [
+        ("serial", asked.serial),
+        ("vendor", asked.vendor),
+        ("model", asked.model),
+        ("asset", asked.asset),
+        ("oemstring", asked.oemstring),
+        ("hostname", asked.hostname),
+        ("circuit", asked.circuit),
+        ("subnet", asked.subnet),
+        ("iface", asked.interface),
+        ("address", asked.address.map(|address| address.to_string())),
+        ("relay", asked.relay.map(|relay| relay.to_string())),
+    ];
+    for (key, value) in texts {
+        query.extend(value.map(|value| format!("{key}={}", api.escape(&value))));
     }
     if query.is_empty() {
         return Err(Failure::new("R-CLI-02", "explain needs to know which machine")
@@ -65,12 +78,53 @@ fn text(document: &Value) -> String {
         let label = if at == 0 { "decision" } else { "" };
         line(label, &format!("{:>2} {}", at + 1, table::cell(reason, "/text")));
     }
+    let list = |pointer: &str| document.pointer(pointer).and_then(Value::as_array).into_iter().flatten();
+    for (at, rule) in list("/rules").enumerate() {
+        let label = if at == 0 { "rules" } else { "" };
+        line(label, &rule_line(rule));
+    }
+    for (at, value) in list("/values").enumerate() {
+        let label = if at == 0 { "values" } else { "" };
+        let owner = match table::cell(value, "/owner").as_str() {
+            "-" => String::new(),
+            owner => format!(" ({})", owner.strip_prefix("file:").unwrap_or(owner)),
+        };
+        let (key, from) = (table::cell(value, "/key"), table::cell(value, "/from"));
+        line(label, &format!("{key} {} ← {from}{owner}", table::cell(value, "/value")));
+    }
     for (at, step) in document.pointer("/steps").and_then(Value::as_array).into_iter().flatten().enumerate() {
         let label = if at == 0 { "answers" } else { "" };
         line(label, &format!("{:<8} {}", table::cell(step, "/stage"), table::cell(step, "/answer")));
     }
     let shown = |char: char| if char.is_control() && char != '\n' { '\u{fffd}' } else { char };
     text.chars().map(shown).collect()
+}
+
+/// `20 r7xx-esxi yes  vendor=Dell ("Dell Inc."), model~R7.* ("PowerEdge R750") → image, template`
+fn rule_line(rule: &Value) -> String {
+    let answer = table::cell(rule, "/answer");
+    let array = |pointer: &str| rule.pointer(pointer).and_then(Value::as_array).into_iter().flatten();
+    // Of a rule that does not match, the terms that do not.
+    let told = |term: &&Value| answer == "yes" || table::cell(term, "/answer") == answer;
+    let terms: Vec<String> = array("/terms")
+        .filter(told)
+        .map(|term| {
+            let has = match term.pointer("/has").and_then(Value::as_str) {
+                Some(has) => format!("\"{has}\""),
+                None if answer == "unknown" => "not asked yet".to_owned(),
+                None => "nothing".to_owned(),
+            };
+            format!("{} ({has})", table::cell(term, "/term"))
+        })
+        .collect();
+    let terms = if terms.is_empty() { "*".to_owned() } else { terms.join(", ") };
+    let decides: Vec<&str> = array("/decides").filter_map(Value::as_str).collect();
+    let decides = match (answer.as_str(), decides.is_empty()) {
+        ("yes", true) => " → nothing, all of it is decided".to_owned(),
+        (_, true) => String::new(),
+        _ => format!(" → {}", decides.join(", ")),
+    };
+    format!("{:>4} {} {answer:<3} {terms}{decides}", table::cell(rule, "/order"), table::cell(rule, "/rule"))
 }
 
 #[cfg(test)]

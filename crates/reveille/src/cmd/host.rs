@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 pub(crate) async fn command(global: &Global, command: Host) -> Result<(), Failure> {
     let api = Api::new(global);
     match command {
+        Host::Order(order) => super::orders::command(global, &api, order).await,
         Host::List => list(global, &api).await,
         Host::Get { host } => {
             let document = api.get(&format!("hosts/{}", api.escape(&host))).await?.body;
@@ -69,7 +70,8 @@ async fn list(global: &Global, api: &Api) -> Result<(), Failure> {
                 Some(version) => format!("{}@{version}", table::cell(host, "/image")),
                 None => table::cell(host, "/image"),
             }),
-            ("LOADER", |host| table::cell(host, "/loader")),
+            ("GROUP", |host| table::cell(host, "/group")),
+            ("STAGE", |host| table::cell(host, "/life/stage")),
             ("OWNER", |host| table::cell(host, "/managed_by")),
         ],
     );
@@ -80,7 +82,7 @@ async fn list(global: &Global, api: &Api) -> Result<(), Failure> {
 fn resource_of(document: &Value) -> Value {
     let mut resource = document.clone();
     if let Some(fields) = resource.as_object_mut() {
-        for added in ["managed_by", "revision"] {
+        for added in ["managed_by", "revision", "life", "last_seen", "address"] {
             fields.remove(added);
         }
     }
@@ -106,12 +108,16 @@ fn merged(mut document: Value, fields: &HostFields) -> Value {
         if let Some(template) = &fields.template {
             host.insert("template".into(), json!(template.as_str()));
         }
-        if !fields.params.is_empty() {
-            let params = host.entry("params").or_insert_with(|| json!({}));
-            if let Some(params) = params.as_object_mut() {
-                params.extend(fields.params.iter().map(|(key, value)| (key.clone(), json!(value))));
-            }
+        match &fields.group {
+            Some(group) if group.as_str() == "none" => drop(host.remove("group")),
+            Some(group) => drop(host.insert("group".into(), json!(group.as_str()))),
+            None => {}
         }
+        if let Some(location) = &fields.location {
+            host.insert("location".into(), json!(location));
+        }
+        super::policy::extend(host, "labels", &fields.labels);
+        super::policy::extend(host, "params", &fields.params);
         if !fields.kernel_args.is_empty() {
             host.insert("kernel_args_append".into(), json!(fields.kernel_args));
         }
@@ -143,11 +149,14 @@ fn show(global: &Global, document: &Value) {
         ("mac", "/match/mac"),
         ("uuid", "/match/uuid"),
         ("serial", "/match/serial"),
+        ("group", "/group"),
         ("image", "/image"),
         ("version", "/image_version"),
         ("loader", "/loader"),
         ("kernel args", "/kernel_args_append"),
         ("template", "/template"),
+        ("location", "/location"),
+        ("labels", "/labels"),
         ("params", "/params"),
         ("owner", "/managed_by"),
         ("revision", "/revision"),
@@ -156,6 +165,9 @@ fn show(global: &Global, document: &Value) {
         if value != "-" {
             putln!("{label:<12} {value}");
         }
+    }
+    if let Some(life) = document.pointer("/life") {
+        super::orders::show(life, "");
     }
 }
 

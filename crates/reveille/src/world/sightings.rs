@@ -126,6 +126,11 @@ impl Sightings {
         self.machines.get(&mac).map(|machine| &machine.facts)
     }
 
+    /// Every machine that DHCP has seen.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Facts> {
+        self.machines.values().filter(|machine| machine.seen).map(|machine| &machine.facts)
+    }
+
     /// What may be added to what the machine says now: an identity only when it was not a mere saying.
     pub(super) fn trusted(&self, mac: MacAddr) -> Option<Facts> {
         let machine = self.machines.get(&mac)?;

@@ -26,6 +26,9 @@ fn world() -> (Arc<World>, Arc<EventBus>) {
         identity,
         image: None,
         image_version: None,
+        group: None,
+        location: None,
+        labels: Default::default(),
         loader: None,
         params: std::collections::BTreeMap::new(),
         template: None,
@@ -37,7 +40,12 @@ fn world() -> (Arc<World>, Arc<EventBus>) {
     let parts =
         CatalogParts { hosts: vec![host("one", by_mac), host("two", by_serial)], ..CatalogParts::default() };
     let bus = Arc::new(EventBus::new(100));
-    let world = Arc::new(World::new(Catalog::build(parts).unwrap(), bus.clone(), Sightings::default()));
+    let world = Arc::new(World::new(
+        Catalog::build(parts).unwrap(),
+        bus.clone(),
+        Sightings::default(),
+        Lives::in_memory(),
+    ));
     world.learn(&facts(1, 1));
     world.learn(&facts(2, 2));
     (world, bus)
@@ -71,13 +79,17 @@ fn a_neighbour_cannot_give_a_machine_another_ones_serial() {
 fn a_boot_in_anothers_name_is_not_that_machines_attempt() {
     let (world, bus) = world();
     world.record(discover(1));
-    let own = world.begin_boot(&facts(1, 1), None, &image());
-    let stolen = world.begin_boot(&facts(1, 66), None, &image());
+    let own = world.begin_boot(&facts(1, 1), None, &image()).unwrap();
+    let stolen = world.begin_boot(&facts(1, 66), None, &image()).unwrap();
     assert_ne!((&own.token, &own.boot), (&stolen.token, &stolen.boot));
     world.call_back(&stolen.token, at(66), "up", None).unwrap();
     let stage = |world: &World| world.attempts().into_iter().find(|(own, _)| *own == mac(1)).unwrap().1.stage;
     assert!(!stage(&world).is_final());
-    assert_eq!(world.begin_boot(&facts(1, 1), None, &image()), own, "the same question has the same answer");
+    assert_eq!(
+        world.begin_boot(&facts(1, 1), None, &image()).unwrap(),
+        own,
+        "the same question has the same answer"
+    );
     world.call_back(&own.token, at(1), "up", None).unwrap();
     assert!(stage(&world).is_final());
     let text = format!("{:?}", bus.recent(0));
@@ -88,10 +100,10 @@ fn a_boot_in_anothers_name_is_not_that_machines_attempt() {
 fn a_boot_in_anothers_name_gets_nothing_out_of_that_machines_record() {
     let (world, _) = world();
     let known = world.decide(&facts(1, 1)).host.expect("machine 1 is recorded");
-    let own = world.begin_boot(&facts(1, 1), Some(&known), &image());
+    let own = world.begin_boot(&facts(1, 1), Some(&known), &image()).unwrap();
     assert_eq!(world.holder(&own.token, at(1)).unwrap().host, Some(known.name.shared()));
     for neighbour in [2, 66] {
-        let stolen = world.begin_boot(&facts(1, neighbour), Some(&known), &image());
+        let stolen = world.begin_boot(&facts(1, neighbour), Some(&known), &image()).unwrap();
         let holder = world.holder(&stolen.token, at(neighbour)).unwrap();
         assert_eq!((holder.host, holder.facts.mac), (None, None), "from address {neighbour}");
     }
@@ -101,7 +113,7 @@ fn a_boot_in_anothers_name_gets_nothing_out_of_that_machines_record() {
 #[test]
 fn a_token_in_the_hands_of_another_known_machine_is_worth_nothing() {
     let (world, _) = world();
-    let own = world.begin_boot(&facts(1, 1), None, &image());
+    let own = world.begin_boot(&facts(1, 1), None, &image()).unwrap();
     assert_eq!(world.call_back(&own.token, at(2), "up", None), Err(CallbackError::ForeignAddress));
     // An installed system may have another address than its loader had.
     assert_eq!(world.call_back(&own.token, at(77), "installed", None), Ok(()));
@@ -113,7 +125,7 @@ fn a_token_in_the_hands_of_another_known_machine_is_worth_nothing() {
 fn a_token_of_an_earlier_boot_does_not_end_the_next_one() {
     let (world, _) = world();
     world.record(discover(1));
-    let earlier = world.begin_boot(&facts(1, 1), None, &image());
+    let earlier = world.begin_boot(&facts(1, 1), None, &image()).unwrap();
     world.record(discover(1));
     world.call_back(&earlier.token, at(1), "failed", None).unwrap();
     let (_, attempt) = world.attempts().into_iter().find(|(own, _)| *own == mac(1)).unwrap();

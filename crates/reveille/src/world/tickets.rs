@@ -97,6 +97,12 @@ impl Tickets {
         }
     }
 
+    /// The newest ticket that was given to this address for an image.
+    pub(super) fn of_source(&self, from: IpAddr, image: &Name) -> Option<&Holder> {
+        let tokens = self.by_source.get(&from)?;
+        tokens.iter().rev().filter_map(|token| self.holders.get(token)).find(|holder| holder.image == *image)
+    }
+
     /// Takes a report. Each stage counts once.
     pub(super) fn redeem(&mut self, now: Instant, token: &str, stage: &str) -> Result<Holder, CallbackError> {
         self.holder(now, token)?;

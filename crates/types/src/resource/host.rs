@@ -18,6 +18,9 @@ pub struct Host {
     /// How it is recognised.
     #[serde(rename = "match")]
     pub identity: HostMatch,
+    /// Group it is in; it has what the group has, unless it says otherwise itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<Name>,
     /// Image it boots; without one the default image is used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<Name>,
@@ -30,12 +33,37 @@ pub struct Host {
     /// Template of its answer file, in place of its image's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub template: Option<Name>,
+    /// Where it belongs, for templates and call-backs (`dc1/cluster-a`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub location: Option<String>,
+    /// What selectors may ask for as `label.<key>`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
     /// Values for templates and scripts, read as text.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub params: BTreeMap<String, String>,
     /// Words added to the image's kernel command line.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kernel_args_append: Vec<String>,
+}
+
+impl Host {
+    /// A host of which only name and identity are known.
+    pub fn new(name: Name, identity: HostMatch) -> Host {
+        Host {
+            name,
+            identity,
+            group: None,
+            image: None,
+            image_version: None,
+            loader: None,
+            template: None,
+            location: None,
+            labels: BTreeMap::new(),
+            params: BTreeMap::new(),
+            kernel_args_append: Vec::new(),
+        }
+    }
 }
 
 /// Identity terms. At least one is needed; a request matches by GUID, any MAC or serial, the GUID counting most.

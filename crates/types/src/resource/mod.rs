@@ -1,11 +1,15 @@
 //! Resources: what an operator writes and the store keeps. One wire form everywhere (YAML, API, CLI, store).
 
+mod group;
 mod host;
 mod image;
+mod rule;
 mod template;
 
+pub use group::Group;
 pub use host::{Host, HostMatch, LoaderKind, OneOrMany};
 pub use image::{Image, ImageKind};
+pub use rule::{ORDER_DEFAULT, Rule};
 pub use template::{Template, TemplateKind};
 
 use std::fmt;

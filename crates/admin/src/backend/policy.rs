@@ -1,0 +1,140 @@
+//! Groups and rules behind the routes.
+
+use super::{BackendError, Expect, HostRef, ListPage, Page, Written};
+use crate::view::{GroupView, LifeView, OrderRequest, RuleSetView, RuleTest, RuleView, RulesActivated};
+use types::Selector;
+use types::resource::{Group, Name, Rule};
+
+/// How a change of rules is done.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct RuleChange {
+    /// In the working set only; without it this change is put in force at once, and no other.
+    pub staged: bool,
+    /// Say what would be, change nothing.
+    pub dry_run: bool,
+}
+
+/// What the daemon does with groups and rules. A daemon without them says so.
+pub trait Policy: Send + Sync {
+    /// Carries out an order for a host; gives what is remembered of it then.
+    ///
+    /// # Errors
+    /// When there is no such host, the order does not apply, or it could not be made durable.
+    fn order(&self, _reference: &HostRef, _order: &OrderRequest) -> Result<LifeView, BackendError> {
+        Err(absent("order"))
+    }
+
+    /// Groups by name.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn groups(&self, _page: &Page) -> Result<ListPage<GroupView>, BackendError> {
+        Err(absent("group"))
+    }
+
+    /// One group.
+    ///
+    /// # Errors
+    /// When there is none such.
+    fn group(&self, _name: &Name) -> Result<GroupView, BackendError> {
+        Err(absent("group"))
+    }
+
+    /// Creates or replaces a group.
+    ///
+    /// # Errors
+    /// When the expectation fails, the group is invalid, or the commit fails.
+    fn put_group(
+        &self,
+        _group: Group,
+        _expect: Expect,
+        _dry_run: bool,
+    ) -> Result<Written<GroupView>, BackendError> {
+        Err(absent("group"))
+    }
+
+    /// Removes a group that nothing refers to; gives the new revision of the store.
+    ///
+    /// # Errors
+    /// As [`put_group`](Policy::put_group), and when something refers to it.
+    fn delete_group(&self, _name: &Name, _expect: Expect, _dry_run: bool) -> Result<u64, BackendError> {
+        Err(absent("group"))
+    }
+
+    /// The working set, in the order the rules are asked; what is in force only is in it as `removed`.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn rules(&self) -> Result<ListPage<RuleView>, BackendError> {
+        Err(absent("rule"))
+    }
+
+    /// One rule of the working set.
+    ///
+    /// # Errors
+    /// When there is none such.
+    fn rule(&self, _name: &Name) -> Result<RuleView, BackendError> {
+        Err(absent("rule"))
+    }
+
+    /// Creates or replaces a rule.
+    ///
+    /// # Errors
+    /// When the expectation fails, the rule is invalid, or the commit fails.
+    fn put_rule(
+        &self,
+        _rule: Rule,
+        _expect: Expect,
+        _change: RuleChange,
+    ) -> Result<Written<RuleView>, BackendError> {
+        Err(absent("rule"))
+    }
+
+    /// Removes a rule; gives the new revision of the store.
+    ///
+    /// # Errors
+    /// As [`put_rule`](Policy::put_rule).
+    fn delete_rule(&self, _name: &Name, _expect: Expect, _change: RuleChange) -> Result<u64, BackendError> {
+        Err(absent("rule"))
+    }
+
+    /// Who is meant by a rule of the working set (or by a selector), and whose next boot the working set would change.
+    ///
+    /// # Errors
+    /// When there is no such rule, or the working set makes no catalog.
+    fn test_rules(
+        &self,
+        _rule: Option<&Name>,
+        _selector: Option<&Selector>,
+    ) -> Result<RuleTest, BackendError> {
+        Err(absent("rule"))
+    }
+
+    /// Puts the working set in force.
+    ///
+    /// # Errors
+    /// When it makes no catalog, or the commit fails.
+    fn activate_rules(&self, _dry_run: bool) -> Result<RulesActivated, BackendError> {
+        Err(absent("rule"))
+    }
+
+    /// Puts an earlier set in force again: the one of this number, or the one before. The working set stays.
+    ///
+    /// # Errors
+    /// When there is none such, it makes no catalog any more, or the commit fails.
+    fn rollback_rules(&self, _to: Option<u64>, _dry_run: bool) -> Result<RulesActivated, BackendError> {
+        Err(absent("rule"))
+    }
+
+    /// The sets that are kept, the latest last.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn rule_sets(&self) -> Result<ListPage<RuleSetView>, BackendError> {
+        Err(absent("rule"))
+    }
+}
+
+fn absent(what: &'static str) -> BackendError {
+    BackendError::Internal(format!("this daemon keeps no {what}s"))
+}

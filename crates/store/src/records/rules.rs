@@ -1,0 +1,30 @@
+//! Groups, rules, and the sets of rules that are or were in force.
+
+use super::Kind;
+use serde::{Deserialize, Serialize};
+use types::resource::Rule;
+
+/// Groups.
+pub const GROUP: Kind = Kind { name: "group", steps: &[] };
+/// Rules as they are being edited.
+pub const RULE: Kind = Kind { name: "rule", steps: &[] };
+/// Sets of rules.
+pub const RULE_SET: Kind = Kind { name: "rule set", steps: &[] };
+
+/// Rules that were put in force together. The one with the highest number is.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct RuleSet {
+    /// Its number, from 1.
+    pub number: u64,
+    /// When it was put in force, seconds since 1970.
+    pub activated: u64,
+    /// What was done, in a word or two (`activate`, `rollback to 3`, `rule add r7xx`).
+    pub by: String,
+    /// The rules, by name.
+    pub rules: Vec<Rule>,
+}
+
+/// Key of a set: its number, big-endian, so that the last is the highest.
+pub fn rule_set_key(number: u64) -> Vec<u8> {
+    number.to_be_bytes().to_vec()
+}
