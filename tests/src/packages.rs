@@ -65,6 +65,12 @@ pub const MEDIA: &[Package] = &[
     package("binutils", "/usr/bin/ld", "the stand-in for a loader"),
 ];
 
+/// What the tests with a directory need.
+pub const DIRECTORY: &[Package] = &[
+    package("slapd", "/usr/sbin/slapd", "an LDAP directory"),
+    package("ldap-utils", "/usr/bin/ldapsearch", "exports of a directory"),
+];
+
 /// What the Python programs of `tests/python/` need: see [`crate::python`].
 pub const PYTHON: &[Package] = &[
     package("python3", "/usr/bin/python3", "the Redfish simulator"),

@@ -15,6 +15,7 @@ fn main() -> io::Result<()> {
     dhcp(&home)?;
     tftp(&home)?;
     config(&home)?;
+    host_lists(&home)?;
     texts::write(&home)
 }
 
@@ -133,6 +134,23 @@ fn config(home: &Path) -> io::Result<()> {
                 put(home, "config_text", &format!("{parent}-{name}"), &fs::read(&path)?)?;
             }
         }
+    }
+    Ok(())
+}
+
+/// The lists of the examples behind the byte that chooses their format.
+fn host_lists(home: &Path) -> io::Result<()> {
+    let lists = [
+        (0u8, "hosts.csv"),
+        (1, "dhcpd.conf"),
+        (2, "dnsmasq.conf"),
+        (2, "dnsmasq.hosts"),
+        (3, "kea-dhcp4.json"),
+        (4, "prestaged.ldif"),
+    ];
+    for (format, name) in lists {
+        let list = fs::read(home.join("../examples/host-import").join(name))?;
+        put(home, "host_list", name, &[&[format], list.as_slice()].concat())?;
     }
     Ok(())
 }

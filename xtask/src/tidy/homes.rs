@@ -22,7 +22,8 @@ const HOMES: &[(&str, &[&str])] = &[
         ],
     ),
     ("dhcproto", &["crates/dhcp-proto/src/wire"]),
-    ("rustls", &["crates/fetch/"]),
+    ("rustls", &["crates/fetch/", "crates/directory/"]),
+    ("csv", &["crates/inventory/"]),
     ("socket2", &["crates/net/", "crates/tftp/", "crates/http/", "tests/"]),
 ];
 

@@ -4,7 +4,8 @@ use super::Tree;
 use crate::run::{cargo_command, output};
 use anyhow::Result;
 
-const PURE: &[&str] = &["types", "plan", "boots", "render", "config", "dhcp-proto", "tftp-proto"];
+const PURE: &[&str] =
+    &["types", "plan", "boots", "render", "config", "dhcp-proto", "tftp-proto", "inventory"];
 const BANNED: &[&str] =
     &["tokio", "mio", "socket2", "sled", "axum", "hyper", "rand", "getrandom", "tracing-subscriber"];
 /// What is not followed, with the reason.
