@@ -3,6 +3,7 @@
 //! A job gets its bytes first where they are elsewhere: from a URL ([`fetch`]), or from who asked for it, as the body of a
 //! request of its own. Whatever it gets is checked against the SHA-256 it should have before anything looks into it.
 
+mod inbox;
 mod progress;
 mod receive;
 mod work;
@@ -14,10 +15,10 @@ use crate::world::World;
 use admin::view::{ImportRequest, ImportState, ImportView, timestamp};
 use admin::{BackendError, Problem};
 use fetch::{Downloads, Limits};
+pub(crate) use inbox::Unimported;
 use library::{ImportError, Library};
 use progress::Progress;
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -64,6 +65,14 @@ struct Asked {
     record: bool,
 }
 
+/// A job that is in the list.
+struct Admitted {
+    id: u64,
+    view: ImportView,
+    /// What is to be done now; nothing for a dry run or while its bytes are still to come.
+    begin: Option<Asked>,
+}
+
 impl Importer {
     /// Downloads run on the runtime this is called on.
     pub(crate) fn new(library: Library, inventory: Arc<Inventory>, world: Arc<World>) -> Importer {
@@ -88,36 +97,38 @@ impl Importer {
     ) -> Result<ImportView, BackendError> {
         let kind_given = request.kind.is_some() || request.script.is_some();
         let wanted = read_request(&request)?;
-        self.start_wanted(wanted, kind_given, request.replace, dry_run, None)
+        let Admitted { id, view, begin } = self.admit(wanted, kind_given, request.replace, dry_run)?;
+        if let Some(asked) = begin {
+            self.spawn(id, move |importer| {
+                importer.run(id, asked).ok();
+            })?;
+        }
+        Ok(view)
     }
 
-    fn start_wanted(
-        self: &Arc<Self>,
+    /// Takes a job up: from here on it is in the list, and whoever has it runs it.
+    fn admit(
+        &self,
         wanted: Wanted,
         mut kind_given: bool,
         mut replace: bool,
         dry_run: bool,
-        keep_open: Option<File>,
-    ) -> Result<ImportView, BackendError> {
+    ) -> Result<Admitted, BackendError> {
         let Wanted { origin, mut image, sha256, profile } = wanted;
         let name = image.name.clone();
         let mut record = true;
-        let images =
-            self.inventory.images().map_err(|failure| BackendError::Internal(failure.to_string()))?;
-        if let Some(present) = images.iter().find(|present| present.resource.name == name) {
-            let of_file = present.owner != crate::inventory::API_OWNER;
-            if of_file && present.resource.source.is_none() {
-                // The file says how it boots and leaves its files to us.
-                image = present.resource.clone();
-                (replace, record, kind_given) = (true, false, true);
-            } else if of_file {
-                return Err(BackendError::Owned {
-                    what: "image",
-                    name: name.to_string(),
-                    owner: present.owner.clone(),
-                });
+        if let Some((own, owner)) = self.inventory.image_of_file(&name) {
+            if own.source.is_some() {
+                let (name, owner) = (name.to_string(), owner.clone());
+                return Err(BackendError::Owned { what: "image", name, owner });
             }
-            if !replace {
+            // The file says how it boots and leaves its files to us, each time anew.
+            image = own.clone();
+            (replace, record, kind_given) = (true, false, true);
+        } else if !replace {
+            let images =
+                self.inventory.images().map_err(|failure| BackendError::Internal(failure.to_string()))?;
+            if images.iter().any(|present| present.resource.name == name) {
                 let problem =
                     Problem::new(409, "R-IMG-04", "exists", format!("image `{name}` exists already"))
                         .with_fix(
@@ -139,14 +150,14 @@ impl Importer {
             ..ImportView::default()
         };
         if dry_run {
-            return Ok(view);
+            return Ok(Admitted { id, view, begin: None });
         }
         for warning in &view.warnings {
             tracing::warn!(image = name.as_str(), source = view.source, "{warning}");
         }
         let cancel = Arc::new(AtomicBool::new(false));
         let asked = Asked { image, origin, sha256, profile, kind_given, replace, record };
-        let (waiting, now) = if sent { (Some((Instant::now(), asked)), None) } else { (None, Some(asked)) };
+        let (waiting, begin) = if sent { (Some((Instant::now(), asked)), None) } else { (None, Some(asked)) };
         {
             let mut jobs = self.lock();
             expire(&mut jobs);
@@ -156,20 +167,9 @@ impl Importer {
                     .with_fix("start it again when one of them is done: reveille image imports");
                 return Err(BackendError::Problem(problem));
             }
-            while jobs.len() >= JOBS_MAX {
-                let ended = jobs.iter().find(|(_, job)| job.view.state.has_ended()).map(|(id, _)| *id);
-                let Some(ended) = ended else { break };
-                jobs.remove(&ended);
-            }
-            jobs.insert(id, Job { view: view.clone(), cancel, waiting });
+            remember(&mut jobs, id, Job { view: view.clone(), cancel, waiting });
         }
-        if let Some(asked) = now {
-            self.spawn(id, move |importer| {
-                importer.run(id, asked).ok();
-                drop(keep_open);
-            })?;
-        }
-        Ok(view)
+        Ok(Admitted { id, view, begin })
     }
 
     fn spawn(
@@ -225,6 +225,16 @@ impl Importer {
     fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, Job>> {
         self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Keeps a job, and forgets the oldest that has ended where there are too many.
+fn remember(jobs: &mut BTreeMap<u64, Job>, id: u64, job: Job) {
+    while jobs.len() >= JOBS_MAX {
+        let ended = jobs.iter().find(|(_, job)| job.view.state.has_ended()).map(|(id, _)| *id);
+        let Some(ended) = ended else { break };
+        jobs.remove(&ended);
+    }
+    jobs.insert(id, job);
 }
 
 /// A job whose bytes never came has failed.
