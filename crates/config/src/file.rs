@@ -313,11 +313,15 @@ impl Default for StoreFile {
 pub(crate) struct LibraryFile {
     /// Its folder.
     pub(crate) path: Path,
+    /// A folder to watch, relative to this file: what is put into it (ISO, tar, zip, a folder) is imported as the image
+    /// of its name and moved to `done/` or `refused/` in it. Whoever may write there decides what machines boot.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) inbox: Option<Path>,
 }
 
 impl Default for LibraryFile {
     fn default() -> LibraryFile {
-        LibraryFile { path: preset("/var/lib/reveille/library") }
+        LibraryFile { path: preset("/var/lib/reveille/library"), inbox: None }
     }
 }
 

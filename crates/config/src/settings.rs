@@ -192,6 +192,8 @@ pub enum Backend {
 pub struct Library {
     /// Its folder.
     pub path: PathBuf,
+    /// The folder that is watched for media, as written: it may be relative to the configuration file.
+    pub inbox: Option<PathBuf>,
 }
 
 /// Where loaders come from.

@@ -20,7 +20,7 @@
 //! blob is there and whole. So an import that was cut off goes on where it was, at the speed of reading.
 
 mod debian;
-mod listing;
+pub(crate) mod listing;
 mod memtest;
 
 pub use debian::DEBIAN_NETBOOT_ROOT;
@@ -54,11 +54,11 @@ pub enum Source {
     Zip(PathBuf),
     /// A folder, or a medium told by its first bytes.
     Detect(PathBuf),
-    /// A medium that somebody sent: a file of ours, told by its first bytes.
+    /// What somebody sent or left: a medium, told by its first bytes, or a folder.
     Held {
-        /// The file.
+        /// The file or folder; may lead to a descriptor (`/proc/self/fd/N`).
         path: PathBuf,
-        /// Where it came from, as it may be shown: a URL, `upload`.
+        /// Where it came from, as it may be shown: a URL, `upload`, `inbox:rescue.iso`.
         of: String,
         /// What it is called where it is served as it is.
         name: String,
@@ -348,6 +348,16 @@ pub enum ImportError {
 }
 
 impl ImportError {
+    /// The same of a medium that whoever asked knows by another name.
+    fn about(self, of: &str) -> ImportError {
+        match self {
+            ImportError::Source { source, .. } => ImportError::Source { path: of.into(), source },
+            ImportError::NotPlain { kind, .. } => ImportError::NotPlain { path: of.into(), kind },
+            ImportError::Medium { source, .. } => ImportError::Medium { path: of.into(), source },
+            other => other,
+        }
+    }
+
     /// The stable reason code.
     pub fn reason(&self) -> &'static str {
         match self {
@@ -438,6 +448,7 @@ pub(crate) fn prepare(
             resolved = Source::Dir(path.clone());
             listing::directory(path)?
         }
+        Source::Held { path, .. } if path.is_dir() => listing::directory(path)?,
         // The disc itself is what is served.
         Source::Iso(path) | Source::Detect(path) if raw => {
             resolved = Source::Iso(path.clone());
@@ -465,15 +476,11 @@ pub(crate) fn prepare(
                 true if request.profile.is_none() => Profile::AsItIs,
                 _ => Profile::OfDepot(request.profile.as_deref()),
             };
-            let mut opened =
-                open_medium(reader, path, kind, profile, bytes_max, stop).map_err(|error| {
-                    match (error, source) {
-                        (ImportError::Medium { source, .. }, Source::Held { of, .. }) => {
-                            ImportError::Medium { path: of.into(), source }
-                        }
-                        (error, _) => error,
-                    }
-                })?;
+            let opened = open_medium(reader, path, kind, profile, bytes_max, stop);
+            let mut opened = opened.map_err(|error| match source {
+                Source::Held { of, .. } => error.about(of),
+                _ => error,
+            })?;
             if let Source::Held { of, .. } = source {
                 opened.call(of.into());
             }
@@ -575,8 +582,9 @@ fn tell(files: &BTreeMap<String, Listed>, mut medium: Option<&mut Opened>) -> Op
         let listed = files.get(name)?;
         let mut bytes = Vec::new();
         match (&listed.place, medium.as_deref_mut()) {
-            (Place::File { path, .. }, _) => {
-                std::fs::File::open(path).ok()?.take(PEEK_BYTES_MAX).read_to_end(&mut bytes).ok()?;
+            (Place::File { path, device, inode }, _) => {
+                let file = listing::open_again(path, *device, *inode).ok()?;
+                file.take(PEEK_BYTES_MAX).read_to_end(&mut bytes).ok()?;
             }
             (Place::Medium(index), Some(medium)) => {
                 // To its end: a stream that is left in the middle gives nothing more.

@@ -47,9 +47,7 @@ pub use versions::{Pruned, Versions, check_tag};
 
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::fs;
 use std::io::Read;
-use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -538,12 +536,7 @@ fn open_listed<'m>(
 ) -> Result<Box<dyn Read + 'm>, ImportError> {
     match &listed.place {
         import::Place::File { path, device, inode } => {
-            let file = fs::File::open(path).map_err(|source| import::unreadable(path, source))?;
-            let opened = file.metadata().map_err(|source| import::unreadable(path, source))?;
-            // The file that was listed, not a link that took its place.
-            if (opened.dev(), opened.ino()) != (*device, *inode) {
-                return Err(ImportError::Moved(path.clone()));
-            }
+            let file = import::listing::open_again(path, *device, *inode)?;
             Ok(Box::new(file))
         }
         import::Place::Medium(index) => {

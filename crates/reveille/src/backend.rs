@@ -12,7 +12,8 @@ mod status;
 mod wanted;
 mod whole;
 
-pub(crate) use imports::Importer;
+pub(crate) use fault::Fault;
+pub(crate) use imports::{Importer, Unimported};
 pub(crate) use status::Meters;
 pub(crate) use whole::{finding, table_names, view as report_view};
 

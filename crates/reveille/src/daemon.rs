@@ -12,6 +12,7 @@ pub(crate) use prepare::loader_sources;
 use crate::backend::{Daemon, Importer, Meters};
 use crate::cli::Global;
 use crate::failure::Failure;
+use crate::inbox::Inbox;
 use crate::inventory::Inventory;
 use crate::log;
 use crate::world::{Lives, World};
@@ -24,6 +25,7 @@ use prepare::{
     from_file, import_configured, open_library, open_store, refuse_own_addresses_in_pools, served_interfaces,
     usable_loaders,
 };
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::signal::unix::{SignalKind, signal};
@@ -83,11 +85,14 @@ pub(crate) async fn run(global: &Global, loaded: Loaded, strictness: Strictness)
     let http = bind_http(&settings, budget, &tree, &world)?;
     let tftp = bind_tftp(&settings, budget, &interfaces, &tree, &world)?;
     let dhcp = bind_dhcp(&settings, &interfaces, leases, &store, &world)?;
+    let inbox = settings.library.inbox.clone();
+    let inbox = inbox.map(|path| Inbox::new(path, own_paths(&settings, &loaded), importer.clone()));
     let meters = Meters {
         listeners: listeners(&settings, &interfaces, http.addresses(), tftp.is_some(), dhcp.is_some()),
         dhcp: dhcp.as_ref().map(dhcp::Door::handle),
         tftp: tftp.as_ref().map(tftp::TftpDoor::counters),
         http: http.meter(),
+        inbox: inbox.as_ref().map(Inbox::counters),
     };
     let daemon = Arc::new(Daemon {
         store: store.clone(),
@@ -104,6 +109,9 @@ pub(crate) async fn run(global: &Global, loaded: Loaded, strictness: Strictness)
     let api = admin::Api::new(daemon, bus, stopping.clone());
     let admin = bind_admin(&settings, api)?;
     import_configured(&inventory, &importer).await;
+    if let Some(inbox) = inbox {
+        inbox.watch(stopping.clone());
+    }
 
     let mut doors: JoinSet<()> = JoinSet::new();
     let shutdown = stopping.clone();
@@ -189,6 +197,14 @@ fn shown_settings(loaded: &Loaded) -> Vec<Setting> {
         origin: effective.origin.to_string(),
     };
     loaded.origins.iter().map(shown).collect()
+}
+
+/// What must not be in a folder whose entries are moved.
+fn own_paths(settings: &Settings, loaded: &Loaded) -> Vec<PathBuf> {
+    let mut own =
+        vec![settings.library.path.clone(), settings.store.path.clone(), settings.admin.socket.clone()];
+    own.extend(files_of(loaded).into_iter().map(PathBuf::from));
+    own
 }
 
 fn files_of(loaded: &Loaded) -> Vec<String> {

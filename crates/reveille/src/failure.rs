@@ -84,14 +84,34 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-/// The chain of causes of an error on one line.
+/// The chain of causes of an error on one line. One that an error has in its own text already is not said twice.
 pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
+        let own = cause.to_string();
+        if !text.ends_with(&own) {
+            text.push_str(": ");
+            text.push_str(&own);
+        }
         source = cause.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::chain;
+    use library::media::Refusal;
+    use library::{ImportError, MediaError};
+
+    #[test]
+    fn a_cause_is_said_once() {
+        let source = MediaError::new(Refusal::Unknown, "it is empty");
+        let error = ImportError::Medium { path: "inbox:x.iso".into(), source };
+        assert_eq!(chain(&error), "cannot import inbox:x.iso: it is empty");
+        let source = std::io::Error::other("broken");
+        let error = ImportError::Source { path: "/x".into(), source };
+        assert_eq!(chain(&error), "cannot read /x: broken");
+    }
 }

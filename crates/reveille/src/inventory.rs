@@ -153,6 +153,11 @@ impl Inventory {
         Ok(last.map(|set| set.rules).unwrap_or_default())
     }
 
+    /// An image of the file as it is written there, without what an import found out, and its owner.
+    pub(crate) fn image_of_file(&self, name: &Name) -> Option<&(Image, String)> {
+        self.file.images.iter().find(|(image, _)| image.name == *name)
+    }
+
     /// Takes over what an import found out about an image of the file.
     pub(crate) fn complete(&self, image: Image) {
         self.completed.lock().unwrap_or_else(PoisonError::into_inner).insert(image.name.clone(), image);

@@ -8,6 +8,7 @@ mod cli;
 mod cmd;
 mod daemon;
 mod failure;
+mod inbox;
 mod inventory;
 mod log;
 mod out;

@@ -40,13 +40,18 @@ fn load_sources(
     let overrides = Overrides { environment: environment(), flags: parse_flags(flags)? };
     let loader = |pattern: &str| included(folder, pattern);
     let files = |path: &str| template(folder, path);
-    Loading::new(sources)
+    let loading = Loading::new(sources)
         .overrides(&overrides)
         .includes(&loader)
         .files(&files)
         .stored_images(images)
-        .load()
-        .map_err(|report| Refusal::Faulty(Box::new(report)))
+        .load();
+    let mut loaded = loading.map_err(|report| Refusal::Faulty(Box::new(report)))?;
+    if let Some(inbox) = &mut loaded.settings.library.inbox {
+        // Without a working folder it stays as written, and is found or not when it is opened.
+        *inbox = std::path::absolute(folder.join(&*inbox)).unwrap_or_else(|_| folder.join(&*inbox));
+    }
+    Ok(loaded)
 }
 
 /// Variables that are text; others are nobody's setting.
@@ -123,6 +128,20 @@ fn unreadable(file: &Path, error: &std::io::Error) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_inbox_is_relative_to_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("reveille.yaml");
+        let inbox = |text: &str| {
+            fs::write(&file, text).unwrap();
+            let Ok(loaded) = load(&file, &[], &[]) else { panic!("{text} is sound") };
+            loaded.settings.library.inbox
+        };
+        assert_eq!(inbox("library: { inbox: in/box }"), Some(folder.path().join("in/box")));
+        assert_eq!(inbox("library: { inbox: /srv/inbox }"), Some("/srv/inbox".into()));
+        assert_eq!(inbox("version: 1"), None);
+    }
 
     #[test]
     fn a_pattern_brings_its_files_in_by_name() {

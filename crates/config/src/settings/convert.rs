@@ -93,7 +93,10 @@ pub(crate) fn settings(file: &File) -> Settings {
             quota_bytes: file.store.quota.0,
             ballast_bytes: file.store.ballast.0,
         },
-        library: Library { path: file.library.path.as_str().into() },
+        library: Library {
+            path: file.library.path.as_str().into(),
+            inbox: file.library.inbox.as_ref().map(|path| path.as_str().into()),
+        },
         assets: Assets {
             paths: file
                 .assets

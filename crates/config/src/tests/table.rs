@@ -88,6 +88,7 @@ fn rows() -> Vec<(Row, &'static str)> {
         ("store.quota", "64MiB", |l| debug(l.settings.store.quota_bytes)),
         ("store.ballast", "1MiB", |l| debug(l.settings.store.ballast_bytes)),
         ("library.path", "/tmp/library", |l| debug(&l.settings.library.path)),
+        ("library.inbox", "inbox", |l| debug(&l.settings.library.inbox)),
         ("assets.paths", "[/opt/ipxe, auto]", |l| debug(&l.settings.assets.paths)),
         ("assets.require", "[uefi-arm64]", |l| debug(&l.settings.assets.require)),
         ("log.format", "json", |l| debug(l.settings.log.format)),

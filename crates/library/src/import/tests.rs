@@ -410,6 +410,47 @@ fn a_file_that_was_sent_is_called_by_where_it_came_from() {
 }
 
 #[test]
+fn a_folder_that_somebody_left_is_read_through_its_descriptor() {
+    use std::os::fd::AsRawFd;
+    let bench = bench();
+    let folder = bench.folder.path().join("left");
+    std::fs::create_dir_all(folder.join("efi/boot")).unwrap();
+    for (name, bytes) in esxi() {
+        std::fs::write(folder.join(name), bytes).unwrap();
+    }
+    let open = std::fs::File::open(&folder).unwrap();
+    let held = || Source::Held {
+        path: format!("/proc/self/fd/{}", open.as_raw_fd()).into(),
+        of: "inbox:left".to_owned(),
+        name: "left".to_owned(),
+    };
+    let imported = bench.import(held(), blank(), false).unwrap();
+    assert_eq!((imported.image.kind, imported.manifest.files.len()), (ImageKind::Esxi, esxi().len()));
+    assert_eq!(imported.manifest.source, "inbox:left");
+
+    std::os::unix::fs::symlink("/etc/passwd", folder.join("efi/boot/passwd")).unwrap();
+    let refused = bench.import(held(), blank(), false).expect_err("a link").to_string();
+    assert!(refused.contains("left/efi/boot/passwd is a symbolic link"), "{refused}");
+}
+
+#[test]
+fn a_file_that_took_the_place_of_a_listed_one_is_not_read() {
+    use std::os::unix::fs::MetadataExt;
+    let bench = bench();
+    let (path, other) = (bench.medium("listed", b"1"), bench.medium("other", b"2"));
+    let listed = std::fs::metadata(&path).unwrap();
+    let again = |path: &Path| listing::open_again(path, listed.dev(), listed.ino());
+    assert!(again(&path).is_ok());
+    std::fs::remove_file(&path).unwrap();
+    std::os::unix::fs::symlink(&other, &path).unwrap();
+    assert!(matches!(again(&path), Err(ImportError::Moved(_))));
+    // A pipe nobody writes to does not make the import wait.
+    std::fs::remove_file(&path).unwrap();
+    nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    assert!(matches!(again(&path), Err(ImportError::Moved(_))));
+}
+
+#[test]
 fn a_spool_goes_with_its_owner() {
     use std::io::Write;
     let bench = bench();

@@ -26,6 +26,11 @@ impl Fault {
         Fault { fix: Some(fix.into()), ..self }
     }
 
+    /// What to do, where that is known.
+    pub(crate) fn way_out(&self) -> Option<&str> {
+        self.fix.as_deref()
+    }
+
     /// As the API says it.
     pub(crate) fn problem(&self) -> Problem {
         let title =

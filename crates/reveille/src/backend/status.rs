@@ -13,6 +13,7 @@ pub(crate) struct Meters {
     pub(crate) dhcp: Option<dhcp::Handle>,
     pub(crate) tftp: Option<std::sync::Arc<tftp::Counters>>,
     pub(crate) http: http_door::Meter,
+    pub(crate) inbox: Option<std::sync::Arc<crate::inbox::Counters>>,
 }
 
 pub(super) fn health(daemon: &Daemon) -> Health {
@@ -94,6 +95,10 @@ fn counters(meters: &Meters) -> BTreeMap<String, BTreeMap<String, u64>> {
             "tftp".to_owned(),
             snapshot.entries().map(|(name, count)| (name.to_owned(), count)).collect(),
         );
+    }
+    if let Some(inbox) = &meters.inbox {
+        let pairs = inbox.pairs().into_iter();
+        all.insert("inbox".to_owned(), pairs.map(|(name, count)| (name.to_owned(), count)).collect());
     }
     let pairs = meters.http.snapshot().pairs();
     all.insert("http".to_owned(), pairs.into_iter().map(|(name, count)| (name.to_owned(), count)).collect());

@@ -131,7 +131,7 @@ fn derived_name(origin: &Origin) -> Option<Name> {
 }
 
 /// A DNS label from the name of a file or folder.
-fn name_of_file(text: &str, is_folder: bool) -> Option<Name> {
+pub(super) fn name_of_file(text: &str, is_folder: bool) -> Option<Name> {
     let ending = [".iso", ".tar.gz", ".tgz", ".tar", ".zip"].into_iter().find(|ending| {
         !is_folder && text.len() > ending.len() && text.to_ascii_lowercase().ends_with(ending)
     });

@@ -7,8 +7,10 @@ use crate::failure::{Exit, Failure};
 use crate::out::putln;
 use crate::sources::{self, Refusal};
 use library::Loaders;
+use nix::unistd::{AccessFlags, access};
 use serde_json::json;
 use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
+use std::path::Path;
 use std::process::ExitCode;
 
 /// Outcome of one check. Unknown is not no.
@@ -41,6 +43,7 @@ pub(crate) fn command(global: &Global, asked: &Doctor) -> Result<ExitCode, Failu
     let mut checks = vec![interface_check(&settings)];
     checks.extend([67u16, 4011, 69].map(port_check));
     checks.extend(loader_checks(&settings));
+    checks.extend(settings.library.inbox.as_deref().map(inbox_check));
     let failed = checks.iter().any(|check| check.state == State::Fail);
     if global.output == Output::Json {
         let items: Vec<_> = checks
@@ -122,6 +125,36 @@ fn port_check(port: u16) -> Check {
         ),
     };
     Check { state, code: "R-NET-04", name: "port", said, fix }
+}
+
+/// Looks only; the appliance makes the folder and its `done/` and `refused/` by itself.
+fn inbox_check(path: &Path) -> Check {
+    let shown = path.display();
+    let check = |state, said: String, fix: Option<String>| Check {
+        state,
+        code: "R-LIB-02",
+        name: "inbox",
+        said,
+        fix,
+    };
+    let usable = AccessFlags::R_OK | AccessFlags::W_OK | AccessFlags::X_OK;
+    match std::fs::metadata(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            check(State::Ok, format!("{shown} is not there yet; the appliance makes it"), None)
+        }
+        Err(error) => check(State::Warn, format!("{shown}: {error}"), None),
+        Ok(metadata) if !metadata.is_dir() => {
+            let fix = "name a folder under library.inbox".to_owned();
+            check(State::Warn, format!("{shown} is no folder"), Some(fix))
+        }
+        Ok(_) => match access(path, usable) {
+            Ok(()) => check(State::Ok, format!("{shown} can be read and written"), None),
+            Err(error) => {
+                let fix = "let the appliance's user read and write it, or run doctor as that user".to_owned();
+                check(State::Warn, format!("{shown}: {error}"), Some(fix))
+            }
+        },
+    }
 }
 
 fn loader_checks(settings: &config::Settings) -> Vec<Check> {
