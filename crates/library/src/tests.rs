@@ -1,4 +1,5 @@
 use super::*;
+use std::fs;
 use std::path::Path;
 use types::UnixTime;
 use types::resource::{Image, ImageKind};

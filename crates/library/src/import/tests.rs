@@ -3,8 +3,10 @@
 use super::*;
 use crate::media::testing::depot::{Bundle as Depot, boot_partition};
 use crate::media::testing::{Disc, Member, gzip, tar, zip};
-use crate::{Imported, Library, LibraryOptions, MemoryRecords, Unwatched};
+use crate::{Library, LibraryOptions, MemoryRecords, Reader};
+use std::path::PathBuf;
 use types::Firmware;
+use types::resource::ImageKind;
 
 struct Bench {
     folder: tempfile::TempDir,
