@@ -11,7 +11,8 @@
 //! | [`starve`] | invented machines by the thousand | how long a known machine waits |
 //!
 //! Each part has a long form (`cargo xtask torture PART`) and a short one (`tests/tests/torture_*.rs`, `import_kill.rs`);
-//! both run the code in here. A run is told by its seed: the same seed makes the same choices, as far as the kernel's clock lets it.
+//! both run the code in here. A run is told by its seed: the same seed makes the same choices, as far as the kernel's
+//! clock lets it.
 //! Every oracle has tests of its own that it can fail.
 
 pub mod bitrot;
