@@ -70,6 +70,7 @@ codes! {
     Template = "R-CFG-37" Error "A template cannot be read, does not parse, or names what cannot exist.";
     TemplateValues = "R-CFG-38" Warning "A host lacks a value that its template asks for; until it is set the host is not installed.";
     TemplateText = "R-CFG-39" Warning "An installer would stop at the template's text.";
+    VersionWithoutImage = "R-CFG-40" Error "A host names a version, and not the image it is a version of.";
     Reader = "R-CFG-49" Error "The checked text could not be read back. This is a fault of reveille; please report it.";
     UnquotedMac = "R-CFG-50" Warning "An unquoted MAC address of digits only is a number to YAML 1.1 readers such as Ansible.";
     UnquotedText = "R-CFG-51" Warning "Unquoted text that other YAML readers take for a number or a boolean.";
