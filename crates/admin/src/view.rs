@@ -1,5 +1,9 @@
 //! The JSON shapes of the API. They only grow: no field is removed or re-typed within v1.
 
+mod explain;
+
+pub use explain::{Because, ExplainedStep, Explanation};
+
 use crate::time::rfc3339_ms;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -193,6 +197,9 @@ pub struct ImageView {
     /// Why it cannot be booted, when it cannot.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fault: Option<String>,
+    /// What its medium asks for, and what to know on which firmware.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// Id of the current version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
@@ -539,51 +546,6 @@ pub struct BootStage {
     /// What the machine said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
-}
-
-/// What a machine would boot, and why.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-pub struct Explanation {
-    /// `image`, `menu`, `local-disk` or `nothing`.
-    pub boots: String,
-    /// The image.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub image: Option<String>,
-    /// The host record.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub host: Option<String>,
-    /// Reason code when it is left alone.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
-    /// What it is told at each door, in order.
-    pub steps: Vec<ExplainedStep>,
-    /// The decision's trace.
-    pub because: Vec<Because>,
-    /// The script it would get.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub script: Option<String>,
-    /// What was known of it, by name.
-    pub facts: BTreeMap<String, String>,
-    /// Catalog the answer comes from.
-    pub generation: u64,
-}
-
-/// What one door tells it.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-pub struct ExplainedStep {
-    /// Who asks: `rom`, `http-rom`, `ipxe`, `loader`.
-    pub stage: String,
-    /// The answer, in words.
-    pub answer: String,
-}
-
-/// One line of a trace.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-pub struct Because {
-    /// What was asked, in words.
-    pub text: String,
-    /// It applied.
-    pub matched: bool,
 }
 
 /// `GET /config`.

@@ -66,7 +66,8 @@ pub struct ImportRequest {
 pub struct Imported {
     /// Its completed profile.
     pub image: Image,
-    /// Its files.
+    /// Its files. Behind the notes of the medium stand those of [`Image::notes`], which are not kept: they may be others
+    /// tomorrow.
     pub manifest: Arc<Manifest>,
     /// Bytes that were not in the library before.
     pub new_bytes: u64,
@@ -159,7 +160,9 @@ impl Library {
         let manifest = Arc::new(manifest);
         self.keep_version(versions, &manifest, request.record_image.then_some(&image))?;
         lock(&inner.unreadable).remove(image.name.as_str());
-        Ok(Imported { image, manifest, new_bytes, changed })
+        let mut told = Manifest::clone(&manifest);
+        told.notes.extend(image.notes(&self.holds(&image), None));
+        Ok(Imported { image, manifest: Arc::new(told), new_bytes, changed })
     }
 
     /// Makes a version current and keeps what was.

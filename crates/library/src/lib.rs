@@ -25,6 +25,7 @@ pub mod export;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
+mod holds;
 pub mod import;
 pub mod limits;
 pub mod loaders;

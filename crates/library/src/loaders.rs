@@ -7,6 +7,7 @@
 mod assets;
 mod pe;
 
+pub(crate) use pe::is_signed;
 #[cfg(feature = "fuzzing")]
 pub(crate) use pe::machine_firmware;
 

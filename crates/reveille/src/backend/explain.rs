@@ -3,7 +3,7 @@
 use crate::world::World;
 use admin::view::{Because, ExplainedStep, Explanation};
 use library::Library;
-use plan::{Decision, Step, Target, TraceLine, Verdict};
+use plan::{BootPlan, Decision, Step, Target, TraceLine, Verdict};
 use std::collections::BTreeMap;
 use types::resource::Host;
 use types::{Facts, Stage};
@@ -35,6 +35,7 @@ pub(super) fn explain(world: &World, library: &Library, given: Facts) -> Explana
         })
         .to_vec();
     let (boots, image) = outcome(&ipxe);
+    let notes = notes(library, &facts, &rom, &ipxe);
     let reason = match (&rom.decision, &ipxe.decision) {
         (Decision::LeaveAlone(reason), _) | (_, Decision::LeaveAlone(reason)) => {
             Some(reason.as_str().to_owned())
@@ -53,10 +54,26 @@ pub(super) fn explain(world: &World, library: &Library, given: Facts) -> Explana
             .iter()
             .map(|line| Because { text: format!("{:<16} {line}", line.step()), matched: applied(line) })
             .collect(),
+        notes,
         script: None,
         facts: shown(&facts),
         generation: rom.generation,
     }
+}
+
+/// What to know of the image it ends at, on its firmware and with the loader it is sent to first.
+fn notes(library: &Library, facts: &Facts, rom: &Verdict, ipxe: &Verdict) -> Vec<String> {
+    let Decision::Boot(BootPlan { target: Target::Image(image), .. }) = &ipxe.decision else {
+        return Vec::new();
+    };
+    let mut holds = tree::holds(library, image);
+    if let Decision::Boot(BootPlan { step: Step::Loader(file), .. }) = &rom.decision
+        && !file.starts_with(&format!("{}/", image.name))
+    {
+        holds.unsigned = (library.is_signed(file) == Some(false)).then(|| file.to_string());
+    }
+    let medium = library.manifest(image.name.as_str()).map(|manifest| manifest.notes.clone());
+    medium.into_iter().flatten().chain(image.notes(&holds, Some(facts))).collect()
 }
 
 fn outcome(verdict: &Verdict) -> (String, Option<String>) {

@@ -2,10 +2,12 @@
 
 mod host;
 mod image;
+mod notes;
 mod template;
 
 pub use host::{Host, HostMatch, LoaderKind, OneOrMany};
 pub use image::{Image, ImageKind};
+pub use notes::{Holds, LOADED_TOLD_MIN, UefiLoader};
 pub use template::{Template, TemplateKind};
 
 use std::fmt;
