@@ -244,11 +244,7 @@ impl Bench {
             .filter_map(|image| Some((image.pointer("/name")?.as_str()?.to_owned(), image.clone())))
             .collect();
         let there = images.contains_key(COMING);
-        let bad = match self.site.ask(&["image", "verify"]) {
-            Ok(report) if report.pointer("/ok") == Some(&json!(true)) => Vec::new(),
-            Ok(report) => vec![report.to_string()],
-            Err(error) => vec![format!("{error:#}")],
-        };
+        let bad = self.bad_files()?;
         let mut astray = Vec::new();
         for (image, files, due) in [(STEADY, &self.steady, true), (COMING, &medium.files, there)] {
             for (name, content) in files {
@@ -264,6 +260,20 @@ impl Bench {
         }
         let due = bytes + if there { medium.bytes() } else { 0 };
         Ok(Seen { images, bad, astray, bytes: self.settled(due) })
+    }
+
+    /// What `image verify` finds, or why it finds nothing out.
+    fn bad_files(&self) -> Result<Vec<String>> {
+        let mut command = Command::new(self.site.binary());
+        command.args(["image", "verify", "-o", "json", "--socket"]);
+        let output = command.arg(self.site.folder().join("admin.sock")).output()?;
+        Ok(match serde_json::from_slice::<Value>(&output.stdout) {
+            Ok(report) if output.status.success() && report.pointer("/ok") == Some(&json!(true)) => {
+                Vec::new()
+            }
+            Ok(report) => vec![report.pointer("/findings").unwrap_or(&report).to_string()],
+            Err(_) => vec![String::from_utf8_lossy(&output.stderr).trim().to_owned()],
+        })
     }
 
     /// Status and body of a name.
