@@ -291,6 +291,7 @@ fn an_offline_bundle_boots_with_the_loader_of_a_newer_image() {
     assert!(matches!(loader(&station), Answer::File(bytes) if bytes.starts_with(b"MZ")));
     let explained = scene.daemon.command(&["explain", "--mac", MAC]).unwrap();
     assert!(explained.contains("with the UEFI loader of esxi-8 (8.0.3 build 24022510)"), "{explained}");
+    assert!(explained.contains("UEFI machines are given that of image `esxi-8`"), "{explained}");
     let content =
         |name: &str| if name == depot::KERNEL { kernel.clone() } else { depot::module(name, MODULE_BYTES) };
     let (boot_file, url) =

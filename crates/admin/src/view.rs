@@ -208,6 +208,9 @@ pub struct ImageView {
     /// Why it cannot be booted, when it cannot.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fault: Option<String>,
+    /// What its medium asks for, and what to know on which firmware.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// Id of the current version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,

@@ -196,6 +196,19 @@ fn templates_of_the_store_may_be_named() {
 }
 
 #[test]
+fn a_version_without_its_image_is_a_fault_with_and_without_a_default_image() {
+    let host = "resources: { hosts: [{ name: a, match: { serial: a }, image_version: v1 }] }\n";
+    let fix = |text: &str| {
+        let report = load_text(text).unwrap_err();
+        assert_eq!(report.faults.len(), 1, "{report}");
+        assert_eq!(report.faults[0].code, Code::VersionWithoutImage);
+        report.faults[0].fix.clone().unwrap()
+    };
+    assert_eq!(fix(host), "write `image: NAME` beside it, or leave `image_version` out");
+    assert!(fix(&format!("boot: {{ default_image: debian }}\n{host}")).contains("`image: debian`"));
+}
+
+#[test]
 fn params_and_serials_are_read_as_they_are_written() {
     let text = "resources:\n  hosts:\n  - name: a\n    match: { serial: \"0012\" }\n    params:\n      a: 8.1\n      b: \"on\"\n      c: '0x10'\n      d: true\n      e: 12\n";
     let host = &load_ok(text).hosts[0];

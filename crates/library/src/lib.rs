@@ -25,6 +25,7 @@ pub mod export;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
+mod holds;
 pub mod import;
 pub mod limits;
 pub mod loaders;
@@ -47,11 +48,10 @@ pub use versions::{Pruned, Versions, check_tag};
 
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::io::Read;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use types::resource::{Image, Name};
+use types::resource::Name;
 
 /// Where a library is and what it may hold.
 #[derive(Clone, Debug)]
@@ -242,114 +242,10 @@ impl Library {
         found
     }
 
-    /// Imports an image: all of it or nothing. Blocks for as long as the copying takes.
-    ///
-    /// The same version of a versioned source (the Debian installer) is not copied again.
-    ///
-    /// # Errors
-    /// See [`ImportError`]; nothing is visible then.
-    pub fn import(&self, request: &ImportRequest, watch: &mut dyn Watch) -> Result<Imported, ImportError> {
-        let name = request.image.name.to_string();
-        let Some(_busy) = self.occupy(&name) else { return Err(ImportError::UnderWay(name)) };
-        self.import_alone(request, watch)
-    }
-
     /// Makes a name ours alone, or `None` when an import or a removal has it.
     fn occupy(&self, name: &str) -> Option<Occupied<'_>> {
         let own = lock(&self.inner.importing).insert(name.to_owned());
         own.then(|| Occupied { inner: &self.inner, name: name.to_owned() })
-    }
-
-    fn import_alone(&self, request: &ImportRequest, watch: &mut dyn Watch) -> Result<Imported, ImportError> {
-        let inner = &*self.inner;
-        let _gate = inner.sweep_gate.read().unwrap_or_else(PoisonError::into_inner);
-        let versions = self.versions(request.image.name.as_str());
-        let present = versions.as_ref().map(|versions| versions.current.clone());
-        if present.is_some() && !request.replace {
-            return Err(ImportError::Exists(request.image.name.to_string()));
-        }
-        let options = &inner.options;
-        let mut prepared = import::prepare(
-            request,
-            &request.source,
-            &options.media_reader,
-            options.image_bytes_max,
-            &|| watch.cancelled(),
-        )?;
-        let source = match &prepared.restored {
-            Some(restored) => restored.source.clone(),
-            None => prepared.source.to_string(),
-        };
-        let same = present.filter(|present| {
-            prepared.versioned
-                && prepared.version.is_some()
-                && present.version == prepared.version
-                && present.source == source
-        });
-        let (files, new_bytes, changed) =
-            match same.filter(|present| same_names(present, &prepared) && self.has_blobs(present)) {
-                Some(present) => (present.files.clone(), 0, false),
-                None => {
-                    let (files, new_bytes) = self.copy(&mut prepared, watch)?;
-                    (files, new_bytes, true)
-                }
-            };
-        let import::Prepared { image, version, esxi, notes, .. } = prepared;
-        import::check_twins(&image, files.iter().map(|(name, file)| (name.as_str(), file.sha256)))?;
-        for note in &notes {
-            tracing::warn!(image = image.name.as_str(), note, "imported image");
-        }
-        // Later than every other version, also when the clock was set back: rolling back goes by it.
-        let newest = versions.iter().flat_map(Versions::newest_first).map(|it| it.imported).max();
-        let imported = newest.map_or(request.now.0, |newest| request.now.0.max(newest.saturating_add(1)));
-        let mut manifest = Manifest::new(image.name.clone(), source, version, imported, files);
-        (manifest.esxi, manifest.notes) = (esxi, notes);
-        manifest.profile = Some(Box::new(image.clone()));
-        let manifest = Arc::new(manifest);
-        self.keep_version(versions, &manifest, request.record_image.then_some(&image))?;
-        lock(&inner.unreadable).remove(image.name.as_str());
-        Ok(Imported { image, manifest, new_bytes, changed })
-    }
-
-    /// Makes a version current and keeps what was.
-    fn keep_version(
-        &self,
-        before: Option<Versions>,
-        manifest: &Arc<Manifest>,
-        image: Option<&Image>,
-    ) -> Result<(), ImportError> {
-        let name = manifest.image.to_string();
-        let Some(before) = before else {
-            let change = Change { current: Some(manifest), image, ..Change::default() };
-            self.inner.records.commit(&name, &change)?;
-            self.set_versions(Versions::of(manifest.clone()));
-            return Ok(());
-        };
-        let id = manifest.id();
-        match before.get(id.as_str()) {
-            Some(same) if same.files != manifest.files => {
-                return Err(ImportError::IdTaken { image: name, id: id.clone() });
-            }
-            None if before.others.len() + 1 >= limits::VERSIONS_MAX => {
-                return Err(ImportError::TooManyVersions(name));
-            }
-            Some(_) | None => {}
-        }
-        let forget = [id.clone()];
-        let change = Change {
-            current: Some(manifest),
-            aside: Some(&*before.current).filter(|current| current.id() != id),
-            forget: &forget,
-            image,
-            ..Change::default()
-        };
-        self.inner.records.commit(&name, &change)?;
-        self.set_versions(before.with_current(manifest.clone()));
-        Ok(())
-    }
-
-    fn has_blobs(&self, manifest: &Manifest) -> bool {
-        manifest.files.values().all(|entry| self.inner.blobs.open(entry.sha256, entry.size).is_ok())
     }
 
     /// An empty file beside the blobs, for what somebody sends: media are read at any offset.
@@ -368,21 +264,6 @@ impl Library {
     /// A folder for files that are fetched. Unlike `incoming/` it outlives a restart; whoever fetches keeps it tidy.
     pub fn downloads_folder(&self) -> PathBuf {
         self.inner.options.path.join("downloads")
-    }
-
-    /// Copies every file into the blob store. What is copied when it fails or is cancelled stays until the next sweep, so
-    /// that another attempt need not copy it again.
-    fn copy(
-        &self,
-        prepared: &mut import::Prepared,
-        watch: &mut dyn Watch,
-    ) -> Result<(BTreeMap<String, FileEntry>, u64), ImportError> {
-        let failed = |source| ImportError::Blob { file: "incoming".to_owned(), source };
-        let mut batch = self.inner.blobs.batch().map_err(failed)?;
-        let copied = copy_files(prepared, &mut batch, watch);
-        let committed = batch.commit().map_err(failed);
-        let copied = copied?;
-        committed.map(|()| copied)
     }
 
     /// Forgets an image with all its versions; its blobs go with the next [`collect`](Self::collect). Says whether it was there.
@@ -426,145 +307,6 @@ impl Library {
     }
 }
 
-/// Copies every file, in the order in which they are cheapest to read.
-fn copy_files(
-    prepared: &mut import::Prepared,
-    batch: &mut Batch<'_>,
-    watch: &mut dyn Watch,
-) -> Result<(BTreeMap<String, FileEntry>, u64), ImportError> {
-    let import::Prepared { files: listed, medium, bytes: total, restored, .. } = prepared;
-    let mut order: Vec<(&String, &import::Listed)> = listed.iter().collect();
-    order.sort_by_key(|(_, listed)| match listed.place {
-        import::Place::Medium(index) => index,
-        import::Place::File { .. } => 0,
-    });
-    let failed = |file: &str| {
-        let file = file.to_owned();
-        move |source| ImportError::Blob { file, source }
-    };
-    let (mut done, mut new_bytes) = (0u64, 0u64);
-    let mut files = BTreeMap::new();
-    // Discs list one content under several names.
-    let mut same: HashMap<Vec<media::Range>, FileEntry> = HashMap::new();
-    for (name, listed) in order {
-        if watch.cancelled() {
-            return Err(ImportError::Cancelled);
-        }
-        let ranges = part(listed, medium.as_ref());
-        if let Some(entry) = ranges.as_ref().and_then(|ranges| same.get(ranges)) {
-            check_restored(restored.as_ref(), medium.as_ref(), name, *entry)?;
-            done += listed.size;
-            watch.advanced(done, *total, name);
-            files.insert(name.clone(), *entry);
-            continue;
-        }
-        let hash_first = batch.has_size(listed.size).map_err(failed(name))?;
-        let mut copied = None;
-        for pass in [hash_first.then_some(Pass::Hash), Some(Pass::Write)].into_iter().flatten() {
-            let counted = matches!(pass, Pass::Hash) || !hash_first;
-            let mut advance = |bytes: u64| {
-                if counted {
-                    done += bytes;
-                }
-                watch.advanced(done.min(*total), *total, name);
-                !watch.cancelled()
-            };
-            let mut reader = open_listed(listed, medium.as_mut())?;
-            copied = match pass {
-                Pass::Hash => batch.find(&mut reader, listed.size, &mut advance),
-                Pass::Write => batch.import(&mut reader, listed.size, &mut advance).map(Some),
-            }
-            .map_err(|error| copy_fault(error, name, &listed.place))?;
-            if copied.is_some() {
-                break;
-            }
-        }
-        let Some(stored) = copied.filter(|stored| stored.size == listed.size) else {
-            return Err(ImportError::Moved(place_path(&listed.place, name)));
-        };
-        new_bytes += if stored.new { stored.size } else { 0 };
-        let entry = FileEntry { sha256: stored.digest, size: stored.size };
-        check_restored(restored.as_ref(), medium.as_ref(), name, entry)?;
-        if let Some(ranges) = ranges {
-            same.insert(ranges, entry);
-        }
-        files.insert(name.clone(), entry);
-        if batch.waiting_bytes() > limits::COMMIT_BYTES {
-            batch.commit().map_err(failed(name))?;
-        }
-    }
-    Ok((files, new_bytes))
-}
-
-/// A file of an exported image is the one it was, or the import ends.
-fn check_restored(
-    restored: Option<&Manifest>,
-    medium: Option<&media::Opened>,
-    name: &str,
-    found: FileEntry,
-) -> Result<(), ImportError> {
-    let Some(restored) = restored else { return Ok(()) };
-    if restored.files.get(name) == Some(&found) {
-        return Ok(());
-    }
-    let path = medium.map(|medium| medium.path().to_owned()).unwrap_or_default();
-    let fault = ExportFault::Altered(format!("`{name}` has sha256 {}", found.sha256));
-    Err(ImportError::Export { path, fault })
-}
-
-/// How a file is read.
-#[derive(Clone, Copy)]
-enum Pass {
-    /// To see whether it is there.
-    Hash,
-    /// To store it.
-    Write,
-}
-
-/// Where the bytes of a file lie on its medium; `None` for other files and for empty or compressed ones.
-fn part(listed: &import::Listed, medium: Option<&media::Opened>) -> Option<Vec<media::Range>> {
-    let import::Place::Medium(index) = listed.place else { return None };
-    match &medium?.entries.get(index)?.content {
-        media::Content::Ranges(ranges) if !ranges.is_empty() => Some(ranges.clone()),
-        media::Content::Ranges(_) | media::Content::Stream { .. } => None,
-    }
-}
-
-fn open_listed<'m>(
-    listed: &import::Listed,
-    medium: Option<&'m mut media::Opened>,
-) -> Result<Box<dyn Read + 'm>, ImportError> {
-    match &listed.place {
-        import::Place::File { path, device, inode } => {
-            let file = import::listing::open_again(path, *device, *inode)?;
-            Ok(Box::new(file))
-        }
-        import::Place::Medium(index) => {
-            let Some(medium) = medium else { return Err(ImportError::Empty("medium".to_owned())) };
-            let path = medium.path().to_owned();
-            medium.read(*index).map_err(|source| ImportError::Medium { path, source })
-        }
-    }
-}
-
-fn copy_fault(error: BlobError, name: &str, place: &import::Place) -> ImportError {
-    match error {
-        BlobError::Cancelled => ImportError::Cancelled,
-        BlobError::TooLarge { .. } => ImportError::Moved(place_path(place, name)),
-        BlobError::Source(source) if matches!(place, import::Place::Medium(_)) => {
-            ImportError::Medium { path: name.into(), source: MediaError::from_io(source) }
-        }
-        source => ImportError::Blob { file: name.to_owned(), source },
-    }
-}
-
-fn place_path(place: &import::Place, name: &str) -> PathBuf {
-    match place {
-        import::Place::File { path, .. } => path.clone(),
-        import::Place::Medium(_) => name.into(),
-    }
-}
-
 /// A name in use; free again when this goes, also by a panic.
 struct Occupied<'a> {
     inner: &'a Inner,
@@ -575,15 +317,6 @@ impl Drop for Occupied<'_> {
     fn drop(&mut self) {
         lock(&self.inner.importing).remove(&self.name);
     }
-}
-
-/// Same names and sizes: with the same version that is the same content.
-fn same_names(present: &Manifest, prepared: &import::Prepared) -> bool {
-    present.files.len() == prepared.files.len()
-        && present
-            .files
-            .iter()
-            .all(|(name, entry)| prepared.files.get(name).is_some_and(|own| own.size == entry.size))
 }
 
 /// A poisoned lock guards data that is whole at every step.

@@ -7,6 +7,7 @@
 mod assets;
 mod pe;
 
+pub(crate) use pe::is_signed;
 #[cfg(feature = "fuzzing")]
 pub(crate) use pe::machine_firmware;
 
@@ -61,6 +62,9 @@ pub struct Loader {
     /// Whether we have seen these bytes before.
     pub standing: Standing,
 }
+
+/// The loader of Windows images that bring none: no package has it, and its name has no ending.
+pub const WIMBOOT: &str = "wimboot";
 
 /// Something an operator should look at; everything found is served all the same.
 #[derive(Debug, thiserror::Error)]
@@ -122,7 +126,7 @@ impl fmt::Display for LoaderMissing {
         write!(f, "loader `{}` is not installed", self.name)?;
         match (&self.package, self.hint()) {
             (Some(package), Some(hint)) => write!(f, "; it comes from package {package}: {hint}"),
-            _ => f.write_str("; put it into a folder named in `loaders:`"),
+            _ => f.write_str("; put it into a folder of `assets.paths`"),
         }
     }
 }
@@ -202,6 +206,7 @@ impl Loaders {
             ["0", "c32", "com", "e32", "e64", "efi", "kkpxe", "kpxe", "krn", "lkrn", "n12", "pxe", "usb"];
         let ending = name.rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase());
         ending.is_some_and(|ending| ENDINGS.contains(&ending.as_str()))
+            || name.eq_ignore_ascii_case(WIMBOOT)
             || self.known.loaders.iter().any(|asset| base_name(&asset.name).eq_ignore_ascii_case(name))
     }
 

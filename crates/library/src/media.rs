@@ -27,7 +27,7 @@ mod xml;
 mod zip;
 
 pub use listing::{Content, Entry, Listing, Range};
-pub(crate) use recognise::{Known, LOOKED_FOR, Names, recognise};
+pub(crate) use recognise::{Known, LOOKED_FOR, Names, boot_cfg_files, recognise};
 
 use crate::limits::MEDIUM_PROBE_BYTES;
 use std::fmt;

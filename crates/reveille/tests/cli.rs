@@ -280,6 +280,38 @@ fn hosts_are_added_changed_refused_explained_and_survive_a_restart() {
 }
 
 #[test]
+fn what_firmware_an_image_does_not_boot_on_is_said_by_import_get_and_explain() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = write_config(folder.path(), ANY_PORT);
+    let socket = folder.path().join("admin.sock").display().to_string();
+    let call = |args: &[&str]| run(&[args, &["--socket", &socket]].concat());
+    let files = folder.path().join("files");
+    fs::create_dir(&files).unwrap();
+    fs::write(files.join("tool.efi"), "a program").unwrap();
+    let _appliance = Appliance::start(&config);
+    let import = ["image", "import", files.to_str().unwrap(), "--name", "tool", "--kind", "efi"];
+    let (code, stdout, stderr) = call(&[&import[..], &["--efi", "tool.efi"]].concat());
+    assert_eq!(code, 0, "{stderr}");
+    let note = "BIOS machines do not boot it";
+    assert!(stdout.contains(note), "{stdout}");
+    let (_, stdout, _) = call(&["image", "get", "tool"]);
+    let image: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+    assert!(image["notes"][0].as_str().unwrap().contains(note), "{image}");
+    let mac = ["--mac", "52:54:00:00:00:01"];
+    let image = ["--image", "tool"];
+    assert_eq!(call(&[&["host", "add", "web01"][..], &mac, &image].concat()).0, 0);
+    for (firmware, noted) in [("bios", true), ("uefi-x64", false)] {
+        let explain = [&["explain"][..], &mac, &["--firmware", firmware]].concat();
+        let (_, stdout, _) = call(&explain);
+        assert_eq!(stdout.contains(&format!("notes        {note}")), noted, "{stdout}");
+        let (_, stdout, _) = call(&[&explain[..], &["-o", "json"]].concat());
+        let answer: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+        let notes = answer["notes"].as_array().cloned().unwrap_or_default();
+        assert_eq!(notes.iter().any(|own| own.as_str().unwrap().contains(note)), noted, "{answer}");
+    }
+}
+
+#[test]
 fn the_files_of_an_image_that_the_configuration_describes_are_imported_by_hand() {
     let folder = tempfile::tempdir().unwrap();
     let config = write_config(

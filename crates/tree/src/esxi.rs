@@ -12,7 +12,7 @@
 
 mod lent;
 
-pub use lent::{LentLoader, lent_loader};
+pub use lent::{LentLoader, holds, lent_loader};
 
 use crate::generated::{Made, facts_at};
 use crate::{Door, OpenError, Opened, Role, Tree, Who};

@@ -25,7 +25,7 @@ mod generated;
 mod ledger;
 pub mod names;
 
-pub use esxi::{LentLoader, lent_loader};
+pub use esxi::{LentLoader, holds, lent_loader};
 pub use ledger::{BootHolder, BootLedger, BootTicket, CallbackError, Held, Opener};
 pub use names::NameFault;
 

@@ -165,6 +165,8 @@ pub(super) fn write(home: &Path) -> io::Result<()> {
     each("depot_bytes", Some(3), &[&package])?;
     each("library_bytes", Some(2), &["a/b c", "../a", "a//b", "a\\b"])?;
 
+    boot_cfg(home)?;
+    templates(home)?;
     each(
         "text_sinks",
         None,
@@ -177,4 +179,87 @@ pub(super) fn write(home: &Path) -> io::Result<()> {
             "x quiet --- console=ttyS0\0a description of the image",
         ],
     )
+}
+
+/// By the rules of its reader, and as media have it.
+fn boot_cfg(home: &Path) -> io::Result<()> {
+    let seeds: [(&str, &[u8]); 16] = [
+        (
+            "stock-8",
+            b"bootstate=0\ntitle=Loading installer\ntimeout=5\nprefix=\nkernel=/b.b00\nkernelopt=runweasel cdromBoot\n\
+              modules=/jumpstrt.gz --- /useropts.gz --- /features.gz --- /k.b00 --- /s.v00 --- /imgdb.tgz\n\
+              build=8.0.3-0.0.1\nupdated=0\n",
+        ),
+        ("stock-6", b"bootstate=0\r\ntitle=Loading\r\nkernel=/tboot.b00\r\nkernelopt=runweasel\r\nmodules=/b.b00 --- /s.v00\r\nbuild=\r\nupdated=0\r\n"),
+        ("every-key", b"kernel=k\nkernelopt=o\nmodules=m\ntitle=t\nprefix=p\nnobootif=1\ntimeout=2\nnoquirks=3\nnorts=4\nnativehttp=5\ncrypto=c\nruntimewd=6\ntftpblksize=7\nacpitables=a\nruntimewdtimeout=8\nskip=9\nerrtimeout=-1\n"),
+        ("parts-of-keys", b"K=k\nKERNELO=o\nt=a\nti=b\ntim=1\ntf=2\nn=3\nr=4\na=x\nm=y\np=z\ns=0\nE=8\n=kk\n"),
+        ("blanks", b"\t kernel=b.b00 \r\ntitle = x\nkernelopt=\ta \t\x0b\x0c  b\r\n # no\nkernel=y # z\n"),
+        ("lists", b"kernel=k\nmodules=--- a b c ---d------ e--- --f -- --- ---- g\nacpitables=---\n"),
+        ("integers", b"kernel=k\ntimeout=\nnorts=-\nskip=-0\nerrtimeout=2147483647\n"),
+        ("no-integer", b"kernel=k\ntimeout=5s\n"),
+        ("too-large-an-integer", b"kernel=k\ntimeout=2147483648\n"),
+        ("no-kernel", b"title=x\n"),
+        ("skip-alone", b"skip=1\ntitle=next\n"),
+        ("no-text", b"kernel=k\ntitle=\xff\n"),
+        ("nul", b"kernel=k\0x\ntitle=a\n"),
+        ("urls", b"kernel=http://h/b.b00?x\nmodules=//a/b --- \\\\c --- http://h/d%20e\nprefix=http://other/\nkernelopt=ks=file:///x ks=nfs://y netdevice=vmnic0\n"),
+        ("unicode", "kernel=k\ntitle=\u{2028}\u{a0}\u{85}é\nbuild=\u{3000}9\n".as_bytes()),
+        ("bootif", b"kernel=k\nkernelopt=BOOTIF=01-00-00-00-00-00-01 -- ;S quiet\nnobootif=1\n"),
+    ];
+    seeds.into_iter().try_for_each(|(name, bytes)| put(home, "boot_cfg", name, bytes))
+}
+
+/// Our own recipes, and what the limits are there for. The first byte chooses the kind.
+fn templates(home: &Path) -> io::Result<()> {
+    let seed = |kind: u8, name: &str, text: &str| {
+        put(home, "template", &format!("kind{kind}-{name}"), &[&[kind], text.as_bytes()].concat())
+    };
+    for (kind, file) in
+        [(0, "esxi.ks"), (1, "anaconda.ks"), (2, "debian.cfg"), (3, "cloud-init.yaml"), (4, "photon.json")]
+    {
+        let text = std::fs::read_to_string(home.join("../examples/templates").join(file))?;
+        seed(kind, file, &text)?;
+    }
+    let values = "{{ host.name }} {{ params.ntp }} {{ params['ntp-server'] }} {{ machine.mac_dashes }} {{ url }} {{ callback }}/up";
+    let filters = "{{ params.dns | split(',') | join(' ') }}{% for line in params.lines | lines %}{{ line | quote }}{% endfor %}\
+                   {{ params.x | default('y') }}{{ params.root | b64 }}{{ params.lines | yaml }}{{ params.vlan | int + 1 }}";
+    for kind in 0..7 {
+        seed(kind, "values", values)?;
+        seed(kind, "filters", filters)?;
+        seed(kind, "lines", "{{ params.lines }}")?;
+        seed(
+            kind,
+            "missing",
+            "{{ params.absent }}{% if params.absent is defined %}{{ params.absent }}{% endif %}",
+        )?;
+    }
+    let texts = [
+        (
+            "loop",
+            "{% for a in range(10000) %}{% for b in range(10000) %}{{ params.ntp }}{% endfor %}{% endfor %}",
+        ),
+        ("doubling", "{% set s = 'ab' %}{% for i in range(99) %}{% set s = s ~ s %}{% endfor %}{{ s }}"),
+        (
+            "namespace",
+            "{% set n = namespace(s='a') %}{% for i in range(40) %}{% set n.s = n.s ~ n.s %}{% endfor %}{{ n.s }}",
+        ),
+        ("times", "{{ 'a' * 100000000 }}"),
+        ("macro", "{% macro m(x) %}{{ x }}{{ m(x) }}{% endmacro %}{{ m(1) }}"),
+        ("deep", "{{ ((((((((((((((((((((((((((((((1)))))))))))))))))))))))))))))) }}"),
+        (
+            "nested",
+            "{% if 1 %}{% if 1 %}{% if 1 %}{% for a in [1] %}{% endfor %}{% endif %}{% endif %}{% endif %}",
+        ),
+        ("open", "{% if x %}{{ 'a"),
+        (
+            "raw",
+            "{% raw %}{{ x }}{% endraw %}{# a comment #}{%- set a = {'b': [1, 2.5, none, true]} -%}{{ a.b[1:] }}",
+        ),
+        ("method", "{{ params.dns.split(',') }}{{ host.name|upper|e }}"),
+        ("division", "{{ 1 // 0 }}{{ 1 % 0 }}{{ 2 ** 9999 }}{{ -9223372036854775808 - 1 }}"),
+        ("numbers", "{{ 1e999 }}{{ 99999999999999999999999999 }}{{ 0.1 + 0.2 }}"),
+    ];
+    texts.into_iter().try_for_each(|(name, text)| seed(6, name, text))?;
+    seed(4, "whole", "{\"a\": {{ params | json }}, \"b\": \"{{ params.lines }}\", \"c\": {{ [1, none] }}}")?;
+    seed(5, "xml", "<a b=\"{{ params.lines }}\">{{ params.root }}</a>")
 }

@@ -3,14 +3,16 @@
 //! | part | what is done | what decides |
 //! |---|---|---|
 //! | [`kill`] | `kill -9` under load, restart time | what was seen on the wire, against the store's files |
+//! | [`import`] | `kill -9` while an image comes in | what is listed, verified, served and on the disk |
 //! | [`powercut`] | every order a disk may keep the recorded writes in | the batches acknowledged before the cut |
 //! | [`bitrot`] | flipped bits, zeroed pages, cut files | the records before the damage |
 //! | [`inject`] | failing system calls | what was acknowledged, what was on the wire |
 //! | [`diskfull`] | a full disk under load, and room again | what was on the wire |
 //! | [`starve`] | invented machines by the thousand | how long a known machine waits |
 //!
-//! Each part has a long form (`cargo xtask torture PART`) and a short one (`tests/tests/torture_*.rs`); both run the
-//! code in here. A run is told by its seed: the same seed makes the same choices, as far as the kernel's clock lets it.
+//! Each part has a long form (`cargo xtask torture PART`) and a short one (`tests/tests/torture_*.rs`, `import_kill.rs`);
+//! both run the code in here. A run is told by its seed: the same seed makes the same choices, as far as the kernel's
+//! clock lets it.
 //! Every oracle has tests of its own that it can fail.
 
 pub mod bitrot;
@@ -19,6 +21,7 @@ pub mod client;
 pub mod copies;
 pub mod disk;
 pub mod diskfull;
+pub mod import;
 pub mod inject;
 pub mod kill;
 pub mod ledger;

@@ -56,6 +56,11 @@ impl Site {
         change(&mut self.config);
     }
 
+    /// The program.
+    pub fn binary(&self) -> &Path {
+        &self.binary
+    }
+
     /// The appliance's folder.
     pub fn folder(&self) -> PathBuf {
         self.lab.path("appliance")

@@ -1,4 +1,4 @@
-//! `cargo xtask torture kill | start | powercut | bitrot | inject | diskfull | starve`: the long forms.
+//! `cargo xtask torture kill | import | powercut | bitrot | inject | diskfull | starve`: the long forms.
 //!
 //! The code is the harness's (`harness::torture`), where it runs as ordinary tests in its short forms. Each part says how
 //! far it is every few seconds, ends with one line of figures, and fails on any violation. `--seed` repeats a run.
@@ -6,9 +6,11 @@
 use crate::run::optimised;
 use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
-use harness::packages::{self, BOOT, CLIENTS, TORTURE};
+use harness::packages::{self, BOOT, CLIENTS, MEDIA, TORTURE};
 use harness::torture::churn::Churn;
-use harness::torture::{Outcome, bitrot, diskfull, fresh_seed, inject, kill, powercut, site, start, starve};
+use harness::torture::{
+    Outcome, bitrot, diskfull, fresh_seed, import, inject, kill, powercut, site, start, starve,
+};
 use harness::world::{self, World};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -33,6 +35,15 @@ enum Part {
         /// Leases preloaded to measure the restart; 0 leaves that out.
         #[arg(long, default_value_t = 100_000)]
         leases: u32,
+    },
+    /// `kill -9` while an image comes in: nothing of it is there, what was there is whole, and it comes in once more.
+    Import {
+        /// Kills.
+        #[arg(long, default_value_t = 200)]
+        points: u32,
+        /// Bytes of the image.
+        #[arg(long, default_value_t = 96_000_000)]
+        bytes: usize,
     },
     /// Every state a disk may be in after the power went: the store starts and holds what it acknowledged.
     Powercut {
@@ -80,7 +91,7 @@ enum Part {
 
 impl Torture {
     pub(crate) fn run(&self) -> Result<ExitCode> {
-        packages::ensure(&[BOOT, CLIENTS, TORTURE].concat())?;
+        packages::ensure(&[BOOT, CLIENTS, MEDIA, TORTURE].concat())?;
         if world::find()? == World::Rootless {
             bail!("torture needs port 67 of a namespace, mounts and traces: run as root");
         }
@@ -97,6 +108,9 @@ impl Torture {
                     report(start::run(&binary, start::Options { leases, starts: 5, goal: start::GOAL })?);
                 }
                 report(kill::run(&binary, kill::Options { points, seed, churn: Churn::default() })?);
+            }
+            Part::Import { points, bytes } => {
+                report(import::run(&optimised()?, import::Options { points, seed, bytes })?);
             }
             Part::Bitrot { flips, pages, truncations } => {
                 report(bitrot::run(bitrot::Options { flips, pages, truncations, threads: 2, seed })?);

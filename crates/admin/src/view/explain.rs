@@ -21,6 +21,9 @@ pub struct Explanation {
     pub steps: Vec<ExplainedStep>,
     /// The decision's trace.
     pub because: Vec<Because>,
+    /// What to know of the image on this machine's firmware, and what its medium asks for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// Its groups, nearest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub groups: Vec<String>,

@@ -51,6 +51,7 @@ impl MemoryBackend {
                 files: 1,
                 imported: None,
                 fault: None,
+                notes: Vec::new(),
                 version: Some("9f2c00000000".into()),
                 versions: Vec::new(),
                 tags: BTreeMap::new(),

@@ -26,6 +26,7 @@ pub(super) fn check(file: &File, elsewhere: &Elsewhere<'_>, view: &mut View<'_>)
             let steps = item("hosts", index, "image");
             refers(name, &format!("host `{}`", host.name), &steps, &known, elsewhere, view);
         }
+        version_of_an_image(host, index, file.boot.default_image.as_ref(), view);
     }
     if let Some(name) = &file.boot.default_image {
         let steps = [Step::Key("boot"), Step::Key("default_image")];
@@ -93,6 +94,28 @@ pub(super) fn refers(
             "defined images are {}; an imported one needs no definition",
             listed(known.iter().copied())
         ))
+    });
+}
+
+/// A version alone says nothing, not even of the default image: that may be another one tomorrow.
+fn version_of_an_image(host: &Host, index: usize, default: Option<&Name>, view: &mut View<'_>) {
+    let steps = [Step::Key("resources"), Step::Key("hosts"), Step::Index(index)];
+    let Some(version) = host.image_version.as_ref().filter(|_| host.image.is_none()) else { return };
+    if view.spoiled(&steps) {
+        return;
+    }
+    let spot = view.key_spot(&steps, "image_version");
+    let message =
+        format!("host `{}` has `image_version: {version}` and no `image` it could be of", host.name);
+    let cause = default.map(|default| {
+        format!("the default image `{default}` may change: a version is of the image the host itself names")
+    });
+    let write = default.map_or_else(|| "image: NAME".to_owned(), |default| format!("image: {default}"));
+    let draft = Draft::new(Code::VersionWithoutImage, spot, message)
+        .fix(format!("write `{write}` beside it, or leave `image_version` out"));
+    view.add(match cause {
+        Some(cause) => draft.cause(cause),
+        None => draft,
     });
 }
 

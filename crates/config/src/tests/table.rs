@@ -208,6 +208,9 @@ fn template(key: &str) -> &'static str {
         }
         "resources.hosts[].name" => "resources: { hosts: [{ match: { serial: a }, KEY }] }",
         key if key.starts_with("resources.hosts[].match") => "resources: { hosts: [{ name: a, KEY }] }",
+        "resources.hosts[].image_version" => {
+            "resources: { images: [{ name: known, kind: linux, kernel: k }], hosts: [{ name: a, match: { serial: a }, image: known, KEY }] }"
+        }
         "resources.hosts[].image" | "boot.default_image" => {
             "resources: { images: [{ name: known, kind: linux, kernel: k }], hosts: [{ name: a, match: { serial: a }, HOST }] }\nBOOT\n"
         }

@@ -1,6 +1,7 @@
 //! The Debian installer as the archive packages it for network booting.
 
-use super::{ImportError, Listed, listing, unreadable};
+use super::prepare::unreadable;
+use super::{ImportError, Listed, listing};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;

@@ -1,6 +1,7 @@
 //! What a source has, without following or opening anything that is not a plain file.
 
-use super::{ImportError, Listed, Place, unreadable};
+use super::ImportError;
+use super::prepare::{Listed, Place, unreadable};
 use crate::limits::{FOLDER_DEPTH_MAX, IMAGE_FILES_MAX};
 use crate::manifest::{FileNameFault, check_file_name};
 use nix::fcntl::OFlag;

@@ -1,6 +1,7 @@
 //! Memtest86+ as Debian packages it: a program for UEFI machines, the same as a kernel for BIOS machines.
 
-use super::{ImportError, Listed, listing, unreadable};
+use super::prepare::unreadable;
+use super::{ImportError, Listed, listing};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;

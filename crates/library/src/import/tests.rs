@@ -3,8 +3,10 @@
 use super::*;
 use crate::media::testing::depot::{Bundle as Depot, boot_partition};
 use crate::media::testing::{Disc, Member, gzip, tar, zip};
-use crate::{Imported, Library, LibraryOptions, MemoryRecords, Unwatched};
+use crate::{Library, LibraryOptions, MemoryRecords, Reader};
+use std::path::{Path, PathBuf};
 use types::Firmware;
+use types::resource::ImageKind;
 
 struct Bench {
     folder: tempfile::TempDir,
@@ -77,7 +79,9 @@ fn an_esxi_disc_becomes_an_esxi_image_with_its_build() {
     let facts = manifest.esxi.clone().unwrap();
     assert_eq!((facts.version.as_deref(), facts.modules), (Some("8.0.2"), 3));
     assert_eq!(facts.title.as_deref(), Some("Loading ESXi installer"));
-    assert!(manifest.notes.is_empty(), "{:?}", manifest.notes);
+    // What firmware asks for is told and not kept.
+    assert!(manifest.notes.len() == 1 && manifest.notes[0].contains("COMBOOT"), "{:?}", manifest.notes);
+    assert!(bench.library.manifest("image").unwrap().notes.is_empty());
     let kernel = bench.library.open_file("image", "b.b00").unwrap().unwrap();
     assert_eq!((&*kernel.name, &kernel.bytes[..]), ("B.B00", &b"kernel"[..]));
     // As the store keeps it.

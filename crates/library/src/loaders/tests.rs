@@ -37,10 +37,11 @@ fn folders_give_their_loaders_and_those_one_level_below() {
         ("deep/er/x.efi", b"x"),
         ("README.md", b"no loader"),
         ("memdisk", b"known by name"),
+        ("wimboot", b"of no package"),
     ]);
     let loaders = search(&folder);
     let names: Vec<&str> = loaders.iter().map(|loader| &*loader.name).collect();
-    assert_eq!(names, ["arm64-efi/snponly.efi", "memdisk", "undionly.kpxe"]);
+    assert_eq!(names, ["arm64-efi/snponly.efi", "memdisk", "undionly.kpxe", "wimboot"]);
     assert_eq!(loaders.find("UNDIONLY.KPXE").unwrap().bytes, "own build");
     assert!(loaders.find("snponly.efi").is_none());
     assert_eq!(&*loaders.find_base("any/where/SNPONLY.efi").unwrap().name, "arm64-efi/snponly.efi");

@@ -148,12 +148,6 @@ impl Medium for Depot {
         }
         note_signatures(&vibs, &mut listing);
         self.hold("boot.cfg", laid.boot_cfg.into_bytes(), &mut listing)?;
-        if !loaders.iter().any(|(name, _)| *name == loader::MBOOT_EFI) {
-            listing.note(
-                "no UEFI loader in its packages (mboot.efi): it comes from the image's `base`, or from the newest other \
-                 ESXi image of its major line",
-            );
-        }
         for (name, bytes) in loaders {
             self.hold(name, bytes, &mut listing)?;
         }

@@ -146,27 +146,31 @@ fn boot_cfg_value<'t>(text: &'t str, key: &str) -> Option<&'t str> {
     pairs.rev().find(|(own, _)| own.eq_ignore_ascii_case(key)).map(|(_, value)| value.trim())
 }
 
+/// Kernel and modules of a `boot.cfg`, as written; `None` without a kernel.
+pub(crate) fn boot_cfg_files(text: &str) -> Option<Vec<String>> {
+    let kernel = boot_cfg_value(text, "kernel")?.to_owned();
+    let modules = boot_cfg_value(text, "modules").unwrap_or_default().split("---");
+    let modules = modules.filter_map(|item| item.split_whitespace().next()).map(str::to_owned);
+    Some(std::iter::once(kernel).chain(modules).collect())
+}
+
 fn esxi(names: &mut Names<'_>) -> Option<Known> {
     let loaders = ["mboot.c32", "b.b00", "efi/boot/bootx64.efi", "efi/boot/bootaa64.efi"];
     let config = ["efi/boot/boot.cfg", "boot.cfg"].into_iter().find(|name| names.has(name))?;
     let text = names.text(config)?;
     // A `boot.cfg` without a kernel is somebody else's.
-    let kernel = boot_cfg_value(&text, "kernel")?.to_owned();
+    let files = boot_cfg_files(&text)?;
+    let (kernel, modules) = files.split_first()?;
     let own = kernel.trim_start_matches(['/', '\\']).to_ascii_lowercase();
     if names.one_of(&loaders).is_none() && !names.has(&own) {
         return None;
     }
-    let modules: Vec<&str> = boot_cfg_value(&text, "modules").unwrap_or_default().split("---").collect();
-    let modules: Vec<&str> = modules
-        .iter()
-        .filter_map(|item| item.split_whitespace().next())
-        .filter(|item| !item.is_empty())
-        .collect();
     let build = boot_cfg_value(&text, "build").map(line).filter(|text| !text.is_empty());
     let title = boot_cfg_value(&text, "title").map(line).filter(|text| !text.is_empty());
     let mut known = Known { kind: Some(ImageKind::Esxi), ..Known::default() };
-    let absent: Vec<&str> = std::iter::once(kernel.as_str())
-        .chain(modules.iter().copied())
+    let absent: Vec<&str> = files
+        .iter()
+        .map(String::as_str)
         .filter(|item| !names.has(&item.trim_start_matches(['/', '\\']).to_ascii_lowercase()))
         .collect();
     if let Some(first) = absent.first() {
@@ -185,12 +189,6 @@ fn esxi(names: &mut Names<'_>) -> Option<Known> {
         if names.has(loader) && !known.firmware.contains(&firmware) {
             known.firmware.push(firmware);
         }
-    }
-    if !known.firmware.iter().any(|firmware| *firmware != Firmware::Bios) {
-        known.notes.push("no UEFI loader on it (efi/boot/bootx64.efi)".to_owned());
-    }
-    if !known.firmware.contains(&Firmware::Bios) {
-        known.notes.push("no BIOS loader on it (mboot.c32)".to_owned());
     }
     // `8.0.2-22380479`: what stands before the hyphen is what people call the version.
     let version = build.as_deref().and_then(|build| build.split('-').next()).map(line);

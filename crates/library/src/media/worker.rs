@@ -9,6 +9,7 @@
 //! | time | half an hour of CPU (`RLIMIT_CPU`); the parent waits a minute for bytes | refuses to read |
 //! | writing files, core dumps | `RLIMIT_FSIZE` 0, `RLIMIT_CORE` 0 | refuses to read |
 //! | more rights by running a program | no new privileges | refuses to read |
+//! | outliving the thread that started it | killed with it (`PR_SET_PDEATHSIG`) | refuses to read |
 //! | the network, other processes, our own user | new user, network and IPC name spaces | goes on: kernels may forbid them |
 //! | files and TCP by path | Landlock with nothing allowed | goes on: kernels may lack it |
 //!
@@ -17,6 +18,7 @@
 
 use super::{Caps, MediaError, Medium, OpenFile, ReadAt, Refusal, open_profile, wire};
 use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::signal::Signal;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
@@ -61,6 +63,9 @@ fn confine() -> io::Result<()> {
     );
     let _ = landlock_all();
     nix::sys::prctl::set_no_new_privs()?;
+    // Unpacking says nothing for long: whoever was killed would not be missed before the first word. After the name
+    // spaces, for a change of credentials takes it back.
+    nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?;
     for (resource, most) in [
         (Resource::RLIMIT_AS, ADDRESS_BYTES_MAX),
         (Resource::RLIMIT_CPU, CPU_SECS_MAX),

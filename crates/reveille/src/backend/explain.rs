@@ -4,7 +4,7 @@ use crate::inventory::Inventory;
 use crate::world::World;
 use admin::view::{AskedRule, AskedTerm, Because, ExplainedStep, Explanation, GivenValue};
 use library::Library;
-use plan::{Decider, Decision, Step, Target, TraceLine, Verdict};
+use plan::{BootPlan, Decider, Decision, Step, Target, TraceLine, Verdict};
 use std::collections::BTreeMap;
 use types::resource::Host;
 use types::selector::Match;
@@ -39,6 +39,7 @@ pub(super) fn explain(world: &World, library: &Library, inventory: &Inventory, g
     let (boots, image) = outcome(&ipxe);
     let catalog = world.catalog();
     let resolved = plan::resolve(&catalog, &Facts { stage: Stage::Ipxe, http: true, ..facts.clone() });
+    let notes = notes(library, &facts, &rom, &ipxe);
     let reason = match (&rom.decision, &ipxe.decision) {
         (Decision::LeaveAlone(reason), _) | (_, Decision::LeaveAlone(reason)) => {
             Some(reason.as_str().to_owned())
@@ -57,6 +58,7 @@ pub(super) fn explain(world: &World, library: &Library, inventory: &Inventory, g
             .iter()
             .map(|line| Because { text: format!("{:<16} {line}", line.step()), matched: applied(line) })
             .collect(),
+        notes,
         script: None,
         groups: resolved.groups.iter().map(ToString::to_string).collect(),
         rules: resolved.rules.iter().map(asked).collect(),
@@ -101,6 +103,21 @@ fn values(inventory: &Inventory, values: Vec<(String, String, plan::Source)>) ->
         from: source.to_string(),
     };
     values.into_iter().map(value).collect()
+}
+
+/// What to know of the image it ends at, on its firmware and with the loader it is sent to first.
+fn notes(library: &Library, facts: &Facts, rom: &Verdict, ipxe: &Verdict) -> Vec<String> {
+    let Decision::Boot(BootPlan { target: Target::Image(image), .. }) = &ipxe.decision else {
+        return Vec::new();
+    };
+    let mut holds = tree::holds(library, image);
+    if let Decision::Boot(BootPlan { step: Step::Loader(file), .. }) = &rom.decision
+        && !file.starts_with(&format!("{}/", image.name))
+    {
+        holds.unsigned = (library.is_signed(file) == Some(false)).then(|| file.to_string());
+    }
+    let medium = library.manifest(image.name.as_str()).map(|manifest| manifest.notes.clone());
+    medium.into_iter().flatten().chain(image.notes(&holds, Some(facts))).collect()
 }
 
 pub(super) fn outcome(verdict: &Verdict) -> (String, Option<String>) {

@@ -37,6 +37,7 @@ impl Daemon {
             fault: current.is_none().then(|| {
                 format!("its files are not there: reveille image import DIR --name {}", image.resource.name)
             }),
+            notes: current.map_or_else(Vec::new, |manifest| self.notes(&image.resource, manifest)),
             version: current.map(|manifest| manifest.id().to_string()),
             versions: versions
                 .as_ref()
@@ -48,6 +49,12 @@ impl Daemon {
                 .map(|(tag, id)| (tag.to_string(), id.to_string()))
                 .collect(),
         }
+    }
+
+    /// What its medium asks for, and what to know on which firmware.
+    fn notes(&self, image: &Image, manifest: &Manifest) -> Vec<String> {
+        let firmware = image.notes(&tree::holds(&self.library, image), None);
+        manifest.notes.iter().cloned().chain(firmware).collect()
     }
 
     fn found_image(&self, name: &Name) -> Result<Owned<Image>, BackendError> {

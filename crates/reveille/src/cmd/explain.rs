@@ -96,6 +96,9 @@ fn text(document: &Value) -> String {
         let label = if at == 0 { "answers" } else { "" };
         line(label, &format!("{:<8} {}", table::cell(step, "/stage"), table::cell(step, "/answer")));
     }
+    for (at, note) in document.pointer("/notes").and_then(Value::as_array).into_iter().flatten().enumerate() {
+        line(if at == 0 { "notes" } else { "" }, note.as_str().unwrap_or_default());
+    }
     let shown = |char: char| if char.is_control() && char != '\n' { '\u{fffd}' } else { char };
     text.chars().map(shown).collect()
 }
@@ -139,6 +142,7 @@ mod tests {
             "facts": {"mac": "52:54:00:12:34:56"},
             "because": [{"text": "identity host `web01`", "matched": true}, {"text": "host pin image `debian`", "matched": true}],
             "steps": [{"stage": "rom", "answer": "loader undionly.kpxe"}],
+            "notes": ["it needs memory", "and\u{1b}[2J COMBOOT"],
         });
         assert_eq!(
             text(&document),
@@ -146,7 +150,8 @@ mod tests {
              FACTS        mac 52:54:00:12:34:56\n\
              WOULD BOOT   image debian   (catalog generation 7)\n\
              decision      1 identity host `web01`\n              2 host pin image `debian`\n\
-             answers      rom      loader undionly.kpxe\n"
+             answers      rom      loader undionly.kpxe\n\
+             notes        it needs memory\n             and\u{fffd}[2J COMBOOT\n"
         );
     }
 }

@@ -8,7 +8,7 @@
 use super::PLACES;
 use library::{Library, Manifest};
 use render::esxi::{EsxiVersion, MBOOT_EFI};
-use types::resource::{Image, ImageKind, Name};
+use types::resource::{Holds, Image, ImageKind, Name, UefiLoader};
 
 /// Names that are lent.
 const LENT: [&str; 2] = [MBOOT_EFI, "crypto64.efi"];
@@ -43,6 +43,18 @@ pub fn lent_loader(library: &Library, image: &Image) -> Option<LentLoader> {
         });
     // Of equal ones always the same.
     lenders.max_by(|one, other| one.version.cmp(&other.version).then_with(|| other.image.cmp(&one.image)))
+}
+
+/// What of an image's files, and of what is lent to it, matters to firmware.
+pub fn holds(library: &Library, image: &Image) -> Holds {
+    let mut holds = library.holds(image);
+    if image.kind == ImageKind::Esxi && holds.uefi_loader == UefiLoader::NotOwn {
+        holds.uefi_loader = match lent_loader(library, image) {
+            Some(lent) => UefiLoader::Of(lent.image),
+            None => UefiLoader::Missing,
+        };
+    }
+    holds
 }
 
 /// Names in the lender's files for a name that is lent.

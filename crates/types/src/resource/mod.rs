@@ -3,12 +3,14 @@
 mod group;
 mod host;
 mod image;
+mod notes;
 mod rule;
 mod template;
 
 pub use group::Group;
 pub use host::{Host, HostMatch, LoaderKind, OneOrMany};
 pub use image::{Image, ImageKind};
+pub use notes::{Holds, LOADED_TOLD_MIN, UefiLoader};
 pub use rule::{ORDER_DEFAULT, Rule};
 pub use template::{Template, TemplateKind};
 

@@ -177,6 +177,29 @@ fn the_process_can_open_nothing_and_has_no_room() {
     assert_eq!(read("environ"), "");
 }
 
+/// Nobody closes its socket: a parent that is killed in the middle of an unpacking is not heard of before the first word.
+#[test]
+fn a_child_does_not_outlive_the_thread_that_started_it() {
+    if program().is_none() {
+        return;
+    }
+    let started = std::thread::spawn(|| {
+        let mut child = child(MediumKind::Tar, &tar(&[("linux", b"kernel")])).unwrap();
+        // Once it has answered it is confined.
+        child.list(CAPS).unwrap();
+        let id = child.id();
+        std::mem::forget(child);
+        id
+    });
+    let status = format!("/proc/{}/status", started.join().unwrap());
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    // Its parent lives and does not ask: what is left of it is a name in the table.
+    while !std::fs::read_to_string(&status).unwrap().contains("State:\tZ") {
+        assert!(std::time::Instant::now() < until, "it lives on");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+}
+
 #[test]
 fn an_import_by_a_child_is_the_same_and_hostile_media_are_refused() {
     let Some(program) = program() else { return };
