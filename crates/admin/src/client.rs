@@ -48,7 +48,7 @@ pub enum ClientError {
     #[error("{0}")]
     Problem(Box<Problem>),
     /// The daemon took too long.
-    #[error("the daemon did not answer within {} s", TIMEOUT.as_secs())]
+    #[error("the daemon did not answer in time")]
     TimedOut,
     /// The answer made no sense; client and daemon may be of different versions.
     #[error("the daemon's answer cannot be read: {0}")]
@@ -122,12 +122,19 @@ pub struct Answer<T> {
 #[derive(Clone, Debug)]
 pub struct Client {
     socket: PathBuf,
+    patience: Duration,
 }
 
 impl Client {
     /// A client for a socket; connects with each request.
     pub fn new(socket: impl Into<PathBuf>) -> Client {
-        Client { socket: socket.into() }
+        Client { socket: socket.into(), patience: TIMEOUT }
+    }
+
+    /// Waits so long for an answer: some take as long as a machine takes to shut down.
+    #[must_use]
+    pub fn patient(self, patience: Duration) -> Client {
+        Client { patience, ..self }
     }
 
     /// Its socket.
@@ -275,7 +282,7 @@ impl Client {
             Ok((status, headers, whole(response.into_body()).await?))
         };
         let (status, headers, bytes) =
-            tokio::time::timeout(TIMEOUT, exchange).await.map_err(|_| ClientError::TimedOut)??;
+            tokio::time::timeout(self.patience, exchange).await.map_err(|_| ClientError::TimedOut)??;
         // An unhealthy daemon still tells its health.
         let is_problem = headers.get(CONTENT_TYPE).is_some_and(|kind| kind == PROBLEM_JSON);
         if is_problem || !(status.is_success() || status == StatusCode::SERVICE_UNAVAILABLE) {

@@ -74,6 +74,7 @@ pub fn router(api: Api) -> Router {
         .route("/hosts/{reference}", get(hosts::read).put(hosts::write).delete(hosts::remove))
         .route("/hosts/{reference}/explain", get(hosts::explain))
         .route("/hosts/{reference}/orders", post(hosts::order))
+        .route("/hosts/{reference}/power", post(hosts::power))
         .route("/explain", get(hosts::explain_facts))
         .route("/machines", get(policy::machines))
         .route("/ignored", get(policy::ignored))

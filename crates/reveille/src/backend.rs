@@ -8,6 +8,7 @@ mod imports;
 mod life;
 mod machines;
 mod policy;
+mod power;
 mod status;
 mod wanted;
 mod whole;
@@ -154,8 +155,8 @@ impl Backend for Daemon {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             api: "v1".to_owned(),
             features: [
-                "hosts", "orders", "machines", "groups", "rules", "images", "versions", "imports", "leases",
-                "boots", "explain", "events", "config", "store",
+                "hosts", "orders", "machines", "power", "groups", "rules", "images", "versions", "imports",
+                "leases", "boots", "explain", "events", "config", "store",
             ]
             .map(str::to_owned)
             .to_vec(),

@@ -137,6 +137,10 @@ event_names! {
     HostHoldEnded = "host.hold_ended",
     /// An operator wants a machine, or all of its maker's, ignored, or no more.
     HostIgnored = "host.ignored",
+    /// The power of a host was switched, or its next boot was set.
+    PowerDone = "power.done",
+    /// It could not be.
+    PowerFailed = "power.failed",
     /// An operator took a host on.
     HostAdopted = "host.adopted",
     /// A host may run an image that erases disks, once.
@@ -314,6 +318,7 @@ impl Event {
             | EventName::LoaderUnsupportedArch
             | EventName::HttpStalled
             | EventName::BootFailed
+            | EventName::PowerFailed
             | EventName::BootRefused
             | EventName::BootStuck
             | EventName::BootSilent

@@ -93,6 +93,20 @@ pub(crate) async fn order(
     json(StatusCode::OK, &life, None)
 }
 
+pub(crate) async fn power(
+    State(api): State<Api>,
+    Path(reference): Path<String>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    content: Body,
+) -> Result<Response, Box<Problem>> {
+    Params::read(query.as_deref(), &[])?;
+    let reference = reference_of(&reference)?;
+    let request: Value = body(&headers, content).await?;
+    let outcome = api.call(None, move |backend| backend.power(&reference, request)).await?;
+    json(StatusCode::OK, &outcome, None)
+}
+
 pub(crate) async fn explain(
     State(api): State<Api>,
     Path(reference): Path<String>,

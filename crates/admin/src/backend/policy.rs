@@ -19,6 +19,19 @@ pub struct RuleChange {
 
 /// What the daemon does with groups and rules. A daemon without them says so.
 pub trait Policy: Send + Sync {
+    /// Looks at the power of a host, switches it, or sets what it starts from next: a request and an answer in the form of
+    /// `docs/power.md`. Blocks until the controller is done.
+    ///
+    /// # Errors
+    /// When there is no such host, its record says nothing of power, or it did not come about.
+    fn power(
+        &self,
+        _reference: &HostRef,
+        _request: serde_json::Value,
+    ) -> Result<serde_json::Value, BackendError> {
+        Err(absent("power"))
+    }
+
     /// Machines that were seen and have no record, those that wait first; with a selector those it means.
     ///
     /// # Errors

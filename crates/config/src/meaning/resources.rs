@@ -22,6 +22,12 @@ pub(super) fn check(file: &File, elsewhere: &Elsewhere<'_>, view: &mut View<'_>)
     let mut owners = Owners::default();
     for (index, host) in resources.hosts.iter().enumerate() {
         identity(host, index, &mut owners, view);
+        for fault in host.power.iter().flat_map(types::resource::PowerSpec::faults) {
+            let spot = view.spot(&item("hosts", index, "power"));
+            let at = if fault.at.is_empty() { String::new() } else { format!(".{}", fault.at) };
+            let message = format!("host `{}`, power{at}: {}", host.name, fault.fault);
+            view.add(Draft::new(Code::Power, spot, message).fix(fault.fix));
+        }
         if let Some(name) = &host.image {
             let steps = item("hosts", index, "image");
             refers(name, &format!("host `{}`", host.name), &steps, &known, elsewhere, view);

@@ -10,6 +10,8 @@ fn debug(value: impl std::fmt::Debug) -> String {
     format!("{value:?}")
 }
 
+const BMC: &str = "{redfish: {url: https://bmc, user: root, password: {file: /etc/bmc}, login: basic, system: \"1\", trust: {sha256: 5f8c5f8c5f8c5f8c5f8c5f8c5f8c5f8c5f8c5f8c5f8c5f8c5f8c5f8c5f8c5f8c}}}";
+
 /// A key with `[]` for list positions, a value for it as flow YAML, and what the settings then show.
 /// Keys inside a subnet, host or image are put into one with the needed neighbours.
 fn rows() -> Vec<(Row, &'static str)> {
@@ -125,6 +127,41 @@ fn rows() -> Vec<(Row, &'static str)> {
         ("resources.hosts[].loader", "pxelinux", |l| debug(l.hosts[0].loader)),
         ("resources.hosts[].params", "{a: b}", |l| debug(&l.hosts[0].params)),
         ("resources.hosts[].template", "known", |l| debug(&l.hosts[0].template)),
+        ("resources.hosts[].power.wol.mac", "{wol: {mac: \"52:54:00:12:34:56\"}}", |l| {
+            debug(&l.hosts[0].power)
+        }),
+        ("resources.hosts[].power.wol.interface", "{wol: {interface: eth1}}", |l| debug(&l.hosts[0].power)),
+        ("resources.hosts[].power.wol.broadcast", "{wol: {broadcast: 192.0.2.255}}", |l| {
+            debug(&l.hosts[0].power)
+        }),
+        ("resources.hosts[].power.wol.port", "{wol: {port: 7}}", |l| debug(&l.hosts[0].power)),
+        ("resources.hosts[].power.wol.secure_on.file", "{wol: {secure_on: {file: /etc/so}}}", |l| {
+            debug(&l.hosts[0].power)
+        }),
+        ("resources.hosts[].power.wol.secure_on.env", "{wol: {secure_on: {env: SO}}}", |l| {
+            debug(&l.hosts[0].power)
+        }),
+        ("resources.hosts[].power.redfish.url", BMC, |l| debug(&l.hosts[0].power)),
+        ("resources.hosts[].power.redfish.user", BMC, |l| debug(&l.hosts[0].power)),
+        ("resources.hosts[].power.redfish.password.file", BMC, |l| debug(&l.hosts[0].power)),
+        (
+            "resources.hosts[].power.redfish.password.env",
+            "{redfish: {url: https://bmc, user: root, password: {env: BMC}}}",
+            |l| debug(&l.hosts[0].power),
+        ),
+        ("resources.hosts[].power.redfish.login", BMC, |l| debug(&l.hosts[0].power)),
+        ("resources.hosts[].power.redfish.system", BMC, |l| debug(&l.hosts[0].power)),
+        ("resources.hosts[].power.redfish.trust.sha256", BMC, |l| debug(&l.hosts[0].power)),
+        (
+            "resources.hosts[].power.redfish.trust.ca_file",
+            "{redfish: {url: https://bmc, user: root, password: {env: BMC}, trust: {ca_file: /etc/ca.pem}}}",
+            |l| debug(&l.hosts[0].power),
+        ),
+        (
+            "resources.hosts[].power.redfish.trust.insecure",
+            "{redfish: {url: http://bmc, user: root, password: {env: BMC}, trust: {insecure: true}}}",
+            |l| debug(&l.hosts[0].power),
+        ),
         ("resources.hosts[].group", "known", |l| debug(&l.hosts[0].group)),
         ("resources.hosts[].location", "dc1/a", |l| debug(&l.hosts[0].location)),
         ("resources.hosts[].labels", "{tier: gold}", |l| debug(&l.hosts[0].labels)),

@@ -15,6 +15,7 @@ fn serde_json_host(name: &str) -> Host {
         image_version: None,
         group: None,
         location: None,
+        power: None,
         labels: Default::default(),
         loader: None,
         params: Default::default(),

@@ -16,6 +16,7 @@ fn host(words: &[&str]) -> Host {
         image_version: None,
         group: None,
         location: None,
+        power: None,
         labels: Default::default(),
         loader: None,
         params: std::collections::BTreeMap::new(),

@@ -25,6 +25,7 @@ fn web01() -> Host {
         image_version: None,
         group: None,
         location: None,
+        power: None,
         labels: Default::default(),
         loader: None,
         params: std::collections::BTreeMap::new(),

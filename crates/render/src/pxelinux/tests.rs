@@ -37,6 +37,7 @@ fn linux_image() {
         image_version: None,
         group: None,
         location: None,
+        power: None,
         labels: Default::default(),
         loader: None,
         params: std::collections::BTreeMap::new(),

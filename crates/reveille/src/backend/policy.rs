@@ -1,6 +1,6 @@
 //! Groups and rules: the working set, the set in force and those before it, and what a change would do to machines.
 
-use super::{Daemon, check_write, explain, internal, life, machines, not_committed, precondition};
+use super::{Daemon, check_write, explain, internal, life, machines, not_committed, power, precondition};
 use crate::failure::{Failure, chain};
 use crate::inventory::{API_OWNER, Owned};
 use admin::view::{
@@ -27,6 +27,14 @@ const RULES_MAX: usize = 5_000;
 const LISTED_MAX: usize = 1_000;
 
 impl Policy for Daemon {
+    fn power(
+        &self,
+        reference: &HostRef,
+        request: serde_json::Value,
+    ) -> Result<serde_json::Value, BackendError> {
+        power::power(self, reference, request)
+    }
+
     fn machines(&self, selector: Option<&Selector>) -> Result<ListPage<MachineView>, BackendError> {
         machines::machines(self, selector)
     }

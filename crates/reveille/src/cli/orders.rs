@@ -28,6 +28,31 @@ impl FromStr for Expiry {
     }
 }
 
+/// `host power …`: by Redfish, or by Wake-on-LAN where that is all there is.
+#[derive(Args, Debug)]
+pub(crate) struct Power {
+    /// Name, mac:…, uuid:… or serial:…
+    pub(crate) host: String,
+    /// What to do; without it, and without --next-boot, say how it is.
+    #[arg(value_parser = ["state", "on", "off", "cycle"], default_value = "state")]
+    pub(crate) action: String,
+    /// What to start from next.
+    #[arg(long, value_parser = ["pxe", "uefi-http", "hdd", "none"])]
+    pub(crate) next_boot: Option<String>,
+    /// URL for `uefi-http`; without it the firmware asks DHCP.
+    #[arg(long, value_name = "URL")]
+    pub(crate) http_uri: Option<String>,
+    /// Seconds its operating system may take to shut down; 0 asks it nothing.
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) grace: Option<u64>,
+    /// Keep the next boot until it is taken back with `none`.
+    #[arg(long, requires = "next_boot")]
+    pub(crate) keep: bool,
+    /// Look at everything, change nothing, say what would be sent.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
 /// What can be ordered for a host.
 #[derive(Subcommand, Debug)]
 pub(crate) enum HostOrder {

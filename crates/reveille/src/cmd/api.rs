@@ -28,6 +28,12 @@ impl Api {
         Api { client: Client::new(socket) }
     }
 
+    /// For answers that take as long as a machine takes to shut down and come up.
+    pub(crate) fn patient(global: &Global) -> Api {
+        let Api { client } = Api::new(global);
+        Api { client: client.patient(std::time::Duration::from_secs(1800)) }
+    }
+
     pub(crate) async fn get(&self, path: &str) -> Result<Document, Failure> {
         self.client.get::<Value>(&format!("/{path}")).await.map(document).map_err(failure)
     }

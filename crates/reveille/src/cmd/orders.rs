@@ -2,11 +2,11 @@
 
 use super::api::{Api, print_json};
 use super::table;
-use crate::cli::{Expiry, Global, HostOrder, ImageRef, Output};
+use crate::cli::{Expiry, Global, HostOrder, ImageRef, Output, Power};
 use crate::failure::Failure;
 use crate::out::putln;
 use admin::view::{Order, OrderRequest};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 pub(crate) async fn command(global: &Global, api: &Api, asked: HostOrder) -> Result<(), Failure> {
     let (host, order) = order_of(asked);
@@ -100,4 +100,42 @@ pub(super) fn show(life: &Value, indent: &str) {
     if detail != "-" {
         putln!("{indent}{:<12} {detail}", "it said");
     }
+}
+
+/// `host power`.
+pub(crate) async fn power(global: &Global, api: &Api, asked: Power) -> Result<(), Failure> {
+    let mut request = serde_json::Map::new();
+    if asked.action != "state" {
+        request.insert("action".into(), json!(asked.action));
+    }
+    for (key, value) in [("next_boot", asked.next_boot), ("http_uri", asked.http_uri)] {
+        request.extend(value.map(|value| (key.to_owned(), json!(value))));
+    }
+    request.extend(asked.grace.map(|secs| ("grace_secs".to_owned(), json!(secs))));
+    for (key, value) in [("keep", asked.keep), ("dry_run", asked.dry_run)] {
+        request.extend(value.then(|| (key.to_owned(), json!(true))));
+    }
+    let path = format!("hosts/{}/power", api.escape(&asked.host));
+    let outcome = api.post(&path, &Value::Object(request)).await?;
+    if global.output == Output::Json {
+        print_json(&outcome);
+        return Ok(());
+    }
+    for (label, pointer) in [
+        ("host", "/host"),
+        ("by", "/by"),
+        ("power", "/system/power"),
+        ("model", "/system/model"),
+        ("serial", "/system/serial"),
+        ("did", "/did"),
+        ("would send", "/planned"),
+        ("sent to", "/sent_to"),
+        ("note", "/notes"),
+    ] {
+        let value = table::cell(&outcome, pointer);
+        if value != "-" && !value.is_empty() {
+            putln!("{label:<12} {value}");
+        }
+    }
+    Ok(())
 }

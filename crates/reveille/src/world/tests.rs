@@ -28,6 +28,7 @@ fn world() -> (Arc<World>, Arc<EventBus>) {
         image_version: None,
         group: None,
         location: None,
+        power: None,
         labels: Default::default(),
         loader: None,
         params: std::collections::BTreeMap::new(),

@@ -1,6 +1,6 @@
 //! A machine the operator has recorded.
 
-use super::Name;
+use super::{Name, PowerSpec};
 use crate::{MacAddr, MachineGuid};
 use schemars::JsonSchema;
 use serde::de::{IntoDeserializer, SeqAccess, Visitor};
@@ -39,6 +39,9 @@ pub struct Host {
     /// What selectors may ask for as `label.<key>`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
+    /// How it is turned on and off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub power: Option<PowerSpec>,
     /// Values for templates and scripts, read as text.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub params: BTreeMap<String, String>,
@@ -60,6 +63,7 @@ impl Host {
             template: None,
             location: None,
             labels: BTreeMap::new(),
+            power: None,
             params: BTreeMap::new(),
             kernel_args_append: Vec::new(),
         }

@@ -89,6 +89,7 @@ fn full(optional: bool) -> Values {
         image_version: None,
         group: None,
         location: None,
+        power: None,
         labels: Default::default(),
         loader: None,
         template: None,
