@@ -61,9 +61,16 @@ fn every_example_loads_without_faults_or_warnings_and_has_a_readme() {
         assert!(entry.path().join("README.md").exists(), "{name}");
         names.push(name);
     }
-    for needed in
-        ["zero-config", "homelab-proxy", "isolated-lab-server", "relayed-vlans", "fixed-hosts", "templates"]
-    {
+    for needed in [
+        "zero-config",
+        "homelab-proxy",
+        "isolated-lab-server",
+        "relayed-vlans",
+        "fixed-hosts",
+        "templates",
+        "rules",
+        "claim",
+    ] {
         assert!(names.iter().any(|name| name == needed), "{needed} is missing");
     }
 }
