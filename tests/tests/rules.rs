@@ -176,3 +176,31 @@ fn rules_are_staged_tested_put_in_force_and_rolled_back() {
     let list = scene.daemon.command(&["rule", "list"]).unwrap();
     assert!(list.contains("group=root") && list.contains("1 staged"), "{list}");
 }
+
+#[test]
+fn a_list_of_hosts_is_recorded_whole_or_not_at_all() {
+    needs_tools!();
+    let scene = Scene::new(Config::server(NETWORK, POOL)).unwrap();
+    scene.daemon.command(&["group", "add", "rack12"]).unwrap();
+    let list = scene.lab.path("hosts.csv");
+    let text = "name,mac,serial,group,params.ip\nESX-01,52:54:00:00:01:01,S1,rack12,10.4.12.1\nesx-02,5254.0000.0102,S2,rack12,10.4.12.2\n";
+    std::fs::write(&list, text).unwrap();
+    let file = list.to_str().unwrap();
+    let hosts = || json_of(&scene, &["host", "list"])["items"].as_array().map_or(0, Vec::len);
+    let import = |args: &[&str]| json_of(&scene, &[&["host", "import", file], args].concat());
+    let dry = import(&["--dry-run"]);
+    assert_eq!((&dry["create"], hosts()), (&json!(2), 0), "{dry:#}");
+    let done = import(&[]);
+    assert_eq!((&done["create"], hosts()), (&json!(2), 2), "{done:#}");
+    let host = json_of(&scene, &["host", "get", "esx-01"]);
+    assert_eq!((&host["group"], &host["params"]["ip"]), (&json!("rack12"), &json!("10.4.12.1")), "{host:#}");
+    let again = import(&[]);
+    assert_eq!((&again["create"], &again["unchanged"]), (&json!(0), &json!(2)), "{again:#}");
+    // The new one is good, the other claims what is another's: none of them is recorded.
+    std::fs::write(&list, "name,mac\nnew,52:54:00:00:01:09\nthief,52:54:00:00:01:01\n").unwrap();
+    let said = refused(&scene, &["host", "import", file]);
+    assert!(said.contains("R-INV-30") && said.contains("esx-01"), "{said}");
+    assert_eq!(hosts(), 2);
+    import(&["--leave-out"]);
+    assert_eq!(hosts(), 3);
+}

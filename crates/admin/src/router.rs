@@ -71,6 +71,7 @@ pub fn router(api: Api) -> Router {
         .route("/status", get(config::status))
         .route("/config", get(config::config))
         .route("/hosts", get(hosts::list))
+        .route("/hosts:batch", post(hosts::batch))
         .route("/hosts/{reference}", get(hosts::read).put(hosts::write).delete(hosts::remove))
         .route("/hosts/{reference}/explain", get(hosts::explain))
         .route("/hosts/{reference}/orders", post(hosts::order))
@@ -195,24 +196,38 @@ fn bad_precondition() -> Box<Problem> {
 
 /// A JSON body in its type.
 pub(crate) async fn body<T: DeserializeOwned>(headers: &HeaderMap, body: Body) -> Result<T, Box<Problem>> {
+    body_of(headers, body, BODY_BYTES_MAX).await
+}
+
+/// The same, of a body that may be larger.
+pub(crate) async fn body_of<T: DeserializeOwned>(
+    headers: &HeaderMap,
+    body: Body,
+    bytes_max: usize,
+) -> Result<T, Box<Problem>> {
     let kind = headers.get(CONTENT_TYPE).map(|value| value.to_str().unwrap_or_default());
     let essence = kind.map(|kind| kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase());
     if essence.is_some_and(|essence| essence != "application/json") {
         return Err(Problem::new(415, "R-API-10", "media-type", "the body is not JSON")
             .with_fix("send Content-Type: application/json"));
     }
-    let bytes = read(body).await?;
+    let bytes = read(body, bytes_max).await?;
     serde_json::from_slice(&bytes).map_err(|error| Problem::bad_body(error.to_string()))
 }
 
-async fn read(body: Body) -> Result<Bytes, Box<Problem>> {
-    match tokio::time::timeout(BODY_TIMEOUT, axum::body::to_bytes(body, BODY_BYTES_MAX)).await {
+async fn read(body: Body, bytes_max: usize) -> Result<Bytes, Box<Problem>> {
+    match tokio::time::timeout(BODY_TIMEOUT, axum::body::to_bytes(body, bytes_max)).await {
         Ok(Ok(bytes)) => Ok(bytes),
         Ok(Err(error)) => {
             let mut source = std::error::Error::source(&error);
             while let Some(cause) = source {
                 if cause.is::<http_body_util::LengthLimitError>() {
-                    return Err(Problem::new(413, "R-API-05", "too-large", "the body is larger than 1 MiB"));
+                    return Err(Problem::new(
+                        413,
+                        "R-API-05",
+                        "too-large",
+                        format!("the body is larger than {} MiB", bytes_max >> 20),
+                    ));
                 }
                 source = cause.source();
             }

@@ -7,7 +7,7 @@ mod policy;
 
 pub use explain::{AskedRule, AskedTerm, Because, ExplainedStep, Explanation, GivenValue};
 pub use life::{InstalledView, LifeView, Order, OrderRequest, OrderView};
-pub use machine::{IgnoredView, MachineView};
+pub use machine::{HostWrite, IgnoredView, MachineView};
 pub use policy::{
     GroupView, RuleFindingView, RuleSetView, RuleTest, RuleTestChange, RuleView, RulesActivated,
 };

@@ -3,7 +3,7 @@
 mod orders;
 mod policy;
 
-pub(crate) use orders::{Adopt, Expiry, HostOrder, Machine, Power};
+pub(crate) use orders::{Adopt, Expiry, HostImport, HostOrder, Machine, Power};
 
 pub(crate) use policy::{Explain, Group, GroupFields, ItemFields, Rule, RuleFields};
 
@@ -207,6 +207,8 @@ pub(crate) enum Host {
     },
     /// Record machines that wait or were seen; those that wait go on at once.
     Adopt(Adopt),
+    /// Record the hosts of a list or directory that there is already: CSV, DHCP servers' files, LDIF, LDAP.
+    Import(HostImport),
     /// Switch a host on or off, start it anew, or set what it starts from next.
     Power(Power),
     #[command(flatten)]

@@ -7,6 +7,7 @@ pub(crate) mod doctor;
 pub(crate) mod events;
 pub(crate) mod explain;
 pub(crate) mod host;
+mod host_import;
 pub(crate) mod image;
 pub(crate) mod lease;
 pub(crate) mod machine;

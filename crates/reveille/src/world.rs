@@ -391,6 +391,10 @@ impl BootLedger for World {
 
     fn hold(&self, facts: &Facts) -> Option<Held> {
         let mac = facts.mac?;
+        // Who only says to be that machine neither begins its time nor spends it.
+        if facts.address.is_some_and(|address| lock(&self.sightings).denies(mac, address)) {
+            return None;
+        }
         let waits = lock(&self.claims).ask(Instant::now(), mac, self.claim_wait, tickets::random_128());
         let (code, left, name) = match waits {
             Waits::On(code, left) => return Some(Held { code, left }),

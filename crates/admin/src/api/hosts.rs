@@ -3,8 +3,8 @@
 use crate::backend::{Backend, BackendError, Expect, HostRef};
 use crate::problem::FieldError;
 use crate::query::{FACTS, Params};
-use crate::router::{body, expectation, json, list as list_answer};
-use crate::view::{MANAGED_BY_API, OrderRequest};
+use crate::router::{body, body_of, expectation, json, list as list_answer};
+use crate::view::{HostWrite, MANAGED_BY_API, OrderRequest};
 use crate::{Api, Problem};
 use axum::body::Body;
 use axum::extract::{Path, RawQuery, State};
@@ -91,6 +91,22 @@ pub(crate) async fn order(
     let order: OrderRequest = body(&headers, content).await?;
     let life = api.call(None, move |backend| backend.order(&reference, &order)).await?;
     json(StatusCode::OK, &life, None)
+}
+
+/// Largest body of a batch: a list of the largest site we were built for, three times over.
+const BATCH_BYTES_MAX: usize = 12 << 20;
+
+pub(crate) async fn batch(
+    State(api): State<Api>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    content: Body,
+) -> Result<Response, Box<Problem>> {
+    let dry_run = Params::read(query.as_deref(), &["dry_run"])?.flag("dry_run")?;
+    let hosts: Vec<HostWrite> = body_of(&headers, content, BATCH_BYTES_MAX).await?;
+    let written = hosts.len();
+    let revision = api.call(None, move |backend| backend.put_hosts(hosts, dry_run)).await?;
+    json(StatusCode::OK, &object!({ "hosts": written, "revision": revision, "dry_run": dry_run }), None)
 }
 
 pub(crate) async fn power(

@@ -2,7 +2,7 @@
 
 use super::{BackendError, Expect, HostRef, ListPage, Page, Written};
 use crate::view::{
-    GroupView, IgnoredView, LifeView, MachineView, OrderRequest, RuleSetView, RuleTest, RuleView,
+    GroupView, HostWrite, IgnoredView, LifeView, MachineView, OrderRequest, RuleSetView, RuleTest, RuleView,
     RulesActivated,
 };
 use types::Selector;
@@ -19,6 +19,15 @@ pub struct RuleChange {
 
 /// What the daemon does with groups and rules. A daemon without them says so.
 pub trait Policy: Send + Sync {
+    /// Creates or replaces all of these hosts, or none: every one, with those it was before, in one commit. `new` are the ones
+    /// that must not be there yet.
+    ///
+    /// # Errors
+    /// When one belongs to a file, is invalid, or is there and must not be; or the commit fails.
+    fn put_hosts(&self, _hosts: Vec<HostWrite>, _dry_run: bool) -> Result<u64, BackendError> {
+        Err(absent("host"))
+    }
+
     /// Looks at the power of a host, switches it, or sets what it starts from next: a request and an answer in the form of
     /// `docs/power.md`. Blocks until the controller is done.
     ///

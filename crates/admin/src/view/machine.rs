@@ -43,6 +43,17 @@ pub struct MachineView {
     pub ignored: bool,
 }
 
+/// One host of `POST /hosts:batch`.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HostWrite {
+    /// The record.
+    pub host: types::resource::Host,
+    /// There must be none of that name yet.
+    #[serde(default)]
+    pub new: bool,
+}
+
 /// Machines that are to be ignored: `PUT /ignored/{octets}`.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct IgnoredView {

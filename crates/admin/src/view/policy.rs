@@ -55,7 +55,10 @@ pub struct RuleFindingView {
 pub struct RuleTest {
     /// Machines looked at: recorded hosts, and unknown machines seen since the start.
     pub machines: u64,
-    /// Of those, the ones meant by the rule or selector asked for; none of them without one.
+    /// How many of those are meant by the rule or selector asked for.
+    #[serde(default)]
+    pub meant: u64,
+    /// The first thousand of the ones meant by the rule or selector asked for; none of them without one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub matches: Vec<String>,
     /// Machines whose next boot or values the working set would change.

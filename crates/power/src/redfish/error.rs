@@ -252,7 +252,7 @@ impl RedfishError {
             }
             RedfishError::Stuck { .. } => "look at the machine's console and the controller's log",
             RedfishError::Uncertain { .. } => {
-                "look at the machine, then ask again: reveille boot --power state"
+                "look at the machine, then ask again: reveille host power HOST"
             }
             RedfishError::TooLong(_) => "update the controller's firmware",
             RedfishError::Cancelled => "ask again; what was sent by then is in the report",

@@ -2,13 +2,15 @@
 
 use super::{Daemon, internal};
 use crate::failure::chain;
-use admin::view::{IgnoredView, MachineView, timestamp};
-use admin::{BackendError, ListPage};
+use crate::inventory::{API_OWNER, Owned};
+use admin::view::{HostWrite, IgnoredView, MachineView, timestamp};
+use admin::{BackendError, FieldError, ListPage};
 use plan::Decider;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{SystemTime, UNIX_EPOCH};
-use store::records::{IGNORED, Ignored, ignored_key};
+use store::records::{IGNORED, Ignored, encode_host, ignored_key, name_key};
 use store::{Batch, Table};
+use types::resource::{Host, Name};
 use types::selector::{Match, Subject};
 use types::{Event, EventName, EventSink, Facts, Selector};
 
@@ -97,6 +99,77 @@ pub(super) fn ignore(daemon: &Daemon, octets: &[u8], by: &str, ignore: bool) -> 
     let event = Event::new(EventName::HostIgnored).with("octets", name).with("by", by.to_owned());
     daemon.world.record(event.with("ignored", ignore));
     Ok(())
+}
+
+/// All of these hosts, or none.
+pub(super) fn put_hosts(daemon: &Daemon, hosts: Vec<HostWrite>, dry_run: bool) -> Result<u64, BackendError> {
+    let _changing = daemon.inventory.change();
+    let current: BTreeMap<Name, Owned<Host>> = daemon
+        .inventory
+        .hosts()
+        .map_err(internal)?
+        .into_iter()
+        .map(|host| (host.resource.name.clone(), host))
+        .collect();
+    let mut errors = Vec::new();
+    for (at, write) in hosts.iter().enumerate() {
+        let name = &write.host.name;
+        let detail = match current.get(name) {
+            Some(host) if host.owner != API_OWNER => format!("host `{name}` is owned by {}", host.owner),
+            Some(_) if write.new => format!("host `{name}` exists already"),
+            _ if write.host.identity.is_empty() => format!("host `{name}` has no mac, uuid or serial"),
+            _ => continue,
+        };
+        errors.push(FieldError { pointer: format!("/{at}"), detail });
+    }
+    if !errors.is_empty() {
+        return Err(BackendError::Invalid { what: "list of hosts", errors });
+    }
+    let catalog = daemon.inventory.catalog_with(|parts| {
+        let names: BTreeSet<&Name> = hosts.iter().map(|write| &write.host.name).collect();
+        parts.hosts.retain(|host| !names.contains(&host.name));
+        parts.hosts.extend(hosts.iter().map(|write| write.host.clone()));
+    });
+    let catalog = catalog.map_err(|failure| BackendError::Invalid {
+        what: "list of hosts",
+        errors: vec![FieldError { pointer: String::new(), detail: failure.cause.unwrap_or(failure.what) }],
+    })?;
+    for (at, write) in hosts.iter().enumerate() {
+        if let Some(group) = write.host.group.as_ref().filter(|group| catalog.group(group).is_none()) {
+            let detail = format!("host `{}`: there is no group `{group}`; add it first", write.host.name);
+            errors.push(FieldError { pointer: format!("/{at}/host/group"), detail });
+        }
+    }
+    if !errors.is_empty() {
+        return Err(BackendError::Invalid { what: "list of hosts", errors });
+    }
+    let mut batch = Batch::new();
+    let mut changed = 0u64;
+    for HostWrite { host, .. } in &hosts {
+        let before = current.get(&host.name);
+        if before.is_some_and(|before| before.resource == *host) {
+            continue;
+        }
+        changed += 1;
+        let value = encode_host(host).map_err(|error| BackendError::Internal(chain(&error)))?;
+        batch = batch.expect(Table::Hosts, name_key(&host.name), super::precondition(before)).put(
+            Table::Hosts,
+            name_key(&host.name),
+            value,
+        );
+    }
+    if dry_run || changed == 0 {
+        return Ok(daemon.revision());
+    }
+    let revision = daemon
+        .store
+        .commit_blocking(batch)
+        .map_err(|error| super::not_committed(&error, "list", "of hosts", None))?;
+    daemon.replace_catalog()?;
+    daemon
+        .world
+        .record(Event::new(EventName::HostChanged).with("hosts", changed).with("revision", revision.0));
+    Ok(revision.0)
 }
 
 fn shown(octets: &[u8]) -> String {

@@ -4,8 +4,8 @@ use super::{Daemon, check_write, explain, internal, life, machines, not_committe
 use crate::failure::{Failure, chain};
 use crate::inventory::{API_OWNER, Owned};
 use admin::view::{
-    GroupView, IgnoredView, LifeView, MachineView, OrderRequest, RuleFindingView, RuleSetView, RuleTest,
-    RuleTestChange, RuleView, RulesActivated, timestamp,
+    GroupView, HostWrite, IgnoredView, LifeView, MachineView, OrderRequest, RuleFindingView, RuleSetView,
+    RuleTest, RuleTestChange, RuleView, RulesActivated, timestamp,
 };
 use admin::{
     BackendError, Expect, FieldError, HostRef, ListPage, Page, Policy, Problem, RuleChange, Written, paginate,
@@ -27,6 +27,10 @@ const RULES_MAX: usize = 5_000;
 const LISTED_MAX: usize = 1_000;
 
 impl Policy for Daemon {
+    fn put_hosts(&self, hosts: Vec<HostWrite>, dry_run: bool) -> Result<u64, BackendError> {
+        machines::put_hosts(self, hosts, dry_run)
+    }
+
     fn power(
         &self,
         reference: &HostRef,
@@ -426,7 +430,10 @@ impl Daemon {
             if let Some(selector) = selector
                 && meant(then, selector, &facts)
             {
-                test.matches.push(name.clone());
+                test.meant += 1;
+                if test.matches.len() < LISTED_MAX {
+                    test.matches.push(name.clone());
+                }
             }
             let (before, after) = (outcome(&now, &facts), outcome(then, &facts));
             let values = differing(&now, then, &facts);
@@ -434,7 +441,6 @@ impl Daemon {
                 test.changes.push(RuleTestChange { machine: name, now: before, then: after, values });
             }
         }
-        test.matches.truncate(LISTED_MAX);
         test
     }
 

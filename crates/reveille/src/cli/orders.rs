@@ -196,3 +196,40 @@ pub(crate) enum Machine {
     /// What is ignored.
     Ignored,
 }
+
+/// `host import`: a list of hosts that a site has already.
+#[derive(Args, Debug)]
+pub(crate) struct HostImport {
+    /// The list, `-` for standard input; or the URL of a directory: ldaps://dc1.example
+    pub(crate) source: String,
+    /// What it is: csv, dhcpd, dnsmasq, kea or ldif; without it, told by its name or its beginning.
+    #[arg(long)]
+    pub(crate) format: Option<::inventory::Format>,
+    /// Take the nearest tag, class, group block or organizational unit as the group.
+    #[arg(long)]
+    pub(crate) groups: bool,
+    /// The list is right about network cards and mainboards of hosts that are recorded.
+    #[arg(long)]
+    pub(crate) replace_identity: bool,
+    /// Record the rest when some entries cannot be recorded.
+    #[arg(long)]
+    pub(crate) leave_out: bool,
+    /// Print what would be done, record nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Directory: entry below which to search.
+    #[arg(long, value_name = "DN")]
+    pub(crate) base: Option<String>,
+    /// Directory: which entries.
+    #[arg(long, value_name = "FILTER")]
+    pub(crate) filter: Option<directory::Filter>,
+    /// Directory: who asks.
+    #[arg(long, value_name = "DN", requires = "password_file")]
+    pub(crate) bind: Option<String>,
+    /// Directory: a file with the password.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) password_file: Option<std::path::PathBuf>,
+    /// Directory: the CA certificates to trust.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca_file: Option<std::path::PathBuf>,
+}

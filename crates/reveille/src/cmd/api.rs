@@ -163,7 +163,11 @@ impl Pieces {
 }
 
 fn written(path: &str, dry_run: bool) -> String {
-    if dry_run { format!("/{path}?dry_run=true") } else { format!("/{path}") }
+    match (dry_run, path.contains('?')) {
+        (false, _) => format!("/{path}"),
+        (true, false) => format!("/{path}?dry_run=true"),
+        (true, true) => format!("/{path}&dry_run=true"),
+    }
 }
 
 fn document(answer: Answer<Value>) -> Document {

@@ -11,6 +11,7 @@ pub(crate) async fn command(global: &Global, command: Host) -> Result<(), Failur
     let api = Api::new(global);
     match command {
         Host::Adopt(asked) => super::machine::adopt(global, &api, asked).await,
+        Host::Import(asked) => super::host_import::command(global, &api, asked).await,
         Host::Power(asked) => super::orders::power(global, &Api::patient(global), asked).await,
         Host::Order(order) => super::orders::command(global, &api, order).await,
         Host::List => list(global, &api).await,

@@ -97,7 +97,8 @@ pub(crate) async fn adopt(global: &Global, api: &Api, asked: Adopt) -> Result<()
         (Some(named), _) => vec![found(api, named).await?],
         (None, Some(selector)) => {
             let list = api.get(&format!("machines?where={}", api.escape(&selector.to_string()))).await?.body;
-            list.pointer("/items").and_then(Value::as_array).cloned().unwrap_or_default()
+            let items = list.pointer("/items").and_then(Value::as_array).into_iter().flatten();
+            items.filter(|machine| table::cell(machine, "/ignored") != "true").cloned().collect()
         }
         (None, None) => Vec::new(),
     };

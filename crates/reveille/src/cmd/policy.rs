@@ -235,8 +235,11 @@ async fn written(
     }
     let name = table::cell(answer, "/name");
     let test = api.get(&format!("rules:test?rule={name}")).await?.body;
-    let count = |pointer: &str| test.pointer(pointer).and_then(Value::as_array).map_or(0, Vec::len);
-    eprintln!("it means {} of {} known machines", count("/matches"), table::cell(&test, "/machines"));
+    eprintln!(
+        "it means {} of {} known machines",
+        table::cell(&test, "/meant"),
+        table::cell(&test, "/machines")
+    );
     for finding in test.pointer("/findings").and_then(Value::as_array).into_iter().flatten() {
         if table::cell(finding, "/what").contains(&format!("`{name}`")) {
             warn(finding);
@@ -252,7 +255,8 @@ fn tested(test: &Value, asked: bool) -> String {
     if asked {
         let names: Vec<String> =
             array("/matches").iter().filter_map(|name| name.as_str().map(str::to_owned)).collect();
-        text.push_str(&format!("means        {} of {machines} known machines\n", names.len()));
+        let meant = table::cell(test, "/meant");
+        text.push_str(&format!("means        {meant} of {machines} known machines\n"));
         for name in names.iter().take(SHOWN_MAX) {
             text.push_str(&format!("             {name}\n"));
         }

@@ -142,6 +142,7 @@ impl Lives {
     ) -> Result<(Arc<Life>, Vec<Effect>), LifeFault> {
         let _stepping = lock(&self.stepping);
         let forgets = matches!(event, LifeEvent::Forget { .. });
+        let essential = !matches!(event, LifeEvent::Arm { .. } | LifeEvent::BootOnce { .. });
         if !forgets && self.is_unreadable(host) {
             return Err(LifeFault::Unreadable);
         }
@@ -153,7 +154,9 @@ impl Lives {
         let life = Arc::new(life);
         if let Some(store) = &self.store {
             let value = encode_life(&life).map_err(|error| LifeFault::Record(chain(&error)))?;
+            // What takes a permission away, and what machines report, is kept on a full disk too.
             let batch = Batch::new().put(Table::Boots, life_key(host), value);
+            let batch = if essential { batch.essential() } else { batch };
             match store.commit_blocking(batch) {
                 Ok(_) => {}
                 // What was only observed is kept in memory; the next step writes it.
