@@ -251,9 +251,7 @@ impl RedfishError {
                 "look at the machine's console; turn it off without grace"
             }
             RedfishError::Stuck { .. } => "look at the machine's console and the controller's log",
-            RedfishError::Uncertain { .. } => {
-                "look at the machine, then ask again: reveille host power HOST"
-            }
+            RedfishError::Uncertain { .. } => "look at the machine, then ask again: reveille host power HOST",
             RedfishError::TooLong(_) => "update the controller's firmware",
             RedfishError::Cancelled => "ask again; what was sent by then is in the report",
         };

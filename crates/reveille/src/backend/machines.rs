@@ -56,7 +56,7 @@ pub(super) fn machines(
             ignored: ignored.iter().any(|ignored| mac.0.starts_with(&ignored.octets)),
         });
     }
-    items.sort_by(|one, other| (one.code.is_none(), one.mac).cmp(&(other.code.is_none(), other.mac)));
+    items.sort_by_key(|machine| (machine.code.is_none(), machine.mac));
     Ok(ListPage { items, next: None, revision: daemon.revision() })
 }
 

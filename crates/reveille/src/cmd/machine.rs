@@ -77,12 +77,11 @@ async fn found(api: &Api, named: &str) -> Result<Value, Failure> {
     let machines = api.get("machines").await?.body;
     let plain = |text: &str| text.to_ascii_lowercase().replace(['-', ':'], "");
     let wanted = plain(named.strip_prefix("mac:").unwrap_or(named));
-    let items = machines.pointer("/items").and_then(Value::as_array).into_iter().flatten();
+    let mut items = machines.pointer("/items").and_then(Value::as_array).into_iter().flatten();
     items
-        .filter(|machine| {
+        .find(|machine| {
             plain(&table::cell(machine, "/mac")) == wanted || plain(&table::cell(machine, "/code")) == wanted
         })
-        .next()
         .cloned()
         .ok_or_else(|| {
             Failure::new("R-MAC-02", format!("no unknown machine is called `{named}`"))
