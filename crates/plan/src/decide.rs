@@ -8,7 +8,7 @@ use crate::{Catalog, Trace, TraceLine, UnknownPolicy};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
-use types::resource::{Host, HostMatch, Image, ImageKind, LoaderKind, Name};
+use types::resource::{Host, HostMatch, Image, ImageKind, LoaderKind, Name, Rule};
 use types::selector::Subject;
 use types::{Facts, Firmware, Stage};
 
@@ -273,7 +273,7 @@ pub(crate) fn given(catalog: &Catalog, facts: &Facts, own: Option<&Host>, traced
         site: catalog.site.as_deref(),
         may_tell: may_tell(facts),
     };
-    let chain_of = |name: &Name| catalog.chain(name).map(|chain| &*chain.names);
+    let chain_of = |name: &Name| catalog.chain(name).map(|chain| &**chain);
     catalog.rules.give(subject, named.is_none().then_some(&chain_of), traced)
 }
 
@@ -400,15 +400,19 @@ fn choose_target(
         }
         None => None,
     };
-    let named = match ordered {
-        Some(named) => Some(named),
+    let naming = match ordered {
+        Some(named) => Naming::Image(named),
         None => name_image(catalog, host, profile, given, trace)?,
     };
-    let Some(Named { name, version }) = named else {
-        if let Some(rule) = given.waits_for.and_then(|at| catalog.rules.at(at)) {
+    let named = match naming {
+        Naming::Image(named) => Some(named),
+        Naming::Waits(rule) => {
             trace.push(TraceLine::Waits(rule.clone()));
             return Ok(Target::Ask);
         }
+        Naming::Nobody => None,
+    };
+    let Some(Named { name, version }) = named else {
         trace.push(TraceLine::Policy(catalog.unknown));
         return match (catalog.unknown, host) {
             (UnknownPolicy::Menu, _) => Ok(Target::Menu),
@@ -452,26 +456,35 @@ impl<'a> Named<'a> {
     }
 }
 
-/// Who names the image, in the order in which they count. `Ok(None)`: nobody, or nobody yet.
+/// Whether somebody names an image.
+enum Naming<'a> {
+    /// This one.
+    Image(Named<'a>),
+    /// This rule may decide, once the machine has told more.
+    Waits(&'a Arc<Rule>),
+    /// Nobody does.
+    Nobody,
+}
+
+/// Who names the image, in the order in which they count.
 fn name_image<'a>(
     catalog: &'a Catalog,
     host: Option<&'a Arc<Host>>,
     profile: Option<&'a Arc<Host>>,
     given: &Given,
     trace: &mut Vec<TraceLine>,
-) -> Result<Option<Named<'a>>, LeaveAloneReason> {
+) -> Result<Naming<'a>, LeaveAloneReason> {
+    let waits = |at: Option<usize>| at.and_then(|at| catalog.rules.at(at)).map(Naming::Waits);
     if let Some(host) = host {
         if let Some(named) = Named::of(&host.image, &host.image_version) {
             trace.push(TraceLine::HostPin(named.full()));
-            return Ok(Some(named));
+            return Ok(Naming::Image(named));
         }
         trace.push(TraceLine::NoHostPin);
     }
-    // A rule before the one that gave the group may give another.
-    let may_move = given.waits_for.zip(given.group).is_some_and(|(waits, group)| waits < group)
-        && given.waits_for.and_then(|at| catalog.rules.at(at)).is_some_and(|rule| rule.group.is_some());
-    if may_move {
-        return Ok(None);
+    // What a group says counts more than what a rule says: first it must be known which group.
+    if let Some(waits) = waits(given.group_waits) {
+        return Ok(waits);
     }
     if let Some(group) = profile.and_then(|profile| profile.group.as_ref()) {
         let Some(chain) = catalog.chain(group) else {
@@ -484,26 +497,26 @@ fn name_image<'a>(
             pinned.and_then(|group| Some((group, Named::of(&group.image, &group.image_version)?)))
         {
             trace.push(TraceLine::GroupPin(group.name.clone(), named.full()));
-            return Ok(Some(named));
+            return Ok(Naming::Image(named));
         }
         trace.push(TraceLine::NoGroupPin(group.clone()));
     }
     if !catalog.rules.is_empty() {
         // A rule that may have been meant before the one that matched: wait for what the machine says.
-        if given.waits_for.is_some() {
-            return Ok(None);
+        if let Some(waits) = waits(given.image_waits) {
+            return Ok(waits);
         }
         if let Some((rule, _)) = catalog.rules.image(given)
             && let Some(named) = Named::of(&rule.image, &rule.image_version)
         {
             trace.push(TraceLine::RulePin(rule.clone(), named.full()));
-            return Ok(Some(named));
+            return Ok(Naming::Image(named));
         }
         trace.push(TraceLine::NoRulePin(catalog.rules.len()));
     }
     let default = catalog.default_image.clone();
     trace.push(default.map_or(TraceLine::NoDefaultImage, TraceLine::DefaultImage));
-    Ok(Named::of(&catalog.default_image, &None))
+    Ok(Named::of(&catalog.default_image, &None).map_or(Naming::Nobody, Naming::Image))
 }
 
 /// True when the machine came back for its loader too often (conformance P21).

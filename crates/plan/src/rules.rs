@@ -1,5 +1,7 @@
 //! Rules in their order, and what they give to a machine: the first that matches decides each item it has.
 
+use crate::groups::Chain;
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use types::resource::{LoaderKind, Name, Rule};
@@ -22,8 +24,10 @@ pub(crate) struct Given {
     pub(crate) kernel_args: Option<usize>,
     /// By key.
     pub(crate) params: BTreeMap<String, usize>,
-    /// A rule that may decide the image, once the machine has told more; none before it has.
-    pub(crate) waits_for: Option<usize>,
+    /// The first rule that may give the group once the machine has told more; none before it does.
+    pub(crate) group_waits: Option<usize>,
+    /// The same of the image.
+    pub(crate) image_waits: Option<usize>,
     /// Every rule asked, with its answer and the items it decided.
     pub(crate) asked: Vec<(usize, Match, Vec<String>)>,
 }
@@ -163,6 +167,9 @@ fn names(rules: &[Name]) -> String {
     quoted.join(", ")
 }
 
+/// The chain of a group, by its name.
+pub(crate) type ChainOf<'a> = dyn Fn(&Name) -> Option<&'a Chain> + 'a;
+
 impl Rules {
     /// In order of their places, then of their names. A name that comes twice is kept once, the first of it.
     pub fn new(rules: impl IntoIterator<Item = Rule>) -> Rules {
@@ -197,14 +204,16 @@ impl Rules {
         self.rules.get(at)
     }
 
-    /// What the rules give to a machine. A group that a rule gives counts for the rules behind it: `groups` of a name
-    /// are the names of its chain, `None` for a machine whose record names its group.
+    /// What the rules give to a machine. A group that a rule gives counts for the rules behind it, with its labels:
+    /// `groups` of a name is its chain, `None` for a machine whose record names its group.
     pub(crate) fn give<'a>(
         &'a self,
-        mut subject: Subject<'a>,
-        groups: Option<&dyn Fn(&Name) -> Option<&'a [Name]>>,
+        subject: Subject<'a>,
+        groups: Option<&ChainOf<'a>>,
         traced: bool,
     ) -> Given {
+        let labels = OnceCell::new();
+        let mut subject: Subject<'_> = subject;
         let mut given = Given::default();
         for (at, rule) in self.rules.iter().enumerate() {
             let answer = rule.when.judge(&subject);
@@ -230,7 +239,9 @@ impl Rules {
                         && take(&mut given.group, true, "group")
                         && let Some(chain) = chain_of(group)
                     {
-                        subject.groups = chain;
+                        let own = subject.labels;
+                        subject.groups = &chain.names;
+                        subject.labels = labels.get_or_init(|| chain.with_labels(own));
                     }
                     for key in rule.params.keys() {
                         if !given.params.contains_key(key) {
@@ -241,12 +252,15 @@ impl Rules {
                         }
                     }
                 }
-                Match::Unknown if given.image.is_none() && given.waits_for.is_none() => {
-                    if rule.image.is_some() || (groups.is_some() && rule.group.is_some()) {
-                        given.waits_for = Some(at);
+                Match::Unknown => {
+                    if groups.is_some() && rule.group.is_some() && given.group.is_none() {
+                        given.group_waits.get_or_insert(at);
+                    }
+                    if rule.image.is_some() && given.image.is_none() {
+                        given.image_waits.get_or_insert(at);
                     }
                 }
-                Match::Unknown | Match::No => {}
+                Match::No => {}
             }
             if traced {
                 given.asked.push((at, answer, decided));
