@@ -223,7 +223,7 @@ pub fn decide(catalog: &Catalog, facts: &Facts, state: &BootState<'_>) -> Verdic
         Err(reason) => return verdict(catalog, None, None, Decision::LeaveAlone(reason), trace),
     };
     let host = place.and_then(|at| catalog.hosts.get(at)).cloned();
-    let own = place.and_then(|at| catalog.profiles.get(at)).cloned();
+    let own = place.and_then(|at| catalog.profile_at(at)).cloned();
     let given = given(catalog, facts, own.as_deref(), false);
     let profile = profile(catalog, facts, own, &given);
     let decision = plan_step(catalog, facts, state, host.as_ref(), profile.as_ref(), &given, &mut trace);

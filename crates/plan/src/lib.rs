@@ -18,6 +18,7 @@ mod groups;
 mod identity;
 mod resolve;
 mod rules;
+mod terms;
 #[cfg(test)]
 mod tests_support;
 mod trace;

@@ -66,7 +66,7 @@ pub fn resolve(catalog: &Catalog, facts: &Facts) -> Resolved {
         Identity::Conflict(_) => return Resolved::default(),
     };
     let record = place.and_then(|at| catalog.hosts.get(at));
-    let own = place.and_then(|at| catalog.profiles.get(at)).cloned();
+    let own = place.and_then(|at| catalog.profile_at(at)).cloned();
     let given = given(catalog, facts, own.as_deref(), true);
     let whole = profile(catalog, facts, own.clone(), &given);
     let group = whole.as_ref().and_then(|whole| whole.group.as_ref());

@@ -1,6 +1,7 @@
 //! Rules in their order, and what they give to a machine: the first that matches decides each item it has.
 
 use crate::groups::Chain;
+use crate::terms::Terms;
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use types::selector::{Match, Subject};
 #[derive(Clone, Debug, Default)]
 pub struct Rules {
     rules: Vec<Arc<Rule>>,
+    terms: Terms,
 }
 
 /// What is decided by which rule (its place in the set).
@@ -177,7 +179,7 @@ impl Rules {
         rules.sort_by(|one, other| (one.order, &one.name).cmp(&(other.order, &other.name)));
         let mut seen = BTreeSet::new();
         rules.retain(|rule| seen.insert(rule.name.clone()));
-        Rules { rules }
+        Rules { terms: Terms::of(&rules), rules }
     }
 
     /// The rules, in the order they are asked.
@@ -215,8 +217,9 @@ impl Rules {
         let labels = OnceCell::new();
         let mut subject: Subject<'_> = subject;
         let mut given = Given::default();
+        let mut answers = self.terms.unasked();
         for (at, rule) in self.rules.iter().enumerate() {
-            let answer = rule.when.judge(&subject);
+            let answer = answers.judge(at, &subject);
             let mut decided = Vec::new();
             match answer {
                 Match::Yes => {
@@ -242,6 +245,7 @@ impl Rules {
                         let own = subject.labels;
                         subject.groups = &chain.names;
                         subject.labels = labels.get_or_init(|| chain.with_labels(own));
+                        answers.regrouped();
                     }
                     for key in rule.params.keys() {
                         if !given.params.contains_key(key) {
@@ -299,18 +303,18 @@ impl Rules {
     /// called unreachable when it surely is. O(rules²) comparisons of terms.
     pub fn findings(&self) -> Vec<RuleFinding> {
         let mut findings = Vec::new();
-        for (at, rule) in self.rules.iter().enumerate() {
-            let items = rule.items();
-            if items.is_empty() {
+        let items: Vec<Vec<String>> = self.rules.iter().map(|rule| rule.items()).collect();
+        for ((at, rule), items_of) in self.rules.iter().enumerate().zip(&items) {
+            if items_of.is_empty() {
                 findings.push(RuleFinding::Empty(rule.name.clone()));
                 continue;
             }
-            let before = self.rules.get(..at).unwrap_or_default();
+            let before = || self.rules.iter().zip(&items).take(at).enumerate();
+            let takers: Vec<(&Arc<Rule>, &Vec<String>)> =
+                before().filter(|(other, _)| self.terms.covers(*other, at)).map(|(_, taker)| taker).collect();
             let (mut shadowed, mut by) = (Vec::new(), Vec::new());
-            for item in &items {
-                let taker =
-                    before.iter().find(|other| other.when.covers(&rule.when) && other.items().contains(item));
-                if let Some(taker) = taker {
+            for item in items_of {
+                if let Some((taker, _)) = takers.iter().find(|(_, others)| others.contains(item)) {
                     shadowed.push(item.clone());
                     if !by.contains(&taker.name) {
                         by.push(taker.name.clone());
@@ -318,15 +322,15 @@ impl Rules {
                 }
             }
             let name = rule.name.clone();
-            if shadowed.len() == items.len() {
+            if shadowed.len() == items_of.len() {
                 findings.push(RuleFinding::Unreachable { rule: name.clone(), by });
             } else if !shadowed.is_empty() {
                 findings.push(RuleFinding::Shadowed { rule: name.clone(), items: shadowed, by });
             }
-            for other in before.iter().filter(|other| other.order == rule.order) {
+            for (place, (other, others)) in before().filter(|(_, (other, _))| other.order == rule.order) {
                 let common: Vec<String> =
-                    other.items().into_iter().filter(|item| items.contains(item)).collect();
-                if !common.is_empty() && !other.when.covers(&rule.when) {
+                    others.iter().filter(|item| items_of.contains(item)).cloned().collect();
+                if !common.is_empty() && !self.terms.covers(place, at) {
                     findings.push(RuleFinding::SamePlace {
                         first: other.name.clone(),
                         second: name.clone(),
