@@ -16,6 +16,8 @@ mod catalog;
 mod decide;
 mod groups;
 mod identity;
+#[cfg(test)]
+mod properties;
 mod resolve;
 mod rules;
 mod terms;

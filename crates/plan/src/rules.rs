@@ -299,6 +299,14 @@ impl Rules {
         given.kernel_args.and_then(|at| self.at(at)).map_or(&[], |rule| &rule.kernel_args_append)
     }
 
+    /// True when whoever the rule at `at` means is meant by the one at `before` as well. A rule that gives a group between
+    /// them changes who is in it.
+    fn covers(&self, before: usize, at: usize) -> bool {
+        let mut between = self.rules.get(before..at).unwrap_or_default().iter();
+        self.terms.covers(before, at)
+            && !(self.terms.ask_for_groups(before) && between.any(|rule| rule.group.is_some()))
+    }
+
     /// What an operator should look at, in the order of the rules. Terms are compared as they are written: a rule is only
     /// called unreachable when it surely is. O(rules²) comparisons of terms.
     pub fn findings(&self) -> Vec<RuleFinding> {
@@ -311,7 +319,7 @@ impl Rules {
             }
             let before = || self.rules.iter().zip(&items).take(at).enumerate();
             let takers: Vec<(&Arc<Rule>, &Vec<String>)> =
-                before().filter(|(other, _)| self.terms.covers(*other, at)).map(|(_, taker)| taker).collect();
+                before().filter(|(other, _)| self.covers(*other, at)).map(|(_, taker)| taker).collect();
             let (mut shadowed, mut by) = (Vec::new(), Vec::new());
             for item in items_of {
                 if let Some((taker, _)) = takers.iter().find(|(_, others)| others.contains(item)) {
@@ -330,7 +338,7 @@ impl Rules {
             for (place, (other, others)) in before().filter(|(_, (other, _))| other.order == rule.order) {
                 let common: Vec<String> =
                     others.iter().filter(|item| items_of.contains(item)).cloned().collect();
-                if !common.is_empty() && !self.terms.covers(place, at) {
+                if !common.is_empty() && !self.covers(place, at) {
                     findings.push(RuleFinding::SamePlace {
                         first: other.name.clone(),
                         second: name.clone(),

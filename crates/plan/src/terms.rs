@@ -43,6 +43,11 @@ impl Terms {
         self.of_rules.get(rule).map_or(&[], |places| places)
     }
 
+    /// True when a rule asks for groups or labels: a rule before it may change what the machine answers.
+    pub(crate) fn ask_for_groups(&self, rule: usize) -> bool {
+        self.of_rule(rule).iter().any(|place| self.of_groups.contains(place))
+    }
+
     /// True when each term of `one` is one of `other`'s: whoever `other` means is meant by `one` too.
     pub(crate) fn covers(&self, one: usize, other: usize) -> bool {
         let others = self.of_rule(other);
