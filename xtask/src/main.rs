@@ -1,9 +1,10 @@
-//! The project's own commands: `cargo xtask demo | test | ci | sim | tidy | boot | bench | fuzz |
+//! The project's own commands: `cargo xtask demo | test | ci | sim | agree | tidy | boot | bench | fuzz |
 //! storm | torture | assets`.
 //!
 //! Each says what it does as it goes, works without a terminal, and touches nothing outside the workspace, the
 //! namespaces it makes and, as root, the package manager.
 
+mod agree;
 mod assets;
 mod bench;
 mod boot;
@@ -39,6 +40,8 @@ enum Command {
     Ci(ci::Ci),
     /// Simulated racks from seeds; `--seed N` replays one.
     Sim(sim::Sim),
+    /// Random machines at every door against an oracle; `--seed N` replays a world.
+    Agree(agree::Agree),
     /// What the compiler does not check: purity, homes of libraries, documents, quirks, words, sizes.
     Tidy,
     /// The QEMU boot matrix by hand.
@@ -61,6 +64,7 @@ fn main() -> ExitCode {
         Command::Test(test) => test.run().map(|()| ExitCode::SUCCESS),
         Command::Ci(ci) => ci.run().map(|()| ExitCode::SUCCESS),
         Command::Sim(sim) => sim.run(),
+        Command::Agree(agree) => agree.run().map(|()| ExitCode::SUCCESS),
         Command::Tidy => tidy::run().map(|()| ExitCode::SUCCESS),
         Command::Boot(boot) => boot.run().map(|()| ExitCode::SUCCESS),
         Command::Bench(bench) => bench.run().map(|()| ExitCode::SUCCESS),

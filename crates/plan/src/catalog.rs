@@ -5,7 +5,7 @@ use crate::identity::IdentityIndex;
 use crate::rules::{RuleFinding, Rules};
 use std::collections::{HashMap, HashSet};
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use types::resource::{Group, Host, Image, Name, Rule, Template};
 use types::subnet::LoaderChoice;
 use types::{Firmware, MacAddr, MachineGuid};
@@ -224,8 +224,9 @@ pub struct Catalog {
     /// Number of this catalog.
     pub generation: u64,
     pub(crate) hosts: Vec<Arc<Host>>,
-    /// The same hosts with what their groups give them, in the same order.
-    pub(crate) profiles: Vec<Arc<Host>>,
+    /// The same hosts with what their groups give them, in the same order; made when first asked for, so that a change is
+    /// in force at once however many there are.
+    profiles: Vec<OnceLock<Arc<Host>>>,
     pub(crate) groups: Groups,
     pub(crate) rules: Rules,
     pub(crate) ignored: Vec<Box<[u8]>>,
@@ -310,20 +311,13 @@ impl Catalog {
         if !faults.is_empty() {
             return Err(faults);
         }
-        let profiles = hosts
-            .iter()
-            .map(|host| {
-                let Some(name) = &host.group else { return host.clone() };
-                let Some(chain) = groups.chain(name) else {
-                    let by = format!("host `{}`", host.name);
-                    warnings.push(CatalogWarning::GroupMissing { by, group: name.clone() });
-                    return host.clone();
-                };
-                let mut profile = Host::clone(host);
-                groups::inherit(&mut profile, &chain.groups);
-                Arc::new(profile)
-            })
-            .collect();
+        for host in &hosts {
+            if let Some(group) = host.group.as_ref().filter(|group| groups.chain(group).is_none()) {
+                let by = format!("host `{}`", host.name);
+                warnings.push(CatalogWarning::GroupMissing { by, group: group.clone() });
+            }
+        }
+        let profiles = hosts.iter().map(|_| OnceLock::new()).collect();
         for finding in rules.findings() {
             warnings.push(CatalogWarning::Rule(finding));
         }
@@ -397,7 +391,20 @@ impl Catalog {
 
     /// The host of that name, with what its groups give it.
     pub fn profile(&self, name: &str) -> Option<&Arc<Host>> {
-        self.names.get(name).and_then(|&at| self.profiles.get(at))
+        self.names.get(name).and_then(|&at| self.profile_at(at))
+    }
+
+    /// The host at that place, with what its groups give it.
+    pub(crate) fn profile_at(&self, at: usize) -> Option<&Arc<Host>> {
+        let (host, profile) = (self.hosts.get(at)?, self.profiles.get(at)?);
+        Some(profile.get_or_init(|| {
+            let Some(chain) = host.group.as_ref().and_then(|group| self.groups.chain(group)) else {
+                return host.clone();
+            };
+            let mut profile = Host::clone(host);
+            groups::inherit(&mut profile, &chain.groups);
+            Arc::new(profile)
+        }))
     }
 
     /// A group and those above it, nearest first; `None` when it is not there.

@@ -1,10 +1,13 @@
 //! The decision function.
 
+mod naming;
+
 use crate::catalog::image_fits;
 use crate::groups;
 use crate::identity::Identity;
 use crate::rules::Given;
 use crate::{Catalog, Trace, TraceLine, UnknownPolicy};
+use naming::{Named, Naming, name_image};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -225,7 +228,7 @@ pub fn decide(catalog: &Catalog, facts: &Facts, state: &BootState<'_>) -> Verdic
         Err(reason) => return verdict(catalog, None, None, Decision::LeaveAlone(reason), trace),
     };
     let host = place.and_then(|at| catalog.hosts.get(at)).cloned();
-    let own = place.and_then(|at| catalog.profiles.get(at)).cloned();
+    let own = place.and_then(|at| catalog.profile_at(at)).cloned();
     let given = given(catalog, facts, own.as_deref(), false);
     let profile = profile(catalog, facts, own, &given);
     let decision = plan_step(catalog, facts, state, host.as_ref(), profile.as_ref(), &given, &mut trace);
@@ -275,7 +278,7 @@ pub(crate) fn given(catalog: &Catalog, facts: &Facts, own: Option<&Host>, traced
         site: catalog.site.as_deref(),
         may_tell: may_tell(facts),
     };
-    let chain_of = |name: &Name| catalog.chain(name).map(|chain| &*chain.names);
+    let chain_of = |name: &Name| catalog.chain(name).map(|chain| &**chain);
     catalog.rules.give(subject, named.is_none().then_some(&chain_of), traced)
 }
 
@@ -410,15 +413,19 @@ fn choose_target(
         }
         None => None,
     };
-    let named = match ordered {
-        Some(named) => Some(named),
+    let naming = match ordered {
+        Some(named) => Naming::Image(named),
         None => name_image(catalog, host, profile, given, trace)?,
     };
-    let Some(Named { name, version }) = named else {
-        if let Some(rule) = given.waits_for.and_then(|at| catalog.rules.at(at)) {
+    let named = match naming {
+        Naming::Image(named) => Some(named),
+        Naming::Waits(rule) => {
             trace.push(TraceLine::Waits(rule.clone()));
             return Ok(Target::Ask);
         }
+        Naming::Nobody => None,
+    };
+    let Some(Named { name, version }) = named else {
         trace.push(TraceLine::Policy(catalog.unknown));
         return match (catalog.unknown, host) {
             (UnknownPolicy::Menu, _) => Ok(Target::Menu),
@@ -447,76 +454,6 @@ fn choose_target(
         trace.push(TraceLine::Armed(image.name.clone()));
     }
     Ok(Target::Image(image.clone()))
-}
-
-/// An image as host, group or rule name it.
-struct Named<'a> {
-    name: &'a Name,
-    version: Option<&'a Name>,
-}
-
-impl<'a> Named<'a> {
-    fn of(name: &'a Option<Name>, version: &'a Option<Name>) -> Option<Named<'a>> {
-        Some(Named { name: name.as_ref()?, version: version.as_ref() })
-    }
-
-    fn full(&self) -> Name {
-        self.version.map_or_else(|| self.name.clone(), |version| self.name.at_version(version))
-    }
-}
-
-/// Who names the image, in the order in which they count. `Ok(None)`: nobody, or nobody yet.
-fn name_image<'a>(
-    catalog: &'a Catalog,
-    host: Option<&'a Arc<Host>>,
-    profile: Option<&'a Arc<Host>>,
-    given: &Given,
-    trace: &mut Vec<TraceLine>,
-) -> Result<Option<Named<'a>>, LeaveAloneReason> {
-    if let Some(host) = host {
-        if let Some(named) = Named::of(&host.image, &host.image_version) {
-            trace.push(TraceLine::HostPin(named.full()));
-            return Ok(Some(named));
-        }
-        trace.push(TraceLine::NoHostPin);
-    }
-    // A rule before the one that gave the group may give another.
-    let may_move = given.waits_for.zip(given.group).is_some_and(|(waits, group)| waits < group)
-        && given.waits_for.and_then(|at| catalog.rules.at(at)).is_some_and(|rule| rule.group.is_some());
-    if may_move {
-        return Ok(None);
-    }
-    if let Some(group) = profile.and_then(|profile| profile.group.as_ref()) {
-        let Some(chain) = catalog.chain(group) else {
-            // What it would have said is not known, and nobody else may say it instead.
-            trace.push(TraceLine::GroupMissing(group.clone()));
-            return Err(LeaveAloneReason::GroupMissing);
-        };
-        let pinned = chain.groups.iter().find(|group| group.image.is_some());
-        if let Some((group, named)) =
-            pinned.and_then(|group| Some((group, Named::of(&group.image, &group.image_version)?)))
-        {
-            trace.push(TraceLine::GroupPin(group.name.clone(), named.full()));
-            return Ok(Some(named));
-        }
-        trace.push(TraceLine::NoGroupPin(group.clone()));
-    }
-    if !catalog.rules.is_empty() {
-        // A rule that may have been meant before the one that matched: wait for what the machine says.
-        if given.waits_for.is_some() {
-            return Ok(None);
-        }
-        if let Some((rule, _)) = catalog.rules.image(given)
-            && let Some(named) = Named::of(&rule.image, &rule.image_version)
-        {
-            trace.push(TraceLine::RulePin(rule.clone(), named.full()));
-            return Ok(Some(named));
-        }
-        trace.push(TraceLine::NoRulePin(catalog.rules.len()));
-    }
-    let default = catalog.default_image.clone();
-    trace.push(default.map_or(TraceLine::NoDefaultImage, TraceLine::DefaultImage));
-    Ok(Named::of(&catalog.default_image, &None))
 }
 
 /// True when the machine came back for its loader too often (conformance P21).

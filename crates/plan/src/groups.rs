@@ -4,7 +4,7 @@
 //! `_append` go one after the other.
 
 use crate::{CatalogFault, CatalogWarning};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use types::resource::{Group, Host, Name};
 
@@ -18,6 +18,24 @@ pub(crate) struct Chain {
     pub(crate) groups: Vec<Arc<Group>>,
     /// Their names, in the same order.
     pub(crate) names: Arc<[Name]>,
+    /// Their labels, those of the nearer one before those above it.
+    pub(crate) labels: BTreeMap<String, String>,
+}
+
+impl Chain {
+    fn of(groups: Vec<Arc<Group>>) -> Chain {
+        let names = groups.iter().map(|group| group.name.clone()).collect();
+        let mut labels = BTreeMap::new();
+        groups.iter().for_each(|group| add(&mut labels, &group.labels));
+        Chain { groups, names, labels }
+    }
+
+    /// The labels of a record that is in these groups.
+    pub(crate) fn with_labels(&self, own: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+        let mut labels = own.clone();
+        add(&mut labels, &self.labels);
+        labels
+    }
 }
 
 /// All groups by name, each with its chain.
@@ -67,8 +85,7 @@ impl Groups {
                     None => {}
                 }
             }
-            let names = groups.iter().map(|group| group.name.clone()).collect();
-            chains.insert(name, Arc::new(Chain { groups, names }));
+            chains.insert(name, Arc::new(Chain::of(groups)));
         }
         Groups { chains }
     }
@@ -93,16 +110,21 @@ pub(crate) fn inherit(host: &mut Host, chain: &[Arc<Group>]) {
             host.image.clone_from(&group.image);
             host.image_version.clone_from(&group.image_version);
         }
-        for (key, value) in &group.params {
-            host.params.entry(key.clone()).or_insert_with(|| value.clone());
-        }
-        for (key, value) in &group.labels {
-            host.labels.entry(key.clone()).or_insert_with(|| value.clone());
-        }
+        add(&mut host.params, &group.params);
+        add(&mut host.labels, &group.labels);
         // Those of the root stand first.
         words.splice(0..0, group.kernel_args_append.iter().cloned());
     }
     host.kernel_args_append.splice(0..0, words);
+}
+
+/// Adds what is not there yet.
+fn add(own: &mut BTreeMap<String, String>, more: &BTreeMap<String, String>) {
+    for (key, value) in more {
+        if !own.contains_key(key) {
+            own.insert(key.clone(), value.clone());
+        }
+    }
 }
 
 pub(crate) fn fill<T: Clone>(own: &mut Option<T>, other: &Option<T>) {

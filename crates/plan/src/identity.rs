@@ -50,7 +50,17 @@ pub(crate) struct IdentityIndex {
 impl IdentityIndex {
     /// Indexes the hosts; what cannot be told apart goes to `faults`.
     pub(crate) fn build(hosts: &[Arc<Host>], faults: &mut Vec<CatalogFault>) -> IdentityIndex {
-        let mut index = IdentityIndex::default();
+        let count = hosts.len();
+        let mut index = IdentityIndex {
+            // Each in both byte orders.
+            guids: HashMap::with_capacity(
+                2 * hosts.iter().filter(|host| host.identity.uuid.is_some()).count(),
+            ),
+            macs: HashMap::with_capacity(count),
+            serials: HashMap::with_capacity(
+                hosts.iter().filter(|host| host.identity.serial.is_some()).count(),
+            ),
+        };
         let name = |at: usize| hosts.get(at).map(|host| host.name.clone());
         for (at, host) in hosts.iter().enumerate() {
             if host.identity.is_empty() {

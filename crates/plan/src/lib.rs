@@ -16,8 +16,11 @@ mod catalog;
 mod decide;
 mod groups;
 mod identity;
+#[cfg(test)]
+mod properties;
 mod resolve;
 mod rules;
+mod terms;
 #[cfg(test)]
 mod tests_support;
 mod trace;

@@ -3,6 +3,7 @@
 use crate::Catalog;
 use crate::decide::{given, may_tell, profile};
 use crate::identity::Identity;
+use std::cell::OnceCell;
 use std::fmt;
 use std::sync::Arc;
 use types::Facts;
@@ -60,10 +61,12 @@ pub struct Resolved {
 pub fn resolve(catalog: &Catalog, facts: &Facts) -> Resolved {
     let place = match catalog.identities.identify(facts) {
         Identity::Known(at, _) => Some(at),
-        Identity::Unknown | Identity::Conflict(_) => None,
+        Identity::Unknown => None,
+        // Nobody's values: it is given nothing, as `decide` has it.
+        Identity::Conflict(_) => return Resolved::default(),
     };
     let record = place.and_then(|at| catalog.hosts.get(at));
-    let own = place.and_then(|at| catalog.profiles.get(at)).cloned();
+    let own = place.and_then(|at| catalog.profile_at(at)).cloned();
     let given = given(catalog, facts, own.as_deref(), true);
     let whole = profile(catalog, facts, own.clone(), &given);
     let group = whole.as_ref().and_then(|whole| whole.group.as_ref());
@@ -119,7 +122,7 @@ pub fn resolve(catalog: &Catalog, facts: &Facts) -> Resolved {
 }
 
 fn asked(catalog: &Catalog, facts: &Facts, own: Option<&Host>, given: &crate::rules::Given) -> Vec<Asked> {
-    let none = std::collections::BTreeMap::new();
+    let (none, labels) = (std::collections::BTreeMap::new(), OnceCell::new());
     let own_group = own.and_then(|host| host.group.as_ref());
     let mut subject = Subject {
         facts,
@@ -139,7 +142,9 @@ fn asked(catalog: &Catalog, facts: &Facts, own: Option<&Host>, given: &crate::ru
         if given.group == Some(*at)
             && let Some(chain) = rule.group.as_ref().and_then(|group| catalog.chain(group))
         {
+            let own = subject.labels;
             subject.groups = &chain.names;
+            subject.labels = labels.get_or_init(|| chain.with_labels(own));
         }
     }
     all

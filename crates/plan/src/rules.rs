@@ -1,5 +1,8 @@
 //! Rules in their order, and what they give to a machine: the first that matches decides each item it has.
 
+use crate::groups::Chain;
+use crate::terms::Terms;
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use types::resource::{LoaderKind, Name, Rule};
@@ -9,10 +12,8 @@ use types::selector::{Match, Subject};
 #[derive(Clone, Debug, Default)]
 pub struct Rules {
     rules: Vec<Arc<Rule>>,
+    terms: Terms,
 }
-
-/// A group with those above it, by name.
-pub(crate) type ChainOf<'f, 'a> = dyn Fn(&Name) -> Option<&'a [Name]> + 'f;
 
 /// What is decided by which rule (its place in the set).
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -25,8 +26,10 @@ pub(crate) struct Given {
     pub(crate) kernel_args: Option<usize>,
     /// By key.
     pub(crate) params: BTreeMap<String, usize>,
-    /// A rule that may decide the image, once the machine has told more; none before it has.
-    pub(crate) waits_for: Option<usize>,
+    /// The first rule that may give the group once the machine has told more; none before it does.
+    pub(crate) group_waits: Option<usize>,
+    /// The same of the image.
+    pub(crate) image_waits: Option<usize>,
     /// Every rule asked, with its answer and the items it decided.
     pub(crate) asked: Vec<(usize, Match, Vec<String>)>,
 }
@@ -166,6 +169,9 @@ fn names(rules: &[Name]) -> String {
     quoted.join(", ")
 }
 
+/// The chain of a group, by its name.
+pub(crate) type ChainOf<'a> = dyn Fn(&Name) -> Option<&'a Chain> + 'a;
+
 impl Rules {
     /// In order of their places, then of their names. A name that comes twice is kept once, the first of it.
     pub fn new(rules: impl IntoIterator<Item = Rule>) -> Rules {
@@ -173,7 +179,7 @@ impl Rules {
         rules.sort_by(|one, other| (one.order, &one.name).cmp(&(other.order, &other.name)));
         let mut seen = BTreeSet::new();
         rules.retain(|rule| seen.insert(rule.name.clone()));
-        Rules { rules }
+        Rules { terms: Terms::of(&rules), rules }
     }
 
     /// The rules, in the order they are asked.
@@ -200,17 +206,20 @@ impl Rules {
         self.rules.get(at)
     }
 
-    /// What the rules give to a machine. A group that a rule gives counts for the rules behind it: `groups` of a name
-    /// are the names of its chain, `None` for a machine whose record names its group.
+    /// What the rules give to a machine. A group that a rule gives counts for the rules behind it, with its labels:
+    /// `groups` of a name is its chain, `None` for a machine whose record names its group.
     pub(crate) fn give<'a>(
         &'a self,
-        mut subject: Subject<'a>,
-        groups: Option<&ChainOf<'_, 'a>>,
+        subject: Subject<'a>,
+        groups: Option<&ChainOf<'a>>,
         traced: bool,
     ) -> Given {
+        let labels = OnceCell::new();
+        let mut subject: Subject<'_> = subject;
         let mut given = Given::default();
+        let mut answers = self.terms.unasked();
         for (at, rule) in self.rules.iter().enumerate() {
-            let answer = rule.when.judge(&subject);
+            let answer = answers.judge(at, &subject);
             let mut decided = Vec::new();
             match answer {
                 Match::Yes => {
@@ -233,7 +242,10 @@ impl Rules {
                         && take(&mut given.group, true, "group")
                         && let Some(chain) = chain_of(group)
                     {
-                        subject.groups = chain;
+                        let own = subject.labels;
+                        subject.groups = &chain.names;
+                        subject.labels = labels.get_or_init(|| chain.with_labels(own));
+                        answers.regrouped();
                     }
                     for key in rule.params.keys() {
                         if !given.params.contains_key(key) {
@@ -244,12 +256,15 @@ impl Rules {
                         }
                     }
                 }
-                Match::Unknown if given.image.is_none() && given.waits_for.is_none() => {
-                    if rule.image.is_some() || (groups.is_some() && rule.group.is_some()) {
-                        given.waits_for = Some(at);
+                Match::Unknown => {
+                    if groups.is_some() && rule.group.is_some() && given.group.is_none() {
+                        given.group_waits.get_or_insert(at);
+                    }
+                    if rule.image.is_some() && given.image.is_none() {
+                        given.image_waits.get_or_insert(at);
                     }
                 }
-                Match::Unknown | Match::No => {}
+                Match::No => {}
             }
             if traced {
                 given.asked.push((at, answer, decided));
@@ -284,22 +299,30 @@ impl Rules {
         given.kernel_args.and_then(|at| self.at(at)).map_or(&[], |rule| &rule.kernel_args_append)
     }
 
+    /// True when whoever the rule at `at` means is meant by the one at `before` as well. A rule that gives a group between
+    /// them changes who is in it.
+    fn covers(&self, before: usize, at: usize) -> bool {
+        let mut between = self.rules.get(before..at).unwrap_or_default().iter();
+        self.terms.covers(before, at)
+            && !(self.terms.ask_for_groups(before) && between.any(|rule| rule.group.is_some()))
+    }
+
     /// What an operator should look at, in the order of the rules. Terms are compared as they are written: a rule is only
     /// called unreachable when it surely is. O(rules²) comparisons of terms.
     pub fn findings(&self) -> Vec<RuleFinding> {
         let mut findings = Vec::new();
-        for (at, rule) in self.rules.iter().enumerate() {
-            let items = rule.items();
-            if items.is_empty() {
+        let items: Vec<Vec<String>> = self.rules.iter().map(|rule| rule.items()).collect();
+        for ((at, rule), items_of) in self.rules.iter().enumerate().zip(&items) {
+            if items_of.is_empty() {
                 findings.push(RuleFinding::Empty(rule.name.clone()));
                 continue;
             }
-            let before = self.rules.get(..at).unwrap_or_default();
+            let before = || self.rules.iter().zip(&items).take(at).enumerate();
+            let takers: Vec<(&Arc<Rule>, &Vec<String>)> =
+                before().filter(|(other, _)| self.covers(*other, at)).map(|(_, taker)| taker).collect();
             let (mut shadowed, mut by) = (Vec::new(), Vec::new());
-            for item in &items {
-                let taker =
-                    before.iter().find(|other| other.when.covers(&rule.when) && other.items().contains(item));
-                if let Some(taker) = taker {
+            for item in items_of {
+                if let Some((taker, _)) = takers.iter().find(|(_, others)| others.contains(item)) {
                     shadowed.push(item.clone());
                     if !by.contains(&taker.name) {
                         by.push(taker.name.clone());
@@ -307,15 +330,15 @@ impl Rules {
                 }
             }
             let name = rule.name.clone();
-            if shadowed.len() == items.len() {
+            if shadowed.len() == items_of.len() {
                 findings.push(RuleFinding::Unreachable { rule: name.clone(), by });
             } else if !shadowed.is_empty() {
                 findings.push(RuleFinding::Shadowed { rule: name.clone(), items: shadowed, by });
             }
-            for other in before.iter().filter(|other| other.order == rule.order) {
+            for (place, (other, others)) in before().filter(|(_, (other, _))| other.order == rule.order) {
                 let common: Vec<String> =
-                    other.items().into_iter().filter(|item| items.contains(item)).collect();
-                if !common.is_empty() && !other.when.covers(&rule.when) {
+                    others.iter().filter(|item| items_of.contains(item)).cloned().collect();
+                if !common.is_empty() && !self.covers(place, at) {
                     findings.push(RuleFinding::SamePlace {
                         first: other.name.clone(),
                         second: name.clone(),

@@ -67,7 +67,8 @@ impl Facts {
             arch: self.arch.or(earlier.arch),
             firmware: self.firmware.or(earlier.firmware),
             stage: self.stage,
-            http: self.http || earlier.http,
+            // An iPXE says itself whether it has HTTP, whatever the firmware or another iPXE before it had.
+            http: self.http || (self.stage != Stage::Ipxe && earlier.http),
             comboot: self.comboot.or(earlier.comboot),
             smbios: self.smbios || earlier.smbios,
             vendor: self.vendor.or_else(|| earlier.vendor.clone()),
@@ -84,5 +85,18 @@ impl Facts {
             subnet: self.subnet.or_else(|| earlier.subnet.clone()),
             address: self.address.or(earlier.address),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ipxe_without_http_has_none_whatever_was_there_before_it() {
+        let earlier = Facts { stage: Stage::HttpRom, http: true, ..Facts::default() };
+        assert!(!Facts { stage: Stage::Ipxe, ..Facts::default() }.or(&earlier).http);
+        // A TFTP request says nothing of it.
+        assert!(Facts { stage: Stage::Loader, ..Facts::default() }.or(&earlier).http);
     }
 }

@@ -273,6 +273,11 @@ impl Selector {
         &self.terms
     }
 
+    /// Its terms, in the order of the work they are.
+    pub fn cheapest_first(&self) -> impl Iterator<Item = &Term> {
+        self.order.iter().filter_map(|&at| self.terms.get(at))
+    }
+
     /// True when every machine is meant.
     pub fn is_everything(&self) -> bool {
         self.terms.is_empty()
@@ -287,7 +292,7 @@ impl Selector {
     /// Whether it holds. One term that does not hold decides, whatever is unknown beside it.
     pub fn judge(&self, subject: &Subject<'_>) -> Match {
         let mut unknown = false;
-        for term in self.order.iter().filter_map(|&at| self.terms.get(at)) {
+        for term in self.cheapest_first() {
             match term.judge(subject) {
                 Match::Yes => {}
                 Match::No => return Match::No,
@@ -361,7 +366,10 @@ impl Said<'_> {
 impl Value {
     fn is(&self, said: &Said<'_>) -> bool {
         match (self, said) {
-            (Value::Text(own), Said::Text(text)) => text.trim().eq_ignore_ascii_case(own),
+            (Value::Text(own), Said::Text(text)) => {
+                text.len() >= own.len()
+                    && (text.eq_ignore_ascii_case(own) || text.trim().eq_ignore_ascii_case(own))
+            }
             (Value::Network(network), Said::Address(address)) => network.contains(address),
             (Value::Range(first, last), Said::Address(address)) => (first..=last).contains(&address),
             (Value::Mac(octets), Said::Mac(mac)) => mac.0.starts_with(octets),

@@ -200,3 +200,81 @@ fn cycles_and_towers_of_groups_are_refused() {
     );
     assert!(faults.iter().any(|fault| fault.contains("more than 16 groups stand above `g0`")), "{faults:?}");
 }
+
+/// A group pin counts more than a rule: a rule that may give a group is waited for, whatever a rule for everybody says.
+#[test]
+fn a_rule_that_may_give_the_group_is_waited_for_before_a_rule_names_the_image() {
+    let catalog = catalog(|parts| {
+        parts.hosts.clear();
+        parts.groups = groups();
+        parts.rules =
+            vec![rule("all", 10, ""), rule("dell", 20, "vendor=Dell"), rule("lab", 30, "firmware=bios")];
+        parts.rules[0].image = Some(name("rescue"));
+        parts.rules[1].group = Some(name("rack12"));
+    });
+    let mut machine = facts(Stage::Ipxe);
+    assert_eq!(image_of(&decide(&catalog, &machine, &BootState::default())), "Ask");
+    machine.smbios = true;
+    assert_eq!(image_of(&decide(&catalog, &machine, &BootState::default())), "rescue");
+    machine.vendor = Some("Dell Inc.".into());
+    assert_eq!(image_of(&decide(&catalog, &machine, &BootState::default())), "debian");
+}
+
+/// The same where a rule behind it gives another group already, and a rule before both waits for the image only.
+#[test]
+fn a_rule_that_may_give_another_group_is_waited_for_whoever_waits_for_the_image() {
+    let catalog = catalog(|parts| {
+        parts.hosts.clear();
+        parts.groups = groups();
+        parts.rules = vec![
+            rule("image", 10, "model~R7"),
+            rule("other", 20, "vendor=Dell"),
+            rule("rack", 30, "firmware=bios"),
+        ];
+        parts.rules[0].image = Some(name("rescue"));
+        parts.rules[1].group = Some(name("elsewhere"));
+        parts.rules[2].group = Some(name("rack12"));
+    });
+    let mut machine = facts(Stage::Ipxe);
+    assert_eq!(image_of(&decide(&catalog, &machine, &BootState::default())), "Ask");
+    machine.smbios = true;
+    assert_eq!(image_of(&decide(&catalog, &machine, &BootState::default())), "debian");
+}
+
+#[test]
+fn labels_of_a_group_that_a_rule_gives_count_for_the_rules_behind_it() {
+    let catalog = catalog(|parts| {
+        parts.hosts[0].image = None;
+        parts.hosts[0].labels = params(&[("role", "db")]);
+        parts.groups = groups();
+        parts.groups[0].image = None;
+        parts.rules = vec![
+            rule("before", 10, "label.tier=gold"),
+            rule("rack", 20, "firmware=bios"),
+            rule("gold", 30, "label.tier=gold,label.role=db,group=prod-eu"),
+        ];
+        parts.rules[0].image = Some(name("wipe"));
+        parts.rules[1].group = Some(name("rack12"));
+        parts.rules[2].image = Some(name("rescue"));
+    });
+    assert_eq!(image_of(&decide(&catalog, &facts(Stage::Rom), &BootState::armed())), "rescue");
+    let resolved = resolve(&catalog, &facts(Stage::Rom));
+    let shown = resolved.rules[2].terms.iter().map(|(_, _, value)| value.as_deref().unwrap_or("-"));
+    assert_eq!(shown.collect::<Vec<_>>(), ["gold", "db", "rack12 < prod-eu"]);
+}
+
+#[test]
+fn a_machine_of_two_records_is_shown_what_it_is_given_nothing() {
+    let catalog = catalog(|parts| {
+        let mut other = parts.hosts[0].clone();
+        other.name = name("web02");
+        other.identity = types::resource::HostMatch { serial: Some("SN2".into()), ..Default::default() };
+        parts.hosts.push(other);
+        parts.rules = vec![rule("all", 10, "")];
+        parts.rules[0].location = Some("dc1".into());
+    });
+    let machine = types::Facts { serial: Some("SN2".into()), ..facts(Stage::Ipxe) };
+    let resolved = resolve(&catalog, &machine);
+    assert_eq!(resolved.profile, decide(&catalog, &machine, &BootState::default()).profile);
+    assert!(resolved.values.is_empty() && resolved.rules.is_empty());
+}

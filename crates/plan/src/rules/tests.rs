@@ -44,3 +44,14 @@ fn findings_name_what_never_decides_and_what_is_ambiguous() {
         ]
     );
 }
+
+/// Once it is in the group, the second rule is the first that means it.
+#[test]
+fn a_rule_about_a_group_that_is_given_in_between_is_reached() {
+    let given = Rule { group: Some("lab".parse().unwrap()), ..rule("give", 20, "vendor=Dell") };
+    let before = image(rule("before", 10, "group=lab"), "a");
+    let rules = Rules::new([before.clone(), given, image(rule("behind", 30, "group=lab"), "b")]);
+    assert_eq!(rules.findings(), []);
+    let rules = Rules::new([before, image(rule("behind", 30, "group=lab"), "b")]);
+    assert!(matches!(rules.findings()[..], [RuleFinding::Unreachable { .. }]));
+}
