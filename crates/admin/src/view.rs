@@ -1,10 +1,12 @@
 //! The JSON shapes of the API. They only grow: no field is removed or re-typed within v1.
 
 mod explain;
+mod hooks;
 mod life;
 mod policy;
 
 pub use explain::{AskedRule, AskedTerm, Because, ExplainedStep, Explanation, GivenValue};
+pub use hooks::{HookTried, HookView};
 pub use life::{InstalledView, LifeView, Order, OrderRequest, OrderView};
 pub use policy::{
     GroupView, RuleFindingView, RuleSetView, RuleTest, RuleTestChange, RuleView, RulesActivated,

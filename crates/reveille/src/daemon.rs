@@ -4,6 +4,7 @@
 
 mod descriptors;
 mod doors;
+mod hooks;
 mod prepare;
 mod room;
 
@@ -70,6 +71,8 @@ pub(crate) async fn run(global: &Global, loaded: Loaded, strictness: Strictness)
     let bus = Arc::new(EventBus::new(EVENTS_KEPT));
     let lives = Lives::load(store.clone())?;
     let world = Arc::new(World::new(catalog, bus.clone(), sightings, lives));
+    let hooks = Arc::new(hooks::from_settings(&settings, world.clone())?);
+    let follower = hooks::Follower::new(bus.clone(), hooks.clone());
     let importer = Arc::new(Importer::new(library.clone(), inventory.clone(), world.clone()));
 
     let tree = Tree::new(TreeParts {
@@ -95,6 +98,7 @@ pub(crate) async fn run(global: &Global, loaded: Loaded, strictness: Strictness)
         inventory: inventory.clone(),
         world: world.clone(),
         importer: importer.clone(),
+        hooks,
         meters,
         settings: shown_settings(&loaded),
         files: files_of(&loaded),
@@ -105,6 +109,9 @@ pub(crate) async fn run(global: &Global, loaded: Loaded, strictness: Strictness)
     import_configured(&inventory, &importer).await;
 
     let mut doors: JoinSet<()> = JoinSet::new();
+    if let Some(follower) = follower {
+        doors.spawn(hooks::serve(follower, stopping.clone()));
+    }
     let shutdown = stopping.clone();
     doors.spawn(async move { ended("HTTP", http.run(shutdown).await) });
     let shutdown = stopping.clone();
