@@ -56,7 +56,7 @@ pub enum HookError {
         /// Name of the hook.
         hook: String,
         /// What is wrong.
-        source: TemplateFault,
+        source: Box<TemplateFault>,
     },
 }
 
@@ -88,7 +88,7 @@ impl Hook {
     pub fn body(mut self, kind: TemplateKind, text: &str) -> Result<Hook, HookError> {
         self.payload
             .set_body(&self.name, kind, text)
-            .map_err(|source| HookError::Template { hook: self.name.clone(), source })?;
+            .map_err(|source| HookError::Template { hook: self.name.clone(), source: Box::new(source) })?;
         Ok(self)
     }
 
@@ -99,7 +99,7 @@ impl Hook {
     pub fn arguments(mut self, texts: &[String]) -> Result<Hook, HookError> {
         self.payload
             .set_arguments(&self.name, texts)
-            .map_err(|source| HookError::Template { hook: self.name.clone(), source })?;
+            .map_err(|source| HookError::Template { hook: self.name.clone(), source: Box::new(source) })?;
         Ok(self)
     }
 

@@ -118,7 +118,7 @@ async fn what_will_not_pass_is_given_up_at_once_and_told() {
         (Answer::with("307 Elsewhere", &to), "redirect_refused"),
         (Answer::Endless, "too_large"),
     ] {
-        let receiver = Receiver::start(&[answer.clone()]).await;
+        let receiver = Receiver::start(std::slice::from_ref(&answer)).await;
         let rig = Rig::start(vec![web(&receiver.url).retries(5)]);
         rig.hooks.offer(seen(1));
         let counts = settled(&rig).await;
