@@ -77,8 +77,6 @@ pub(super) struct Follower {
     subscription: admin::Subscription,
     /// The last event that was seen.
     last: u64,
-    /// The bus went ahead of us and was asked for what it still has.
-    asked: bool,
 }
 
 impl Follower {
@@ -89,27 +87,35 @@ impl Follower {
         }
         let last = bus.last();
         let subscription = bus.follow(Some(Position { epoch: None, seq: last }));
-        Some(Follower { bus, hooks, subscription, last, asked: false })
+        Some(Follower { bus, hooks, subscription, last })
     }
 
     /// Until the bus is gone. May be dropped at any time without losing an event.
     async fn follow(&mut self) {
         while let Some(next) = self.subscription.next().await {
             match next {
-                Next::Event(stamped) => {
-                    (self.last, self.asked) = (stamped.seq, false);
-                    self.offer(&stamped);
-                }
-                Next::Resync(_) if !self.asked => {
-                    self.asked = true;
-                    self.subscription = self.bus.follow(Some(Position { epoch: None, seq: self.last }));
-                }
-                Next::Resync(to) => {
-                    self.hooks.missed(to.saturating_sub(self.last));
-                    (self.last, self.asked) = (to, false);
+                Next::Event(stamped) => self.take(&stamped),
+                Next::Resync(_) => {
+                    // In this order: what comes in between is there twice, and taken once.
+                    self.subscription = self.bus.subscribe();
+                    for stamped in self.bus.recent(self.last) {
+                        self.take(&stamped);
+                    }
                 }
             }
         }
+    }
+
+    fn take(&mut self, stamped: &Stamped) {
+        let gap = match stamped.seq.checked_sub(self.last) {
+            None | Some(0) => return,
+            Some(step) => step - 1,
+        };
+        if gap > 0 {
+            self.hooks.missed(gap);
+        }
+        self.last = stamped.seq;
+        self.offer(stamped);
     }
 
     fn offer(&self, stamped: &Stamped) {
