@@ -4,8 +4,10 @@
 //! checked ownership and that a precondition was given; the backend checks the precondition again where it counts, inside
 //! its commit.
 
+mod hooks;
 mod policy;
 
+pub use hooks::Hooks;
 pub use policy::{Policy, RuleChange};
 
 use crate::problem::{FieldError, Problem};
@@ -212,7 +214,7 @@ pub struct Download {
 }
 
 /// The daemon behind the API.
-pub trait Backend: Policy + Send + Sync + 'static {
+pub trait Backend: Policy + Hooks + Send + Sync + 'static {
     /// Version and features.
     fn version(&self) -> VersionInfo;
 

@@ -1,11 +1,13 @@
 //! The JSON shapes of the API. They only grow: no field is removed or re-typed within v1.
 
 mod explain;
+mod hooks;
 mod life;
 mod machine;
 mod policy;
 
 pub use explain::{AskedRule, AskedTerm, Because, ExplainedStep, Explanation, GivenValue};
+pub use hooks::{HookTried, HookView};
 pub use life::{InstalledView, LifeView, Order, OrderRequest, OrderView};
 pub use machine::{HostWrite, IgnoredView, MachineView};
 pub use policy::{

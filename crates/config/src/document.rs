@@ -6,7 +6,7 @@ use serde_json::Value;
 use std::fmt::Write as _;
 
 /// The sections in the order of the page. A test keeps the list complete.
-const SECTIONS: [&str; 15] = [
+const SECTIONS: [&str; 16] = [
     "version",
     "site",
     "include",
@@ -20,6 +20,7 @@ const SECTIONS: [&str; 15] = [
     "library",
     "assets",
     "log",
+    "hooks",
     "resources",
     "expect",
 ];

@@ -76,6 +76,7 @@ codes! {
     Expectation = "R-CFG-43" Error "A machine would not be given what `expect` says.";
     Rule = "R-CFG-44" Warning "A rule never decides, gives nothing, or is in another's place.";
     Power = "R-CFG-45" Error "What a host says of its power cannot work.";
+    Hook = "R-CFG-46" Error "A hook has nobody to tell, nothing to tell of, or says where its secret stands in no way that is known.";
     Reader = "R-CFG-49" Error "The checked text could not be read back. This is a fault of reveille; please report it.";
     UnquotedMac = "R-CFG-50" Warning "An unquoted MAC address of digits only is a number to YAML 1.1 readers such as Ansible.";
     UnquotedText = "R-CFG-51" Warning "Unquoted text that other YAML readers take for a number or a boolean.";

@@ -5,6 +5,7 @@
 
 mod dhcp;
 mod expect;
+mod hook;
 
 pub(crate) use dhcp::{
     DhcpFile, ModeFile, OptionFile, OptionTypeFile, ReservationFile, SubnetFile, SubnetModeFile,
@@ -12,6 +13,7 @@ pub(crate) use dhcp::{
 };
 
 pub(crate) use expect::Expectation;
+pub(crate) use hook::{BodyKindFile, HookFile, SecretFile, TrustFile};
 
 use crate::units::{Address, BootFile, InterfaceName, Listen, Path, Period, Size, SocketPath};
 use schemars::JsonSchema;
@@ -55,6 +57,9 @@ pub(crate) struct File {
     pub(crate) log: LogFile,
     /// Hosts, groups, rules, images and templates owned by the files: the same objects as in the API.
     pub(crate) resources: ResourcesFile,
+    /// Who is told of events: addresses they are sent to, commands they are given.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) hooks: Vec<HookFile>,
     /// What certain machines must be given: a change of the rules that breaks one of these is a fault.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) expect: Vec<Expectation>,
@@ -77,6 +82,7 @@ impl Default for File {
             assets: AssetsFile::default(),
             log: LogFile::default(),
             resources: ResourcesFile::default(),
+            hooks: Vec::new(),
             expect: Vec::new(),
         }
     }

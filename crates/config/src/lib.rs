@@ -35,8 +35,8 @@ pub use fault::{Code, Fault, Report, Severity, render};
 pub use merge::IncludeLoader;
 pub use origins::Effective;
 pub use settings::{
-    Admin, AssetPath, Assets, Backend, Boot, Dhcp, DhcpPolicy, Http, Interface, Library, Log, LogFormat,
-    LogLevel, Settings, Store, Tftp, UnknownHosts,
+    Admin, AssetPath, Assets, Backend, Boot, Dhcp, DhcpPolicy, Hook, HookSecret, HookTarget, HookTrust, Http,
+    Interface, Library, Log, LogFormat, LogLevel, Settings, Store, Tftp, UnknownHosts,
 };
 pub use source::{Origin, Overrides, Source};
 pub use templates::FileLoader;

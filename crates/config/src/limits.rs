@@ -24,6 +24,12 @@ pub const MAP_KEYS_MAX: usize = 1024;
 /// Interfaces, and pools or excluded ranges of one subnet.
 pub const SHORT_LIST_MAX: usize = 256;
 
+/// Hooks: each has a queue and a task of its own.
+pub const HOOKS_MAX: usize = 64;
+
+/// Words of a hook's command.
+pub const ARGUMENTS_MAX: usize = 64;
+
 /// Addresses in one option: 63 of four bytes fit its length byte.
 pub const OPTION_ADDRESSES_MAX: usize = OPTION_BYTES_MAX / 4;
 

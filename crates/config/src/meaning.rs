@@ -3,6 +3,7 @@
 //! Works on the typed file and points into the checked tree. Where something was left out as faulty (`spoiled`),
 //! checks that would only repeat that fault keep quiet.
 
+mod hooks;
 mod resources;
 mod rules;
 mod subnets;
@@ -32,6 +33,7 @@ pub(crate) struct Elsewhere<'a> {
 pub(crate) fn check(file: &File, tree: &Node, elsewhere: &Elsewhere<'_>, texts: &Texts, faults: &mut Faults) {
     let mut view = View { tree, faults };
     interfaces(file, &mut view);
+    hooks::check(file, texts, &mut view);
     subnets::check(file, &mut view);
     resources::check(file, elsewhere, &mut view);
     let catalog = rules::check(file, elsewhere, &mut view);

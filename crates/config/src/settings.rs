@@ -1,8 +1,11 @@
 //! What the daemon uses: checked values with all defaults filled in.
 
 mod convert;
+mod hook;
 
 pub(crate) use convert::{complete, settings};
+pub(crate) use hook::fingerprint;
+pub use hook::{Hook, HookSecret, HookTarget, HookTrust};
 
 use crate::units::Listen;
 use ipnet::Ipv4Net;
@@ -39,6 +42,8 @@ pub struct Settings {
     pub assets: Assets,
     /// The log.
     pub log: Log,
+    /// Who is told of events, in their order, names unique.
+    pub hooks: Vec<Hook>,
 }
 
 /// One interface to serve.

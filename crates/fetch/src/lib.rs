@@ -42,8 +42,8 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Who watches a download.
-pub trait Watch {
+/// Who watches a download. It may move between threads with it.
+pub trait Watch: Send + Sync {
     /// Told after every piece: bytes there are, and of the whole where that is known.
     fn advanced(&mut self, done: u64, total: Option<u64>);
 

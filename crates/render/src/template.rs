@@ -20,16 +20,19 @@
 //! Source: minijinja 3.1, in the dialect Ansible users know (`trim_blocks`, strict variables).
 
 mod escape;
+mod event;
 mod fault;
 mod filters;
 mod scan;
 mod values;
 
+pub use event::{EventTemplate, EventValues};
 pub use fault::TemplateFault;
 pub(crate) use scan::nearest;
 pub use values::{BootValues, ImageValues, MachineValues, ServerValues, Values};
 
 use minijinja::syntax::SyntaxConfig;
+use minijinja::value::Value;
 use minijinja::{AutoEscape, Environment, UndefinedBehavior};
 use std::collections::BTreeSet;
 use std::io;
@@ -69,6 +72,16 @@ pub struct Compiled {
 /// # Errors
 /// When it is too large, does not parse, or names a filter, a test or a variable that cannot exist.
 pub fn compile(name: &str, kind: TemplateKind, text: &str) -> Result<Compiled, TemplateFault> {
+    compile_over(values::NAMES, name, kind, text)
+}
+
+/// Compiles a template that may name these variables.
+fn compile_over(
+    names: values::Names,
+    name: &str,
+    kind: TemplateKind,
+    text: &str,
+) -> Result<Compiled, TemplateFault> {
     if text.len() > TEMPLATE_BYTES_MAX {
         let message = format!("it has {} bytes, at most {TEMPLATE_BYTES_MAX} are read", text.len());
         return Err(
@@ -99,7 +112,7 @@ pub fn compile(name: &str, kind: TemplateKind, text: &str) -> Result<Compiled, T
     };
     let scan = scan::scan(text);
     scan::check_words(name, text, &scan, kind)?;
-    let needs = values::check_names(name, text, &scan, needs)?;
+    let needs = values::check_names(names, name, text, &scan, needs)?;
     Ok(Compiled { name: name.to_owned(), kind, text: text.to_owned(), needs, environment })
 }
 
@@ -158,10 +171,14 @@ impl Compiled {
     }
 
     fn render_assuming(&self, values: &Values, assumed: &[String]) -> Result<String, TemplateFault> {
-        let told = |error: &minijinja::Error| fault::of(&self.name, &self.text, error, Some(values));
+        self.render_over(values.context(assumed), Some(values))
+    }
+
+    fn render_over(&self, context: Value, values: Option<&Values>) -> Result<String, TemplateFault> {
+        let told = |error: &minijinja::Error| fault::of(&self.name, &self.text, error, values);
         let template = self.environment.get_template(ONLY).map_err(|error| told(&error))?;
         let mut out = Bounded { bytes: Vec::new(), full: false };
-        let rendered = template.render_captured_to(values.context(assumed), &mut out).map(drop);
+        let rendered = template.render_captured_to(context, &mut out).map(drop);
         if out.full {
             let message = format!("the rendered text has more than {OUTPUT_BYTES_MAX} bytes");
             return Err(TemplateFault::new(&self.name, message).fix("look for a loop that repeats too much"));

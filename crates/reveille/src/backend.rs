@@ -3,6 +3,7 @@
 
 mod explain;
 mod fault;
+mod hooks;
 mod images;
 mod imports;
 mod life;
@@ -49,6 +50,7 @@ pub(crate) struct Daemon {
     pub(crate) inventory: Arc<Inventory>,
     pub(crate) world: Arc<World>,
     pub(crate) importer: Arc<Importer>,
+    pub(crate) hooks: Arc<::hooks::Hooks>,
     pub(crate) meters: Meters,
     pub(crate) settings: Vec<Setting>,
     pub(crate) files: Vec<String>,
@@ -156,7 +158,7 @@ impl Backend for Daemon {
             api: "v1".to_owned(),
             features: [
                 "hosts", "orders", "machines", "power", "groups", "rules", "images", "versions", "imports",
-                "leases", "boots", "explain", "events", "config", "store",
+                "leases", "boots", "explain", "events", "hooks", "config", "store",
             ]
             .map(str::to_owned)
             .to_vec(),

@@ -1,8 +1,10 @@
 //! The command line: `reveille <noun> <verb>`, bare verbs for daily work.
 
+mod hook;
 mod orders;
 mod policy;
 
+pub(crate) use hook::Hook;
 pub(crate) use orders::{Adopt, Expiry, HostImport, HostOrder, Machine, Power};
 
 pub(crate) use policy::{Explain, Group, GroupFields, ItemFields, Rule, RuleFields};
@@ -95,6 +97,9 @@ pub(crate) enum Command {
     /// The newest boot of every machine.
     #[command(subcommand, alias = "boots")]
     Boot(Boot),
+    /// Who is told of events, and how that goes.
+    #[command(subcommand, alias = "hooks")]
+    Hook(Hook),
     /// Every boot step as it happens.
     Events(Events),
     /// Listeners, counters and what is loaded.

@@ -4,6 +4,7 @@
 
 mod descriptors;
 mod doors;
+mod hooks;
 mod prepare;
 mod room;
 
@@ -73,6 +74,8 @@ pub(crate) async fn run(global: &Global, loaded: Loaded, strictness: Strictness)
     let lives = Lives::load(store.clone())?;
     let wait = settings.boot.claim_wait;
     let world = Arc::new(World::waiting(catalog, bus.clone(), sightings, lives, wait));
+    let hooks = Arc::new(hooks::from_settings(&settings, world.clone())?);
+    let follower = hooks::Follower::new(bus.clone(), hooks.clone());
     let importer = Arc::new(Importer::new(library.clone(), inventory.clone(), world.clone()));
 
     let tree = Tree::new(TreeParts {
@@ -101,6 +104,7 @@ pub(crate) async fn run(global: &Global, loaded: Loaded, strictness: Strictness)
         inventory: inventory.clone(),
         world: world.clone(),
         importer: importer.clone(),
+        hooks,
         meters,
         settings: shown_settings(&loaded),
         files: files_of(&loaded),
@@ -114,6 +118,9 @@ pub(crate) async fn run(global: &Global, loaded: Loaded, strictness: Strictness)
     }
 
     let mut doors: JoinSet<()> = JoinSet::new();
+    if let Some(follower) = follower {
+        doors.spawn(hooks::serve(follower, stopping.clone()));
+    }
     let shutdown = stopping.clone();
     doors.spawn(async move { ended("HTTP", http.run(shutdown).await) });
     let shutdown = stopping.clone();

@@ -85,6 +85,7 @@ async fn dispatch(global: &Global, command: Command) -> Result<ExitCode, Failure
         Command::Group(asked) => cmd::policy::group(global, asked).await?,
         Command::Rule(asked) => cmd::policy::rule(global, asked).await?,
         Command::Image(asked) => return cmd::image::command(global, asked).await,
+        Command::Hook(asked) => cmd::hook::command(global, asked).await?,
         Command::Lease(asked) => cmd::lease::command(global, asked).await?,
         Command::Boot(asked) => cmd::boot::command(global, asked).await?,
         Command::Events(asked) => cmd::events::command(global, asked).await?,

@@ -42,6 +42,11 @@ macro_rules! event_names {
             /// Every name, for documentation and tests.
             pub const ALL: &'static [EventName] = &[$(EventName::$variant,)*];
 
+            /// The one with this text.
+            pub fn named(text: &str) -> Option<EventName> {
+                EventName::ALL.iter().copied().find(|name| name.as_str() == text)
+            }
+
             /// The stable text, `area.what`.
             pub fn as_str(self) -> &'static str {
                 match self { $(EventName::$variant => $text,)* }
@@ -209,12 +214,25 @@ event_names! {
     StoreReadOnly = "store.read_only",
     /// The store takes everything again.
     StoreRoomBack = "store.room_back",
+    /// A hook gave an event up; `reason` says why.
+    HookFailed = "hook.failed",
+    /// Events were lost to a hook that could not keep up. Once a minute.
+    HookDropped = "hook.dropped",
+    /// Made up to try a hook; goes to that hook only.
+    HookTest = "hook.test",
     /// The appliance serves.
     ServerReady = "server.ready",
     /// The wall clock was set while we run; leases are dated anew.
     ServerClockSet = "server.clock_set",
     /// The appliance stops.
     ServerStopping = "server.stopping",
+}
+
+impl EventName {
+    /// The part before the dot.
+    pub fn area(self) -> &'static str {
+        self.as_str().split('.').next().unwrap_or_default()
+    }
 }
 
 impl fmt::Display for EventName {
@@ -326,6 +344,8 @@ impl Event {
             | EventName::ImageImportFailed
             | EventName::ImageVerifyFailed
             | EventName::ConfigRejected
+            | EventName::HookFailed
+            | EventName::HookDropped
             | EventName::StoreRoomLow => Level::Warn,
             EventName::DhcpCommitFailed | EventName::StoreReadOnly => Level::Error,
             _ => Level::Info,

@@ -18,6 +18,7 @@ const HOMES: &[(&str, &[&str])] = &[
             "crates/store/",
             "crates/library/",
             "crates/fetch/",
+            "crates/hooks/src/command",
             "crates/admin/src/serve",
         ],
     ),

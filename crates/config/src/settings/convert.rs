@@ -109,6 +109,7 @@ pub(crate) fn settings(file: &File) -> Settings {
                 .collect(),
             require: file.assets.require.clone(),
         },
+        hooks: file.hooks.iter().filter_map(super::hook::hook).collect(),
         log: Log {
             format: match file.log.format {
                 LogFormatFile::Auto => LogFormat::Auto,

@@ -99,7 +99,7 @@ proptest! {
 
     #[test]
     fn load_never_panics_on_changed_examples(
-        which in 0usize..6,
+        which in 0usize..64,
         changes in prop::collection::vec(change(), 1..6),
     ) {
         let texts = example_texts();

@@ -93,6 +93,23 @@ fn rows() -> Vec<(Row, &'static str)> {
         ("library.inbox", "inbox", |l| debug(&l.settings.library.inbox)),
         ("assets.paths", "[/opt/ipxe, auto]", |l| debug(&l.settings.assets.paths)),
         ("assets.require", "[uefi-arm64]", |l| debug(&l.settings.assets.require)),
+        ("hooks[].name", "other", |l| debug(&l.settings.hooks[0].name)),
+        ("hooks[].events", "[host.*, boot.up]", |l| debug(&l.settings.hooks[0].events)),
+        ("hooks[].url", "\"https://hooks.example.net/a?b=c\"", |l| debug(&l.settings.hooks[0].target)),
+        ("hooks[].command", "[/bin/true, \"{{ event.host }}\"]", |l| debug(&l.settings.hooks[0].target)),
+        ("hooks[].body", "'{\"text\": \"{{ event.name }}\"}'", |l| debug(&l.settings.hooks[0].body)),
+        ("hooks[].body_kind", "text", |l| debug(l.settings.hooks[0].body_kind)),
+        ("hooks[].secret.file", "{file: /etc/key}", |l| debug(&l.settings.hooks[0].target)),
+        ("hooks[].secret.env", "{env: HOOK_KEY}", |l| debug(&l.settings.hooks[0].target)),
+        ("hooks[].timeout", "3s", |l| debug(l.settings.hooks[0].timeout)),
+        ("hooks[].retries", "0", |l| debug(l.settings.hooks[0].retries)),
+        (
+            "hooks[].trust.sha256",
+            "{sha256: 00:11:22:33:44:55:66:77:88:99:aa:bb:cc:dd:ee:ff:00:11:22:33:44:55:66:77:88:99:aa:bb:cc:dd:ee:ff}",
+            |l| debug(&l.settings.hooks[0].target),
+        ),
+        ("hooks[].trust.ca_file", "{ca_file: /etc/ca.pem}", |l| debug(&l.settings.hooks[0].target)),
+        ("hooks[].trust.insecure", "{insecure: true}", |l| debug(&l.settings.hooks[0].target)),
         ("log.format", "json", |l| debug(l.settings.log.format)),
         ("log.level", "trace", |l| debug(l.settings.log.level)),
         ("resources.images[].name", "other", |l| debug(&l.images[0].name)),
@@ -198,6 +215,10 @@ fn template(key: &str) -> &'static str {
     match key {
         "interfaces[].name" => "interfaces: [{ KEY }]",
         key if key.starts_with("interfaces") => "interfaces: [{ name: eth0, KEY }]",
+        "hooks[].name" => "hooks: [{ events: [host.seen], url: 'http://a', KEY }]",
+        "hooks[].events" => "hooks: [{ name: a, url: 'http://a', KEY }]",
+        "hooks[].url" | "hooks[].command" => "hooks: [{ name: a, events: [host.seen], KEY }]",
+        key if key.starts_with("hooks") => "hooks: [{ name: a, events: [host.seen], url: 'http://a', KEY }]",
         "dhcp.subnets[].name" => "dhcp: { subnets: [{ network: 10.0.0.0/24, KEY }] }",
         "dhcp.subnets[].network" => "dhcp: { subnets: [{ name: a, KEY }] }",
         "dhcp.subnets[].mode" => "dhcp: { subnets: [{ name: a, network: 10.0.0.0/24, KEY }] }",
@@ -262,7 +283,7 @@ fn fill(key: &str, template: &str, value: Option<&str>) -> String {
     let steps: Vec<&str> = key.split('.').collect();
     let last = match key.split_once("[].") {
         // Value rows of nested maps and lists give the whole of the outer key.
-        Some(("dhcp.subnets" | "resources.hosts", rest)) => rest.split(['.', '[']).next().unwrap(),
+        Some(("dhcp.subnets" | "resources.hosts" | "hooks", rest)) => rest.split(['.', '[']).next().unwrap(),
         _ => steps.last().unwrap(),
     };
     let pair = value.map(|value| format!("{last}: {value}")).unwrap_or_default();

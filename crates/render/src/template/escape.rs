@@ -32,6 +32,7 @@ pub(super) fn write(out: &mut Output<'_>, kind: TemplateKind, value: &Value) -> 
     }
     match value.kind() {
         ValueKind::String => {}
+        ValueKind::Bool if kind == TemplateKind::Json => return Ok(write!(out, "{}", value.is_true())?),
         ValueKind::Number | ValueKind::Bool => return Ok(write!(out, "{value}")?),
         ValueKind::None if kind == TemplateKind::Json => return Ok(out.write_str("null")?),
         _ if kind == TemplateKind::Json => return Ok(out.write_str(&json(value)?)?),
@@ -113,7 +114,9 @@ pub(super) fn json(value: &Value) -> Result<String, Error> {
     there(value)?;
     match value.kind() {
         ValueKind::None => Ok("null".to_owned()),
-        ValueKind::Number | ValueKind::Bool => Ok(value.to_string()),
+        ValueKind::Number => Ok(value.to_string()),
+        // minijinja writes `True`, as Python does.
+        ValueKind::Bool => Ok(value.is_true().to_string()),
         ValueKind::String => Ok(format!("\"{}\"", json_inside(value.as_str().unwrap_or("")))),
         ValueKind::Seq | ValueKind::Iterable => {
             let members: Result<Vec<String>, Error> =

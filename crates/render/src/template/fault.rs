@@ -168,6 +168,10 @@ fn missing(template: &str, variable: &str, values: Option<&Values>) -> TemplateF
             format!("`{variable}` is missing: there is no boot to report to"),
             format!("put it in {optional}"),
         ),
+        (None, "event" | "site") => (
+            format!("`{variable}` is missing: this event does not say it"),
+            format!("write {{{{ {variable} | default('…') }}}}, or put it in {optional}"),
+        ),
         _ => (format!("`{variable}` is undefined"), format!("set it before, or put it in {optional}")),
     };
     TemplateFault { variable: Some(variable.to_owned()), ..TemplateFault::new(template, message) }.fix(fix)

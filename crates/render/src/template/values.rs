@@ -231,8 +231,11 @@ impl Map {
     }
 }
 
+/// Roots of variables with what can stand behind each.
+pub(super) type Names = &'static [(&'static str, &'static [&'static str])];
+
 /// Every root and what can stand behind it; none means it has no members, a star that any name is one.
-const NAMES: &[(&str, &[&str])] = &[
+pub(super) const NAMES: Names = &[
     ("boot", &["id"]),
     ("callback", &[]),
     ("host", &["name", "params"]),
@@ -245,6 +248,7 @@ const NAMES: &[(&str, &[&str])] = &[
 
 /// Refuses names that no render could ever give, and returns those a template needs.
 pub(super) fn check_names(
+    names: Names,
     template: &str,
     text: &str,
     tags: &[Tag<'_>],
@@ -258,11 +262,14 @@ pub(super) fn check_names(
         if FUNCTIONS.contains(&root) || tags.iter().any(|tag| tag.assigns(root)) {
             continue;
         }
-        let roots: Vec<&str> = NAMES.iter().map(|(root, _)| *root).collect();
-        let Some((_, members)) = NAMES.iter().find(|(known, _)| *known == root) else {
+        let roots: Vec<&str> = names.iter().map(|(root, _)| *root).collect();
+        let Some((_, members)) = names.iter().find(|(known, _)| *known == root) else {
             let fix = match nearest(root, &roots) {
                 Some(near) => format!("did you mean `{near}`?"),
-                None => format!("values of a host are written params.{root}; there are {}", roots.join(", ")),
+                None if roots.contains(&"params") => {
+                    format!("values of a host are written params.{root}; there are {}", roots.join(", "))
+                }
+                None => format!("there are {}", roots.join(", ")),
             };
             return Err(unknown(template, text, tags, &[root], &name).fix(fix));
         };

@@ -33,7 +33,7 @@ pub(super) fn status(daemon: &Daemon) -> Status {
         started: timestamp(u64::try_from(started.as_millis()).unwrap_or(u64::MAX)),
         uptime_secs: uptime.as_secs(),
         listeners: daemon.meters.listeners.clone(),
-        counters: counters(&daemon.meters),
+        counters: counters(daemon),
         store: StoreStatus {
             path: daemon.store_path.display().to_string(),
             revision: store.revision.0,
@@ -60,8 +60,8 @@ pub(super) fn status(daemon: &Daemon) -> Status {
     }
 }
 
-fn counters(meters: &Meters) -> BTreeMap<String, BTreeMap<String, u64>> {
-    let mut all = BTreeMap::new();
+fn counters(daemon: &Daemon) -> BTreeMap<String, BTreeMap<String, u64>> {
+    let (meters, mut all) = (&daemon.meters, BTreeMap::new());
     if let Some(dhcp) = &meters.dhcp {
         let counters = dhcp.counters();
         let mut flat: BTreeMap<String, u64> = [
@@ -99,6 +99,23 @@ fn counters(meters: &Meters) -> BTreeMap<String, BTreeMap<String, u64>> {
     if let Some(inbox) = &meters.inbox {
         let pairs = inbox.pairs().into_iter();
         all.insert("inbox".to_owned(), pairs.map(|(name, count)| (name.to_owned(), count)).collect());
+    }
+    if !daemon.hooks.is_empty() {
+        let mut flat = BTreeMap::new();
+        for state in daemon.hooks.states() {
+            let counts = state.counts;
+            for (name, count) in [
+                ("delivered", counts.delivered),
+                ("failed", counts.failed),
+                ("dropped", counts.dropped),
+                ("missed", counts.missed),
+                ("tries", counts.tries),
+                ("waiting", state.waiting as u64),
+            ] {
+                flat.insert(format!("{}.{name}", state.name), count);
+            }
+        }
+        all.insert("hooks".to_owned(), flat);
     }
     let pairs = meters.http.snapshot().pairs();
     all.insert("http".to_owned(), pairs.into_iter().map(|(name, count)| (name.to_owned(), count)).collect());
