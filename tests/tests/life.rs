@@ -1,6 +1,6 @@
 //! The life of a host on real firmware: installed once, and then left alone.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use harness::daemon::{Config, payload_cmdline};
 use harness::packages::{self, BOOT, CLIENTS};
@@ -29,7 +29,7 @@ fn host(scene: &Scene) -> Value {
 /// How often the disk was installed.
 fn installations(disk: &Path) -> u32 {
     let bytes = std::fs::read(disk).unwrap();
-    let text = String::from_utf8_lossy(&bytes[512..1024]).trim_end_matches('\0').to_owned();
+    let text = String::from_utf8_lossy(bytes.get(512..1024).unwrap()).trim_end_matches('\0').to_owned();
     if text.is_empty() { 0 } else { text.parse().unwrap() }
 }
 

@@ -1,6 +1,6 @@
 //! Groups and rules: on real firmware, and by their commands.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use harness::daemon::Config;
 use harness::packages::{self, BOOT, CLIENTS};
