@@ -1,6 +1,6 @@
 //! The life of a host on real firmware: installed once, and then left alone.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use harness::daemon::{Config, payload_cmdline};
 use harness::packages::{self, BOOT, CLIENTS};

@@ -1,7 +1,5 @@
 //! Power of recorded hosts, by the appliance's commands against a Redfish simulator.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
-
 use harness::Scene;
 use harness::daemon::Config;
 use harness::packages::{self, BOOT, CLIENTS};
