@@ -267,14 +267,16 @@ impl Draft {
         true
     }
 
-    /// A retry of what has succeeded after all is none. It has the order's own time and owner.
+    /// A retry of what has succeeded after all is none, and no crash brings it back. It has the order's own time and owner.
     fn withdraw_retry(&mut self) {
         let Some(used) = self.life.grant.as_ref().map(|grant| &grant.used) else { return };
         let (by, at) = (used.by().clone(), used.at());
         if self.life.arming.as_ref().is_some_and(|it| it.by == by && it.at == at) {
+            self.first = true;
             self.withdraw_arming(Withdrawal::Installed, None);
         }
         if self.life.one_shot.as_ref().is_some_and(|it| it.armed && it.by == by && it.at == at) {
+            self.first = true;
             self.withdraw_one_shot(Withdrawal::Installed, None);
         }
     }

@@ -151,6 +151,11 @@ pub fn step(rollout: &Rollout, event: RolloutEvent, now: UnixTime) -> Result<Rol
             take_back(&mut next, &mut disarm, &why);
         }
     }
+    let left = |rollout: &Rollout| rollout.hosts.iter().any(|state| !state.is_final());
+    if matches!(next.state, RolloutState::Done { .. }) && left(&next) {
+        // A host that was skipped began all the same: it is waited for.
+        next.state = RolloutState::Running;
+    }
     if next.state == RolloutState::Running && next.too_many_failed() {
         next.state = RolloutState::Stopped { at: now };
         arm.clear();
@@ -163,9 +168,8 @@ pub fn step(rollout: &Rollout, event: RolloutEvent, now: UnixTime) -> Result<Rol
         }
     }
     fill(&mut next, &mut arm);
-    let left = next.hosts.iter().any(|state| !state.is_final());
     let open = matches!(next.state, RolloutState::Running | RolloutState::Stopped { .. });
-    if open && !left {
+    if open && !left(&next) {
         next.state = RolloutState::Done { at: now };
     }
     debug_assert_eq!(next.check(), Ok(()), "a step keeps what is true of every rollout");

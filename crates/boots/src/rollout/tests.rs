@@ -290,6 +290,22 @@ fn events(hosts: usize) -> impl Strategy<Value = RolloutEvent> {
     })
 }
 
+#[test]
+fn a_skipped_host_that_begins_after_the_end_is_waited_for() {
+    let host = |at: usize| plan(1, 1, 0).hosts.get(at).cloned().unwrap();
+    let mut rollout = Rollout::new(plan(1, 1, 0), T0).unwrap();
+    let mut went = |event| {
+        rollout = step(&rollout, event, T0).unwrap().rollout;
+        assert_eq!(rollout.check(), Ok(()));
+        rollout.state.clone()
+    };
+    assert_eq!(went(RolloutEvent::Resume), RolloutState::Running);
+    let skipped = went(RolloutEvent::Skipped { host: host(0), why: "disarmed".into() });
+    assert_eq!(skipped, RolloutState::Done { at: T0 });
+    assert_eq!(went(RolloutEvent::Began { host: host(0) }), RolloutState::Running);
+    assert_eq!(went(RolloutEvent::Installed { host: host(0) }), RolloutState::Done { at: T0 });
+}
+
 proptest! {
     #[test]
     fn never_more_at_once_than_said_and_nobody_after_it_stopped(

@@ -345,6 +345,10 @@ impl Model {
             Op::Forget => {
                 if self.apply(LifeEvent::Forget { by: by() }) {
                     self.nothing_left();
+                    // With the rest it forgets what boots were called: under a new order one of them is a boot as any other.
+                    self.audit.allowed -= self.audit.opened.len();
+                    self.audit.opened.clear();
+                    self.audit.newest = None;
                 }
             }
             Op::MarkInstalled { image } => {
@@ -387,6 +391,8 @@ impl Model {
                             self.audit.left = 1;
                             self.audit.again = true;
                         }
+                        // An order given since then and not used yet keeps what it allows.
+                        Report::Installed | Report::Up if self.audit.left > 0 && !self.audit.again => {}
                         Report::Installed | Report::Up => {
                             self.audit.retries = 0;
                             if self.audit.again {

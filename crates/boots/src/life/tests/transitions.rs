@@ -175,6 +175,7 @@ fn rule_5_no_retry_once_something_else_is_known() {
 fn rule_5_success_after_a_failure_takes_the_retry_back() {
     let life = installing(3).on(30, says("B1", Report::Failed)).on(31, says("B1", Report::Installed));
     assert_eq!((life.stage(31), life.names()), ("installed", vec!["host.disarmed", "boot.installed"]));
+    assert_eq!(life.commit, Commit::First, "a crash does not bring it back");
     assert!(life.begin(32, "B2", "esxi").is_err());
     // One that somebody armed since stays.
     let life = installing(0).on(30, says("B1", Report::Failed)).on(31, arm());
