@@ -258,9 +258,15 @@ impl Catalog {
     }
 }
 
-/// True when the machine can still be asked what SMBIOS says: it has not got beyond iPXE, and iPXE was not asked.
+/// True when the machine can still be asked what SMBIOS says: it has not got beyond iPXE, and iPXE was not asked. It answers by
+/// HTTP; an iPXE without that is never asked.
 pub(crate) fn may_tell(facts: &Facts) -> bool {
-    !facts.smbios && matches!(facts.stage, Stage::Rom | Stage::HttpRom | Stage::Ipxe)
+    !facts.smbios
+        && match facts.stage {
+            Stage::Rom | Stage::HttpRom => true,
+            Stage::Ipxe => facts.http,
+            Stage::Loader | Stage::Os => false,
+        }
 }
 
 /// What the rules give. `own`: the record with what its groups add.

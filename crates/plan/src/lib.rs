@@ -47,6 +47,11 @@ pub trait Decider: Send + Sync {
     /// What this machine does next.
     fn decide(&self, facts: &Facts) -> Verdict;
 
+    /// True when the machine is a recorded host, without deciding anything.
+    fn is_recorded(&self, facts: &Facts) -> bool {
+        self.decide(facts).host.is_some()
+    }
+
     /// What is known of the machine that has this address: for requests that say next to nothing (TFTP).
     fn recall(&self, _address: IpAddr) -> Option<Facts> {
         None
@@ -62,6 +67,10 @@ pub trait Decider: Send + Sync {
 impl Decider for Arc<Catalog> {
     fn decide(&self, facts: &Facts) -> Verdict {
         decide(self, facts, &BootState::default())
+    }
+
+    fn is_recorded(&self, facts: &Facts) -> bool {
+        self.identify(facts).is_some()
     }
 
     fn catalog(&self) -> Arc<Catalog> {

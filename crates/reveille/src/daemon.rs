@@ -133,7 +133,7 @@ pub(crate) async fn run(global: &Global, loaded: Loaded, strictness: Strictness)
     }
     let looker = world.clone();
     let shutdown = stopping.clone();
-    doors.spawn(async move { look_for_trouble(&looker, shutdown).await });
+    doors.spawn(look_for_trouble(looker, shutdown));
 
     doors.spawn(room::tell(world.clone(), store.clone(), stopping.clone()));
 
@@ -151,7 +151,10 @@ pub(crate) async fn run(global: &Global, loaded: Loaded, strictness: Strictness)
     if tokio::time::timeout(SHUTDOWN_PATIENCE, all_ended).await.is_err() {
         tracing::warn!("some transfers did not end in time and were cut off");
     }
-    let closing = tokio::task::spawn_blocking(move || store.close());
+    let closing = tokio::task::spawn_blocking(move || {
+        world.look_for_trouble();
+        store.close();
+    });
     closing.await.map_err(|error| Failure::new("R-STO-03", "cannot close the store").cause(error))
 }
 
@@ -165,12 +168,17 @@ fn start_log(global: &Global, settings: &Settings) {
     log::start(settings.log.level.as_str(), format, global.colour());
 }
 
-async fn look_for_trouble(world: &World, mut shutdown: watch::Receiver<bool>) {
+async fn look_for_trouble(world: Arc<World>, mut shutdown: watch::Receiver<bool>) {
     let mut ticks = tokio::time::interval(LOOK_EVERY);
     loop {
         tokio::select! {
             _ = shutdown.wait_for(|stop| *stop) => return,
-            _ = ticks.tick() => world.look_for_trouble(),
+            _ = ticks.tick() => {}
+        }
+        // It writes to the store: no worker of the doors waits for that.
+        let looker = world.clone();
+        if tokio::task::spawn_blocking(move || looker.look_for_trouble()).await.is_err() {
+            tracing::error!("the look for boots that stopped panicked");
         }
     }
 }

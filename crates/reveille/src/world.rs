@@ -99,7 +99,8 @@ impl World {
         lock(&self.tracker).attempts().map(|(mac, attempt)| (mac, attempt.clone())).collect()
     }
 
-    /// Looks for attempts that stopped and records what it finds. Called every few seconds.
+    /// Looks for attempts that stopped and records what it finds, and writes what was observed of hosts. Called every few
+    /// seconds, and once at the end. Blocks on the disk.
     pub(crate) fn look_for_trouble(&self) {
         let findings = lock(&self.tracker).findings(Instant::now());
         for (mac, attempt, finding) in findings {
@@ -112,7 +113,12 @@ impl World {
             self.publish(event.with("idle_secs", attempt.last.elapsed().as_secs()));
         }
         lock(&self.tickets).expire(Instant::now());
+        let catalog = self.catalog.load();
         for (host, event) in self.lives.take_notes() {
+            // It may have been removed since.
+            if catalog.host(host.as_str()).is_none() {
+                continue;
+            }
             if let Err(fault) = self.live(&host, event) {
                 tracing::debug!(%host, "what was noticed of it does not apply: {fault}");
             }
@@ -126,6 +132,7 @@ impl World {
                 }
             }
         }
+        self.lives.flush();
     }
 
     /// Something happens to a host: made durable, then told. Blocks on the disk.
@@ -211,6 +218,12 @@ impl Decider for World {
         let loader_fetches =
             facts.mac.map_or(0, |mac| lock(&self.tracker).loader_fetches(Instant::now(), mac));
         self.decide_with_life(whole.as_ref().unwrap_or(facts), loader_fetches)
+    }
+
+    fn is_recorded(&self, facts: &Facts) -> bool {
+        let known = facts.mac.and_then(|mac| lock(&self.sightings).trusted(mac));
+        let whole = known.map(|known| facts.clone().or(&known));
+        self.catalog.load().identify(whole.as_ref().unwrap_or(facts)).is_some()
     }
 
     fn recall(&self, address: IpAddr) -> Option<Facts> {
@@ -459,7 +472,7 @@ impl BootLedger for World {
 }
 
 /// The wall clock. Before 1970 it is no clock.
-fn unix_now() -> UnixTime {
+pub(crate) fn unix_now() -> UnixTime {
     UnixTime(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()))
 }
 

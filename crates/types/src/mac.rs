@@ -92,5 +92,19 @@ impl FromStr for MacAddr {
 
 crate::resource::text_form!(MacAddr, "mac", "MAC address: six hex pairs such as 52:54:00:12:34:56");
 
+/// The first octets of hardware addresses, one to six, with `:`, `-` or nothing between them: a machine, or all of its
+/// maker's (`24:6e:96`).
+pub fn octets(text: &str) -> Option<Box<[u8]>> {
+    if let Ok(mac) = text.parse::<MacAddr>() {
+        return Some(mac.0.into());
+    }
+    let digits: String = text.trim_end_matches(['*', ':', '-']).split([':', '-']).collect();
+    let whole = (2..=12).contains(&digits.len()) && digits.len().is_multiple_of(2) && digits.is_ascii();
+    if !whole {
+        return None;
+    }
+    (0..digits.len()).step_by(2).map(|at| u8::from_str_radix(digits.get(at..at + 2)?, 16).ok()).collect()
+}
+
 #[cfg(test)]
 mod tests;

@@ -91,7 +91,7 @@ fn every_door_gives_a_machine_what_the_order_of_decision_says() {
                 assert!(tally.count(door, end) >= 10, "{door} {end} is rare: {tally:#?}");
             }
         }
-        for door in ["rom", "http rom", "ipxe", "tftp script"] {
+        for door in ["rom", "http rom", "ipxe"] {
             assert!(tally.count(door, "ask") >= 10, "{door} ask is rare: {tally:#?}");
         }
     }
@@ -144,7 +144,9 @@ impl Check<'_> {
         if machine.firmware != Firmware::Bios {
             self.offer("http rom", Client::HttpRom, &untold);
         }
-        let address = self.offer("ipxe", Client::Ipxe, &untold).address;
+        // It would answer by HTTP.
+        let by_ipxe = expect(world, Heard { machine, smbios: false, can_be_asked: machine.http });
+        let address = self.offer("ipxe", Client::Ipxe, &by_ipxe).address;
         // A loader without a tongue: what nobody said holds neither way.
         let silent = expect(world, Heard { machine, smbios: false, can_be_asked: false });
         self.config("pxelinux", address, &silent);
@@ -158,7 +160,7 @@ impl Check<'_> {
             self.script("query", &answer, &told);
             self.config("pxelinux after the query", address, &told);
         } else {
-            self.script("tftp script", &by_tftp, &untold);
+            self.script("tftp script", &by_tftp, &by_ipxe);
         }
     }
 

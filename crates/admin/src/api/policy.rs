@@ -208,14 +208,8 @@ pub(crate) async fn heed(
 }
 
 /// One to six octets: a machine, or all of its maker's.
-fn octets_of(text: &str) -> Result<Vec<u8>, Box<Problem>> {
-    let digits: String = text.split([':', '-']).collect();
-    let whole = (2..=12).contains(&digits.len()) && digits.len().is_multiple_of(2) && digits.is_ascii();
-    let octets: Option<Vec<u8>> = (0..digits.len())
-        .step_by(2)
-        .map(|at| digits.get(at..at + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok()))
-        .collect();
-    octets.filter(|_| whole).ok_or_else(|| {
+fn octets_of(text: &str) -> Result<Box<[u8]>, Box<Problem>> {
+    types::mac::octets(text).ok_or_else(|| {
         Problem::new(400, "R-API-13", "bad-octets", format!("`{text}` is no hardware address"))
             .with_fix("write one, or its first octets: 24:6e:96")
     })

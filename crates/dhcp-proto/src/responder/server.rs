@@ -42,7 +42,7 @@ enum No {
 impl Responder {
     /// A request in server mode. `at`: the subnet.
     pub(super) fn server(&mut self, ask: &mut Ask<'_>, at: usize) -> Result<Action, Ignored> {
-        ask.client.recorded = ask.decider.decide(&ask.facts).host.is_some();
+        ask.client.recorded = ask.decider.is_recorded(&ask.facts);
         let ask = &*ask;
         match ask.kind {
             MessageType::Discover => self.discover(ask, at),

@@ -1,13 +1,12 @@
 //! Orders for hosts, and what is remembered of them.
 
 use super::{Daemon, internal};
-use crate::world::LifeFault;
+use crate::world::{LifeFault, unix_now};
 use admin::view::{InstalledView, LifeView, Order, OrderRequest, OrderView, timestamp};
 use admin::{BackendError, FieldError, HostRef, Problem};
 use boots::life::{ImageRef, Life, LifeEvent, OnceBoot};
 use plan::Decider;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 use types::UnixTime;
 use types::resource::{Image, Name};
 
@@ -38,7 +37,7 @@ pub(super) fn order(
 }
 
 fn event_of(daemon: &Daemon, host: &Name, by: Arc<str>, order: &Order) -> Result<LifeEvent, BackendError> {
-    let after = |secs: &Option<u64>| secs.map(|secs| UnixTime(now().0.saturating_add(secs)));
+    let after = |secs: &Option<u64>| secs.map(|secs| UnixTime(unix_now().0.saturating_add(secs)));
     Ok(match order {
         Order::Arm { image, expires_secs, retries } => {
             let image = image.as_deref().map(|image| named(daemon, image)).transpose()?;
@@ -118,16 +117,12 @@ fn named(daemon: &Daemon, text: &str) -> Result<(ImageRef, Arc<Image>), BackendE
     Ok((ImageRef { name, version }, found.cloned().ok_or_else(missing)?))
 }
 
-fn now() -> UnixTime {
-    UnixTime(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()))
-}
-
 fn shown(time: UnixTime) -> String {
     timestamp(time.0.saturating_mul(1000))
 }
 
 pub(super) fn view(life: &Life) -> LifeView {
-    let now = now();
+    let now = unix_now();
     LifeView {
         stage: life.stage(now).as_str().to_owned(),
         since: shown(life.since),

@@ -3,11 +3,11 @@
 use super::{Daemon, internal};
 use crate::failure::chain;
 use crate::inventory::{API_OWNER, Owned};
+use crate::world::unix_now;
 use admin::view::{HostWrite, IgnoredView, MachineView, timestamp};
 use admin::{BackendError, FieldError, ListPage};
 use plan::Decider;
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{SystemTime, UNIX_EPOCH};
 use store::records::{IGNORED, Ignored, encode_host, ignored_key, name_key};
 use store::{Batch, Table};
 use types::resource::{Host, Name};
@@ -84,8 +84,7 @@ pub(super) fn ignore(daemon: &Daemon, octets: &[u8], by: &str, ignore: bool) -> 
             ));
         }
         (true, false) => {
-            let since = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-            let record = Ignored { octets: octets.to_vec(), since, by: by.to_owned() };
+            let record = Ignored { octets: octets.to_vec(), since: unix_now().0, by: by.to_owned() };
             let value = IGNORED.encode(&record).map_err(|error| BackendError::Internal(chain(&error)))?;
             Batch::new().put(Table::Facts, ignored_key(octets), value)
         }

@@ -3,6 +3,7 @@
 use super::{Daemon, check_write, explain, internal, life, machines, not_committed, power, precondition};
 use crate::failure::{Failure, chain};
 use crate::inventory::{API_OWNER, Owned};
+use crate::world::unix_now;
 use admin::view::{
     GroupView, HostWrite, IgnoredView, LifeView, MachineView, OrderRequest, RuleFindingView, RuleSetView,
     RuleTest, RuleTestChange, RuleView, RulesActivated, timestamp,
@@ -12,7 +13,6 @@ use admin::{
 };
 use plan::{BootState, Catalog, CatalogParts, CatalogWarning, Decider};
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{SystemTime, UNIX_EPOCH};
 use store::records::{GROUP, RULE, RULE_SET, RuleSet, name_key, rule_set_key};
 use store::{Batch, Revision, Table};
 use types::resource::{Group, Name, Rule};
@@ -376,8 +376,7 @@ impl Daemon {
     ) -> Result<(Batch, u64), BackendError> {
         let sets = self.inventory.rule_sets().map_err(internal)?;
         let number = sets.last().map_or(1, |set| set.number + 1);
-        let activated = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        let set = RuleSet { number, activated, by, rules: rules.values().cloned().collect() };
+        let set = RuleSet { number, activated: unix_now().0, by, rules: rules.values().cloned().collect() };
         let value = RULE_SET.encode(&set).map_err(|error| BackendError::Internal(chain(&error)))?;
         let key = rule_set_key(number);
         batch = batch.expect(Table::RuleSets, key.clone(), store::Expect::Absent).put(

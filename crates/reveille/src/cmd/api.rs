@@ -170,6 +170,39 @@ fn written(path: &str, dry_run: bool) -> String {
     }
 }
 
+/// What the server adds to a resource in its documents.
+const ADDED: [&str; 9] =
+    ["managed_by", "revision", "life", "last_seen", "address", "hosts", "children", "state", "findings"];
+
+/// The resource inside a document: what may be sent back.
+pub(crate) fn resource_of(document: &Value) -> Value {
+    let mut resource = document.clone();
+    if let Some(fields) = resource.as_object_mut() {
+        for added in ADDED {
+            fields.remove(added);
+        }
+    }
+    resource
+}
+
+/// A resource that was written, or with `dry_run` would be.
+pub(crate) fn print_written(global: &Global, document: &Value, dry_run: bool, what: &str) {
+    if global.output == Output::Json {
+        return print_json(document);
+    }
+    let would = if dry_run { "would be " } else { "" };
+    let cell = |pointer| super::table::cell(document, pointer);
+    eprintln!("{} {would}{what}, revision {}", cell("/name"), cell("/revision"));
+}
+
+/// A resource that was as it should be.
+pub(crate) fn print_unchanged(global: &Global, document: &Value) {
+    match global.output {
+        Output::Json => print_json(document),
+        Output::Table => eprintln!("unchanged"),
+    }
+}
+
 fn document(answer: Answer<Value>) -> Document {
     Document { body: answer.body, etag: answer.etag.unwrap_or_default() }
 }

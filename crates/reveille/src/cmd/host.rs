@@ -1,6 +1,6 @@
 //! `reveille host …`
 
-use super::api::{Api, print_json, print_removed};
+use super::api::{Api, print_json, print_removed, print_unchanged, print_written, resource_of};
 use super::table;
 use crate::cli::{Global, Host, HostFields, Output};
 use crate::failure::{Exit, Failure};
@@ -31,7 +31,7 @@ pub(crate) async fn command(global: &Global, command: Host) -> Result<(), Failur
             }
             let document = merged(json!({ "name": name.as_str(), "match": {} }), &fields);
             let answer = api.create(&format!("hosts/{name}"), &document, fields.dry_run).await?;
-            done(global, &answer, fields.dry_run, "added");
+            print_written(global, &answer, fields.dry_run, "added");
             Ok(())
         }
         Host::Set { name, fields } => {
@@ -39,15 +39,11 @@ pub(crate) async fn command(global: &Global, command: Host) -> Result<(), Failur
             let current = api.get(&path).await?;
             let document = merged(resource_of(&current.body), &fields);
             if document == resource_of(&current.body) {
-                if global.output == Output::Json {
-                    print_json(&current.body);
-                } else {
-                    eprintln!("unchanged");
-                }
+                print_unchanged(global, &current.body);
                 return Ok(());
             }
             let answer = api.replace(&path, &document, &current.etag, fields.dry_run).await?;
-            done(global, &answer, fields.dry_run, "changed");
+            print_written(global, &answer, fields.dry_run, "changed");
             Ok(())
         }
         Host::Rm { name } => {
@@ -79,17 +75,6 @@ async fn list(global: &Global, api: &Api) -> Result<(), Failure> {
         ],
     );
     Ok(())
-}
-
-/// The resource inside an API document: without what the server adds.
-fn resource_of(document: &Value) -> Value {
-    let mut resource = document.clone();
-    if let Some(fields) = resource.as_object_mut() {
-        for added in ["managed_by", "revision", "life", "last_seen", "address"] {
-            fields.remove(added);
-        }
-    }
-    resource
 }
 
 fn merged(mut document: Value, fields: &HostFields) -> Value {
@@ -171,18 +156,5 @@ fn show(global: &Global, document: &Value) {
     }
     if let Some(life) = document.pointer("/life") {
         super::orders::show(life, "");
-    }
-}
-
-fn done(global: &Global, document: &Value, dry_run: bool, what: &str) {
-    if global.output == Output::Json {
-        print_json(document);
-    } else {
-        let would = if dry_run { "would be " } else { "" };
-        eprintln!(
-            "{} {would}{what}, revision {}",
-            table::cell(document, "/name"),
-            table::cell(document, "/revision")
-        );
     }
 }

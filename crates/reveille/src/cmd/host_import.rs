@@ -1,6 +1,6 @@
 //! `reveille host import`
 
-use super::api::{Api, print_json};
+use super::api::{Api, print_json, resource_of};
 use super::table;
 use crate::cli::{Global, HostImport, Output};
 use crate::failure::{Exit, Failure};
@@ -133,13 +133,7 @@ async fn recorded(api: &Api) -> Result<Vec<(Host, String)>, Failure> {
     items
         .map(|item| {
             let owner = table::cell(item, "/managed_by");
-            let mut host = item.clone();
-            if let Some(fields) = host.as_object_mut() {
-                for added in ["managed_by", "revision", "life", "last_seen", "address"] {
-                    fields.remove(added);
-                }
-            }
-            let host = serde_json::from_value(host).map_err(|error| {
+            let host = serde_json::from_value(resource_of(item)).map_err(|error| {
                 Failure::new("R-CLI-06", "the appliance shows hosts this program cannot read").cause(error)
             })?;
             Ok((host, owner))

@@ -1,6 +1,6 @@
 //! `reveille group …` and `reveille rule …`
 
-use super::api::{Api, print_json, print_removed};
+use super::api::{Api, print_json, print_removed, print_unchanged, print_written, resource_of};
 use super::table;
 use crate::cli::{Global, Group, GroupFields, ItemFields, Output, Rule, RuleFields};
 use crate::failure::{Exit, Failure};
@@ -9,8 +9,6 @@ use serde_json::{Map, Value, json};
 
 /// Machines shown by name; programs get all.
 const SHOWN_MAX: usize = 20;
-/// What the server adds to a resource.
-const ADDED: [&str; 6] = ["managed_by", "revision", "hosts", "children", "state", "findings"];
 
 pub(crate) async fn group(global: &Global, command: Group) -> Result<(), Failure> {
     let api = Api::new(global);
@@ -38,7 +36,7 @@ pub(crate) async fn group(global: &Global, command: Group) -> Result<(), Failure
         Group::Add { name, fields } => {
             let document = with_group(json!({ "name": name.as_str() }), &fields)?;
             let answer = api.create(&format!("groups/{name}"), &document, fields.items.dry_run).await?;
-            done(global, &answer, fields.items.dry_run, "added");
+            print_written(global, &answer, fields.items.dry_run, "added");
             Ok(())
         }
         Group::Set { name, fields } => {
@@ -46,10 +44,11 @@ pub(crate) async fn group(global: &Global, command: Group) -> Result<(), Failure
             let current = api.get(&path).await?;
             let document = with_group(resource_of(&current.body), &fields)?;
             if document == resource_of(&current.body) {
-                return unchanged(global, &current.body);
+                print_unchanged(global, &current.body);
+                return Ok(());
             }
             let answer = api.replace(&path, &document, &current.etag, fields.items.dry_run).await?;
-            done(global, &answer, fields.items.dry_run, "changed");
+            print_written(global, &answer, fields.items.dry_run, "changed");
             Ok(())
         }
         Group::Rm { name } => {
@@ -86,7 +85,8 @@ pub(crate) async fn rule(global: &Global, command: Rule) -> Result<(), Failure> 
             let document = with_rule(resource_of(&current.body), &fields)?;
             let same = document == resource_of(&current.body);
             if same && (fields.staged || table::cell(&current.body, "/state") == "active") {
-                return unchanged(global, &current.body);
+                print_unchanged(global, &current.body);
+                return Ok(());
             }
             let path = staged(&path, fields.staged);
             let answer = api.replace(&path, &document, &current.etag, fields.items.dry_run).await?;
@@ -229,7 +229,7 @@ async fn written(
         return Ok(());
     }
     let dry_run = fields.items.dry_run;
-    done(global, answer, dry_run, if fields.staged { "staged" } else { what });
+    print_written(global, answer, dry_run, if fields.staged { "staged" } else { what });
     if dry_run {
         return Ok(());
     }
@@ -309,17 +309,6 @@ fn activated(global: &Global, answer: &Value, dry_run: bool) {
 
 fn staged(path: &str, staged: bool) -> String {
     if staged { format!("{path}?staged=true") } else { path.to_owned() }
-}
-
-/// The resource inside an API document: without what the server adds.
-fn resource_of(document: &Value) -> Value {
-    let mut resource = document.clone();
-    if let Some(fields) = resource.as_object_mut() {
-        for added in ADDED {
-            fields.remove(added);
-        }
-    }
-    resource
 }
 
 fn with_group(mut document: Value, fields: &GroupFields) -> Result<Value, Failure> {
@@ -406,15 +395,6 @@ pub(super) fn extend(object: &mut Map<String, Value>, key: &str, pairs: &[(Strin
     }
 }
 
-fn unchanged(global: &Global, document: &Value) -> Result<(), Failure> {
-    if global.output == Output::Json {
-        print_json(document);
-    } else {
-        eprintln!("unchanged");
-    }
-    Ok(())
-}
-
 fn show(global: &Global, document: &Value) {
     if global.output == Output::Json {
         print_json(document);
@@ -449,18 +429,5 @@ fn show(global: &Global, document: &Value) {
     }
     for finding in document.pointer("/findings").and_then(Value::as_array).into_iter().flatten() {
         warn(finding);
-    }
-}
-
-fn done(global: &Global, document: &Value, dry_run: bool, what: &str) {
-    if global.output == Output::Json {
-        print_json(document);
-    } else {
-        let would = if dry_run { "would be " } else { "" };
-        eprintln!(
-            "{} {would}{what}, revision {}",
-            table::cell(document, "/name"),
-            table::cell(document, "/revision")
-        );
     }
 }

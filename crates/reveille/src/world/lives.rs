@@ -1,12 +1,14 @@
 //! What must be remembered of each recorded host: armings, one-shots, installations. In the store, and in memory to be read.
 //!
-//! Steps are taken one after the other, each on the life the last one left, and are durable before anybody is answered.
-//! What a door only noticed ([`Lives::note`]) waits for the next look, a few seconds; losing it costs nothing.
+//! Steps are taken one after the other, each on the life the last one left. What permits something, or takes a permission
+//! away, is durable before anybody is answered; what was only observed is written together every few seconds
+//! ([`Lives::flush`]), so that a storm of harmless boots waits for no disk. What a door only noticed ([`Lives::note`]) waits for
+//! the next look. Losing either costs nothing but its line in a timeline.
 
 use super::lock;
 use crate::failure::{Failure, chain};
 use boots::life::{Commit, Effect, Life, LifeEvent, LifeRefusal, Step, step};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex};
 use store::records::{decode_life, encode_life, life_host, life_key};
@@ -18,6 +20,8 @@ use types::{Event, EventName, UnixTime};
 const NOTES_MAX: usize = 65_536;
 /// Records read at once.
 const SCAN_STEP: usize = 1_000;
+/// Lives written in one commit: 32 MiB at the very worst, one in practice.
+const FLUSHED_AT_ONCE: usize = 1_000;
 
 /// Why a step was not taken.
 #[derive(Debug)]
@@ -55,6 +59,8 @@ pub(crate) struct Lives {
     /// Hosts whose record could not be read.
     unreadable: Mutex<Vec<Name>>,
     notes: Mutex<Vec<(Name, LifeEvent)>>,
+    /// Hosts whose life in memory is not written yet.
+    unwritten: Mutex<BTreeSet<Name>>,
 }
 
 impl Lives {
@@ -66,6 +72,7 @@ impl Lives {
             lives: Mutex::default(),
             unreadable: Mutex::default(),
             notes: Mutex::default(),
+            unwritten: Mutex::default(),
         }
     }
 
@@ -99,6 +106,7 @@ impl Lives {
             lives: Mutex::new(lives),
             unreadable: Mutex::new(unreadable),
             notes: Mutex::default(),
+            unwritten: Mutex::default(),
         })
     }
 
@@ -130,7 +138,7 @@ impl Lives {
         std::mem::take(&mut *lock(&self.notes))
     }
 
-    /// Takes a step and makes it durable. Blocks on the disk.
+    /// Takes a step. Blocks on the disk when what it did must be durable first.
     ///
     /// # Errors
     /// When it does not apply, or could not be made durable: then it did not happen.
@@ -142,7 +150,14 @@ impl Lives {
     ) -> Result<(Arc<Life>, Vec<Effect>), LifeFault> {
         let _stepping = lock(&self.stepping);
         let forgets = matches!(event, LifeEvent::Forget { .. });
-        let essential = !matches!(event, LifeEvent::Arm { .. } | LifeEvent::BootOnce { .. });
+        // What takes a permission away is kept on a full disk, too; everything else waits for room.
+        let essential = matches!(
+            event,
+            LifeEvent::Disarm { .. }
+                | LifeEvent::CancelOnce { .. }
+                | LifeEvent::Quarantine { .. }
+                | LifeEvent::Lock { .. }
+        );
         if !forgets && self.is_unreadable(host) {
             return Err(LifeFault::Unreadable);
         }
@@ -152,18 +167,15 @@ impl Lives {
             return Ok((before, effects));
         }
         let life = Arc::new(life);
-        if let Some(store) = &self.store {
-            let value = encode_life(&life).map_err(|error| LifeFault::Record(chain(&error)))?;
-            // What takes a permission away, and what machines report, is kept on a full disk too.
-            let batch = Batch::new().put(Table::Boots, life_key(host), value);
-            let batch = if essential { batch.essential() } else { batch };
-            match store.commit_blocking(batch) {
-                Ok(_) => {}
-                // What was only observed is kept in memory; the next step writes it.
-                Err(error) if commit == Commit::Later => {
-                    tracing::warn!(%host, cause = chain(&error), "what a host went through is not durable yet");
-                }
-                Err(error) => return Err(LifeFault::Store(error)),
+        match (&self.store, commit) {
+            (None, _) => {}
+            (Some(_), Commit::Later | Commit::Nothing) => drop(lock(&self.unwritten).insert(host.clone())),
+            (Some(store), Commit::First) => {
+                let value = encode_life(&life).map_err(|error| LifeFault::Record(chain(&error)))?;
+                let batch = Batch::new().put(Table::Boots, life_key(host), value);
+                let batch = if essential { batch.essential() } else { batch };
+                store.commit_blocking(batch).map_err(LifeFault::Store)?;
+                lock(&self.unwritten).remove(host);
             }
         }
         if forgets {
@@ -173,9 +185,39 @@ impl Lives {
         Ok((life, effects))
     }
 
+    /// Writes what was observed since the last time. What cannot be written stays for the next. Blocks on the disk.
+    pub(crate) fn flush(&self) {
+        let Some(store) = &self.store else { return };
+        // No step comes between: an older life must not be written over a newer one.
+        let _stepping = lock(&self.stepping);
+        let hosts: Vec<Name> = std::mem::take(&mut *lock(&self.unwritten)).into_iter().collect();
+        for some in hosts.chunks(FLUSHED_AT_ONCE) {
+            let mut batch = Batch::new();
+            for host in some {
+                match self.of(host).map(|life| encode_life(&life)) {
+                    Some(Ok(value)) => batch = batch.put(Table::Boots, life_key(host), value),
+                    Some(Err(error)) => {
+                        tracing::error!(%host, cause = chain(&error), "its life has no stored form")
+                    }
+                    // Removed since.
+                    None => {}
+                }
+            }
+            if let Err(error) = store.commit_blocking(batch) {
+                tracing::warn!(
+                    cause = chain(&error),
+                    hosts = some.len(),
+                    "what hosts went through is not durable yet"
+                );
+                lock(&self.unwritten).extend(some.iter().cloned());
+            }
+        }
+    }
+
     /// Forgets a host that is recorded no more; its record went with the host's own.
     pub(crate) fn removed(&self, host: &Name) {
         lock(&self.lives).remove(host);
+        lock(&self.unwritten).remove(host);
         lock(&self.unreadable).retain(|other| other != host);
     }
 }

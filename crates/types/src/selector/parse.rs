@@ -151,7 +151,7 @@ fn value(key: &Key, text: &str) -> Result<Value, SelectorFault> {
     match key {
         Key::Ipv4 | Key::Relay => addresses(text)
             .ok_or_else(|| fault("no address, network (10.4.0.0/16) or range (10.4.0.1-10.4.0.9)".into())),
-        Key::Mac => octets(text)
+        Key::Mac => crate::mac::octets(text)
             .map(Value::Mac)
             .ok_or_else(|| fault("no MAC address, nor its first octets (24:6e:96)".into())),
         Key::Uuid => text.parse().map(Value::Guid).map_err(|error| fault(format!("{error}"))),
@@ -177,19 +177,6 @@ fn addresses(text: &str) -> Option<Value> {
     }
     let address: Ipv4Addr = text.parse().ok()?;
     Some(Value::Range(address, address))
-}
-
-/// One to six octets, with `:`, `-` or nothing between them.
-fn octets(text: &str) -> Option<Box<[u8]>> {
-    if let Ok(mac) = text.parse::<crate::MacAddr>() {
-        return Some(mac.0.into());
-    }
-    let digits: String = text.trim_end_matches(['*', ':', '-']).split([':', '-']).collect();
-    let whole = (2..=12).contains(&digits.len()) && digits.len().is_multiple_of(2) && digits.is_ascii();
-    if !whole {
-        return None;
-    }
-    (0..digits.len()).step_by(2).map(|at| u8::from_str_radix(digits.get(at..at + 2)?, 16).ok()).collect()
 }
 
 fn pattern(text: &str) -> Result<Pattern, SelectorFault> {
