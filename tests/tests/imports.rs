@@ -5,6 +5,7 @@
 use harness::daemon::{Config, Daemon};
 use harness::scene::NETWORK;
 use harness::{Lab, Namespace};
+use serde_json::{Value, json};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
@@ -170,6 +171,56 @@ fn a_download_goes_on_after_the_appliance_was_killed_in_its_middle() {
         .expect_err("differs");
     assert!(refused.to_string().contains(&digest) && refused.to_string().contains(&wrong), "{refused}");
     assert_eq!(part_bytes(daemon.folder()), 0);
+    daemon.stop().unwrap();
+}
+
+#[test]
+fn an_image_of_the_file_is_fetched_once_and_boots_as_the_file_says() {
+    harness::enter!();
+    let lab = Lab::new().unwrap();
+    let segment = lab.segment().unwrap();
+    let server = lab.station(&segment, "server", Some(ADDRESS)).unwrap();
+    let there = lab.station(&segment, "mirror", Some("10.77.0.7/24")).unwrap();
+    let file = medium(&lab.path("medium"));
+    let digest = sha256(&file);
+    let mirror = mirror(&there, file);
+    mirror.fast.store(true, Ordering::Relaxed);
+    let config = |digest: &str, cmdline: &str| {
+        let mut config = Config::proxy(NETWORK);
+        config.set(&["dhcp", "mode"], "off".into());
+        let source = format!("http://{MIRROR}/rescue.tar");
+        let image = json!({ "name": "rescue", "kind": "linux", "source": source, "sha256": digest,
+            "kernel": "linux", "initrd": ["initrd.gz"], "cmdline": cmdline });
+        config.set(&["resources", "images"], json!([image]));
+        config
+    };
+    let asked = || mirror.from.lock().unwrap().len();
+    let image = |daemon: &Daemon| -> Value {
+        serde_json::from_str(&daemon.command(&["image", "get", "rescue", "-o", "json"]).unwrap()).unwrap()
+    };
+
+    let daemon = Daemon::start(&lab, &server, config(&digest, "one")).unwrap();
+    wait("its files", || image(&daemon)["files"].as_u64() == Some(2));
+    let listed = daemon.command(&["image", "imports"]).unwrap();
+    assert!(listed.contains("rescue") && listed.contains("done"), "{listed}");
+    assert_eq!((asked(), image(&daemon)["cmdline"].as_str()), (1, Some("one")));
+    let version = image(&daemon)["current"].clone();
+    daemon.stop().unwrap();
+
+    // The same hash: nothing is asked of the server, and what the file says now counts.
+    let daemon = Daemon::start(&lab, &server, config(&digest.to_uppercase(), "two")).unwrap();
+    assert_eq!((asked(), image(&daemon)["cmdline"].as_str()), (1, Some("two")));
+    assert_eq!(image(&daemon)["current"], version);
+    daemon.stop().unwrap();
+
+    // Another hash is another file. The server has the old one: what is here stays, and the reason is said.
+    let wrong = "0".repeat(64);
+    let daemon = Daemon::start(&lab, &server, config(&wrong, "three")).unwrap();
+    wait("the refusal", || {
+        let listed = daemon.command(&["image", "imports", "-o", "json"]).unwrap();
+        listed.contains(&wrong) && listed.contains(&digest)
+    });
+    assert_eq!((asked(), &image(&daemon)["current"]), (2, &version));
     daemon.stop().unwrap();
 }
 

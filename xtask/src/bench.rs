@@ -1,12 +1,14 @@
-//! Speed beside a peer, in the same run: `cargo xtask bench dhcp | files`.
+//! Speed beside a peer, in the same run: `cargo xtask bench dhcp | files | rules`.
 //!
 //! - `dhcp`: reveille and Kea (memfile) answer the same perfdhcp load on the same veth pair, in turns. Kea's memfile never
 //!   syncs; every ACK of reveille is on disk before it leaves. With `--profile`, where reveille's time goes instead.
 //! - `files`: one client fetches one file by HTTP from reveille and nginx (sendfile, one worker) and by TFTP from reveille
 //!   and tftpd-hpa, in turns.
+//! - `rules`: no peer; sets of rules are put in force while perfdhcp asks, at the size of a large site.
 
 mod files;
 mod profile;
+mod rules;
 
 use crate::run::optimised;
 use anyhow::{Context, Result, bail};
@@ -51,6 +53,8 @@ enum Part {
     Dhcp,
     /// File transfers beside nginx and tftpd-hpa.
     Files,
+    /// Rules put in force under load, and `explain`.
+    Rules,
 }
 
 /// One measurement.
@@ -70,6 +74,7 @@ impl Bench {
             Part::Dhcp if self.profile => profile::run(self, &binary),
             Part::Dhcp => self.dhcp(&binary),
             Part::Files => files::run(&binary, self.rounds),
+            Part::Rules => rules::run(self, &binary),
         }
     }
 

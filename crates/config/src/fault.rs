@@ -77,6 +77,7 @@ codes! {
     Rule = "R-CFG-44" Warning "A rule never decides, gives nothing, or is in another's place.";
     Power = "R-CFG-45" Error "What a host says of its power cannot work.";
     Hook = "R-CFG-46" Error "A hook has nobody to tell, nothing to tell of, or says where its secret stands in no way that is known.";
+    ImageSource = "R-CFG-48" Error "Where an image comes from cannot work, or nobody vouches for it.";
     Reader = "R-CFG-49" Error "The checked text could not be read back. This is a fault of reveille; please report it.";
     UnquotedMac = "R-CFG-50" Warning "An unquoted MAC address of digits only is a number to YAML 1.1 readers such as Ansible.";
     UnquotedText = "R-CFG-51" Warning "Unquoted text that other YAML readers take for a number or a boolean.";

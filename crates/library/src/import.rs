@@ -19,6 +19,7 @@
 //! Copying again is cheap: a file whose size a blob has is hashed before anything is written, and not written when that
 //! blob is there and whole. So an import that was cut off goes on where it was, at the speed of reading.
 
+mod again;
 mod copy;
 mod debian;
 mod error;

@@ -38,7 +38,7 @@ pub mod versions;
 pub use blobs::{Batch, BlobError, Blobs, Spooled};
 pub use digest::Digest;
 pub use export::{Export, ExportFault};
-pub use import::{ImportError, ImportRequest, Imported, Source, Unwatched, Watch};
+pub use import::{ImportError, ImportRequest, Imported, Source, SourceParseError, Unwatched, Watch};
 pub use loaders::{Loader, LoaderMissing, LoaderWarning, Loaders};
 pub use manifest::{EsxiFacts, FileEntry, Manifest};
 pub use media::{MediaError, Reader};

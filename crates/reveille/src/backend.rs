@@ -17,6 +17,7 @@ mod whole;
 pub(crate) use fault::Fault;
 pub(crate) use imports::{Importer, Unimported};
 pub(crate) use status::Meters;
+pub(crate) use wanted::Origin;
 pub(crate) use whole::{finding, table_names, view as report_view};
 
 use crate::failure::{Failure, chain};

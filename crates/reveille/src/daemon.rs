@@ -5,6 +5,7 @@
 mod descriptors;
 mod doors;
 mod hooks;
+mod images;
 mod prepare;
 mod room;
 
@@ -23,8 +24,7 @@ use config::{Loaded, LogFormat, Settings};
 use doors::{bind_admin, bind_dhcp, bind_http, bind_tftp, listeners};
 use nix::sys::stat::{Mode, umask};
 use prepare::{
-    from_file, import_configured, open_library, open_store, refuse_own_addresses_in_pools, served_interfaces,
-    usable_loaders,
+    from_file, open_library, open_store, refuse_own_addresses_in_pools, served_interfaces, usable_loaders,
 };
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -112,7 +112,7 @@ pub(crate) async fn run(global: &Global, loaded: Loaded, strictness: Strictness)
     });
     let api = admin::Api::new(daemon, bus, stopping.clone());
     let admin = bind_admin(&settings, api)?;
-    import_configured(&inventory, &importer).await;
+    images::bring_in(&inventory, &importer).await;
     if let Some(inbox) = inbox {
         inbox.watch(stopping.clone());
     }

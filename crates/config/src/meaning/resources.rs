@@ -16,6 +16,7 @@ pub(super) fn check(file: &File, elsewhere: &Elsewhere<'_>, view: &mut View<'_>)
     doubled("hosts", resources.hosts.iter().map(|host| &host.name), view);
     for (index, image) in images.iter().enumerate() {
         image_is_complete(image, index, view);
+        source_of_an_image(image, index, view);
     }
     let mut known: BTreeSet<&str> = images.iter().map(|image| image.name.as_str()).collect();
     known.extend(elsewhere.images.iter().map(Name::as_str));
@@ -160,6 +161,64 @@ fn image_is_complete(image: &Image, index: usize, view: &mut View<'_>) {
     for (key, _, _) in idle {
         let message = format!("`{key}` has no effect: image `{}` is of kind {kind}", image.name);
         view.add(Draft::new(Code::NoEffect, view.key_spot(&steps, key), message));
+    }
+}
+
+/// Sources that are called by a name: what their packages put on the disk.
+const CATALOGUE: [&str; 2] = ["debian-netboot", "memtest"];
+
+/// A server may give another file tomorrow: what comes from one is named by its hash. Only one file has a hash.
+fn source_of_an_image(image: &Image, index: usize, view: &mut View<'_>) {
+    let name = &image.name;
+    let mut fault = |key: &str, message: String, fix: &str| {
+        let spot = view.spot(&item("images", index, key));
+        view.add(Draft::new(Code::ImageSource, spot, message).fix(fix));
+    };
+    if let Some(sha256) = &image.sha256
+        && (sha256.len() != 64 || !sha256.bytes().all(|byte| byte.is_ascii_hexdigit()))
+    {
+        let message = format!("image `{name}`: a sha256 has 64 hex digits");
+        fault("sha256", message, "take it from whoever publishes the file");
+    }
+    let Some(source) = &image.source else {
+        if image.sha256.is_some() {
+            let message = format!("image `{name}` has a sha256 and no source it could be of");
+            fault("sha256", message, "give `source: https://…`, or leave it out");
+        }
+        return;
+    };
+    let Some((scheme, rest)) = source.split_once("://") else {
+        let begins = |forms: &[&str]| forms.iter().any(|form| source.starts_with(form) && source != form);
+        let one_file = begins(&["iso:", "tar:", "zip:", "file:", "/"]);
+        if !one_file && !begins(&["dir:"]) && !CATALOGUE.contains(&source.as_str()) {
+            let message = format!("image `{name}`: `{source}` is no source");
+            let near = nearest(source, CATALOGUE.into_iter()).map(|near| format!("did you mean `{near}`?"));
+            let spot = view.spot(&item("images", index, "source"));
+            let fix =
+                "write a URL, iso:, tar:, zip:, dir: or file: with a path, or debian-netboot or memtest";
+            view.add(Draft::new(Code::ImageSource, spot, message).hint_maybe(near).fix(fix));
+        } else if image.sha256.is_some() && !one_file {
+            let message = format!("image `{name}`: `{source}` is not one file, so it has no sha256");
+            fault("sha256", message, "leave it out");
+        }
+        return;
+    };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    if !scheme.eq_ignore_ascii_case("http") && !scheme.eq_ignore_ascii_case("https") {
+        let message = format!("image `{name}` comes by a scheme that nothing is fetched by");
+        fault(
+            "source",
+            message,
+            "write http:// or https://; for a file on this machine iso:, tar:, zip: or dir:",
+        );
+    } else if authority.is_empty() {
+        fault("source", format!("image `{name}`: its URL names no server"), "write https://SERVER/PATH");
+    } else if authority.contains('@') {
+        let message = format!("image `{name}`: its URL holds a user name or a password");
+        fault("source", message, "import it once with `reveille image import`, which keeps no URL's secrets");
+    } else if image.sha256.is_none() {
+        let message = format!("image `{name}` comes from a URL and says no `sha256`");
+        fault("source", message, "write `sha256:` with the 64 hex digits that the publisher names");
     }
 }
 

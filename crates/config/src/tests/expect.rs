@@ -7,7 +7,7 @@ const RULES: &str = "
 site: fra1
 resources:
   images:
-  - { name: esxi-8, kind: esxi, source: a, destructive: true }
+  - { name: esxi-8, kind: esxi, source: dir:/a, destructive: true }
   - { name: rescue, kind: linux, kernel: k }
   templates:
   - { name: std, kind: text, text: \"{{ params.ntp }}\" }

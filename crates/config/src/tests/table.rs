@@ -12,6 +12,8 @@ fn debug(value: impl std::fmt::Debug) -> String {
 
 const BMC: &str = "{redfish: {url: https://bmc, user: root, password: {file: /etc/bmc}, login: basic, system: \"1\", trust: {sha256: 5f8c5f8c5f8c5f8c5f8c5f8c5f8c5f8c5f8c5f8c5f8c5f8c5f8c5f8c5f8c5f8c}}}";
 
+const SHA256: &str = "5f8c5f8c5f8c5f8c5f8c5f8c5f8c5f8c5f8c5f8c5f8c5f8c5f8c5f8c5f8c5f8c";
+
 /// A key with `[]` for list positions, a value for it as flow YAML, and what the settings then show.
 /// Keys inside a subnet, host or image are put into one with the needed neighbours.
 fn rows() -> Vec<(Row, &'static str)> {
@@ -115,6 +117,7 @@ fn rows() -> Vec<(Row, &'static str)> {
         ("resources.images[].name", "other", |l| debug(&l.images[0].name)),
         ("resources.images[].kind", "ipxe-script", |l| debug(l.images[0].kind)),
         ("resources.images[].source", "dir:/srv", |l| debug(&l.images[0].source)),
+        ("resources.images[].sha256", SHA256, |l| debug(&l.images[0].sha256)),
         ("resources.images[].kernel", "vmlinuz", |l| debug(&l.images[0].kernel)),
         ("resources.images[].initrd", "[a, b]", |l| debug(&l.images[0].initrd)),
         ("resources.images[].cmdline", "quiet splash", |l| debug(&l.images[0].cmdline)),
@@ -228,11 +231,14 @@ fn template(key: &str) -> &'static str {
         key if key.starts_with("dhcp.subnets") => {
             "dhcp: { subnets: [{ name: a, network: 10.0.0.0/24, mode: server, pools: [10.0.0.100-10.0.0.110], KEY }] }"
         }
-        "resources.images[].name" => "resources: { images: [{ kind: linux, source: a, KEY }] }",
-        "resources.images[].kind" => "resources: { images: [{ name: a, source: a, KEY }] }",
+        "resources.images[].name" => "resources: { images: [{ kind: linux, source: dir:/a, KEY }] }",
+        "resources.images[].kind" => "resources: { images: [{ name: a, source: dir:/a, KEY }] }",
+        "resources.images[].sha256" => {
+            "resources: { images: [{ name: a, kind: linux, source: iso:/a.iso, KEY }] }"
+        }
         "resources.images[].source" => "resources: { images: [{ name: a, kind: linux, kernel: k, KEY }] }",
         "resources.images[].template" => {
-            "resources: { templates: [{ name: known, kind: text, text: a }], images: [{ name: a, kind: linux, source: a, KEY }] }"
+            "resources: { templates: [{ name: known, kind: text, text: a }], images: [{ name: a, kind: linux, source: dir:/a, KEY }] }"
         }
         "resources.hosts[].template" => {
             "resources: { templates: [{ name: known, kind: text, text: a }], hosts: [{ name: a, match: { serial: a }, KEY }] }"
@@ -262,7 +268,7 @@ fn template(key: &str) -> &'static str {
         "resources.templates[].kind" => "resources: { templates: [{ name: a, text: a, KEY }] }",
         "resources.templates[].text" => "resources: { templates: [{ name: a, kind: text, KEY }] }",
         key if key.starts_with("resources.images") => {
-            "resources: { images: [{ name: a, kind: linux, source: a, KEY }] }"
+            "resources: { images: [{ name: a, kind: linux, source: dir:/a, KEY }] }"
         }
         "resources.hosts[].name" => "resources: { hosts: [{ match: { serial: a }, KEY }] }",
         key if key.starts_with("resources.hosts[].match") => "resources: { hosts: [{ name: a, KEY }] }",

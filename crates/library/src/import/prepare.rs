@@ -130,7 +130,7 @@ pub(super) fn prepare(
         let path = medium.path().to_owned();
         let export = read.map_err(|fault| ImportError::Export { path, fault })?;
         // All of it is as it was, but for the name it was asked for under.
-        image = Image { name: image.name, ..export.image };
+        image = Image { name: image.name, sha256: image.sha256, ..export.image };
         (files, restored) = (export.files, Some(export.manifest));
     }
     if files.is_empty() {
@@ -241,7 +241,7 @@ pub(super) fn check_twins<'f, T: PartialEq>(
 }
 
 /// Every file the profile names must be there.
-fn check_profile(image: &Image, manifest: &Manifest) -> Result<(), ImportError> {
+pub(super) fn check_profile(image: &Image, manifest: &Manifest) -> Result<(), ImportError> {
     if let Some(field) = image.lacks() {
         return Err(ImportError::ProfileIncomplete { kind: image.kind.as_str(), field });
     }

@@ -15,20 +15,32 @@ pub(crate) struct Fault {
     pub(crate) cause: String,
     /// What to do.
     fix: Option<String>,
+    /// It may go better later without anybody doing something: a server that is down, a mirror that is behind.
+    passes: bool,
 }
 
 impl Fault {
     pub(crate) fn new(reason: &'static str, cause: impl Into<String>) -> Fault {
-        Fault { reason, cause: cause.into(), fix: None }
+        Fault { reason, cause: cause.into(), fix: None, passes: false }
     }
 
     pub(crate) fn fix(self, fix: impl Into<String>) -> Fault {
         Fault { fix: Some(fix.into()), ..self }
     }
 
+    /// It may go better later without anybody doing something.
+    pub(crate) fn passing(self) -> Fault {
+        Fault { passes: true, ..self }
+    }
+
     /// What to do, where that is known.
     pub(crate) fn way_out(&self) -> Option<&str> {
         self.fix.as_deref()
+    }
+
+    /// Whether another try may go better.
+    pub(crate) fn passes(&self) -> bool {
+        self.passes
     }
 
     /// As the API says it.
@@ -61,7 +73,8 @@ impl From<ImportError> for Fault {
 
 impl From<FetchError> for Fault {
     fn from(error: FetchError) -> Fault {
-        let fault = Fault::new(error.reason(), chain(&error));
+        let passes = !matches!(error, FetchError::Cancelled);
+        let fault = Fault { passes, ..Fault::new(error.reason(), chain(&error)) };
         match error.fix() {
             Some(fix) => fault.fix(fix),
             None => fault,

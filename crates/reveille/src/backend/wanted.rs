@@ -6,17 +6,31 @@ use fetch::Location;
 use library::Source;
 use std::fmt;
 use std::path::PathBuf;
+use std::str::FromStr;
 use types::resource::{Image, ImageKind, Name};
 
 /// Where the bytes of an import are.
 #[derive(Clone, Debug)]
-pub(super) enum Origin {
+pub(crate) enum Origin {
     /// On this machine.
     Here(Source),
     /// On a server.
     There(Location),
     /// They follow the request.
     Sent,
+}
+
+impl FromStr for Origin {
+    type Err = String;
+
+    /// A URL, or what [`Source`] reads: a path alone is a folder, or a medium told by its first bytes.
+    fn from_str(text: &str) -> Result<Origin, String> {
+        if Location::is_meant(text) {
+            text.parse().map(Origin::There).map_err(|error: fetch::LocationError| error.to_string())
+        } else {
+            text.parse().map(Origin::Here).map_err(|error: library::SourceParseError| error.to_string())
+        }
+    }
 }
 
 impl fmt::Display for Origin {
@@ -54,14 +68,9 @@ pub(super) fn read_request(request: &ImportRequest) -> Result<Wanted, BackendErr
         (Origin::Here(Source::Files(paths)), base(kernel), initrd)
     } else if request.source == "-" {
         (Origin::Sent, request.kernel.clone(), request.initrd.clone())
-    } else if Location::is_meant(&request.source) {
-        let location =
-            request.source.parse::<Location>().map_err(|error| fault("/source", error.to_string()))?;
-        (Origin::There(location), request.kernel.clone(), request.initrd.clone())
     } else {
-        // A path alone is a folder, or a medium told by its first bytes.
-        let source = request.source.parse::<Source>().map_err(|error| fault("/source", error.to_string()))?;
-        (Origin::Here(source), request.kernel.clone(), request.initrd.clone())
+        let origin = request.source.parse().map_err(|error| fault("/source", error))?;
+        (origin, request.kernel.clone(), request.initrd.clone())
     };
     let sha256 = read_sha256(request, &origin).map_err(|detail| fault("/sha256", detail))?;
     let name = match &request.name {

@@ -1,18 +1,16 @@
-//! What has to be there before a door is opened: interfaces, store, library, loaders, leases, the images of the file.
+//! What has to be there before a door is opened: interfaces, store, library, loaders, leases.
 
 use super::Strictness;
-use crate::backend::Importer;
 use crate::choose;
 use crate::failure::{Exit, Failure, chain};
-use crate::inventory::{FromFile, Inventory};
+use crate::inventory::FromFile;
 use crate::world::Sightings;
 use config::{AssetPath, Assets, Loaded, Settings, UnknownHosts};
-use library::{Library, LibraryError, LibraryOptions, Source};
+use library::{Library, LibraryError, LibraryOptions};
 use net::interface::Interface;
 use plan::UnknownPolicy;
 use std::net::Ipv4Addr;
 use std::num::NonZero;
-use std::sync::Arc;
 use store::records::decode_lease;
 use store::{RecordError, Store, StoreError, StoreOptions, Table};
 use types::lease::LeaseRecord;
@@ -231,41 +229,4 @@ fn decode_leases(stored: &[(&[u8], &[u8])]) -> Result<Vec<LeaseRecord>, RecordEr
         }
         Ok(leases)
     })
-}
-
-/// Images of the file: those whose files are not there yet are imported before anything is answered, the others are
-/// looked at again while we serve. One that fails is an event; the rest goes on.
-pub(super) async fn import_configured(inventory: &Arc<Inventory>, importer: &Arc<Importer>) {
-    let mut later = Vec::new();
-    for image in inventory.images_with_source() {
-        let Some(text) = image.source.as_deref() else { continue };
-        let source = match text.parse::<Source>() {
-            Ok(source) => source,
-            Err(error) => {
-                tracing::error!(image = %image.name, "{error}");
-                continue;
-            }
-        };
-        // Without a kernel or script of its own it cannot be booted before its source was looked at.
-        let whole = image.kernel.is_some() || image.script.is_some();
-        if whole && inventory.has_files(&image.name) {
-            later.push((image.clone(), source));
-            continue;
-        }
-        let (importer, image) = (importer.clone(), image.clone());
-        let importing =
-            tokio::task::spawn_blocking(move || importer.import_from_file(&image, source).map(drop));
-        if let Ok(Err(error)) = importing.await {
-            tracing::error!(cause = %error, "an image of the configuration file was not imported");
-        }
-    }
-    let importer = importer.clone();
-    tokio::task::spawn_blocking(move || {
-        for (image, source) in later {
-            if let Err(error) = importer.import_from_file(&image, source) {
-                tracing::error!(cause = %error, image = %image.name, "an image was not brought up to date");
-            }
-        }
-        importer.sweep();
-    });
 }

@@ -16,10 +16,14 @@ pub struct Image {
     pub name: Name,
     /// How it is booted.
     pub kind: ImageKind,
-    /// Where its files come from, for images of a configuration file: a directory or a catalogue name
-    /// (`dir:/srv/debian`, `debian-netboot`). Imported images leave it out.
+    /// Where its files come from, for images of a configuration file: a folder, a medium, a URL or a catalogue name
+    /// (`dir:/srv/debian`, `iso:/srv/esxi.iso`, `https://mirror/esxi.iso`, `debian-netboot`). Imported images leave it out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
+    /// What the file `source` names must hash to, 64 hex digits; a URL needs it. What was imported under it is not
+    /// fetched or read again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
     /// Linux: the kernel's file name in the image. `efi`: what BIOS machines boot instead of the program. Windows: the
     /// `wimboot` loader.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -69,6 +73,7 @@ impl Image {
             name,
             kind,
             source: None,
+            sha256: None,
             kernel: None,
             initrd: Vec::new(),
             cmdline: String::new(),

@@ -1,11 +1,11 @@
 //! One import from its beginning to its end: fetched, checked, read, told of, and what it replaced swept.
 
-use super::{Asked, Importer, SENT, end, now_ms};
+use super::{Asked, Importer, Job, SENT, end, now_ms, remember};
 use crate::backend::fault::Fault;
 use crate::backend::images;
 use crate::backend::wanted::Origin;
 use crate::failure::chain;
-use admin::view::{ImportState, timestamp};
+use admin::view::{ImportState, ImportView, timestamp};
 use fetch::{Fetched, Location};
 use library::limits::VERSIONS_KEEP;
 use library::{ImportError, Imported, Source};
@@ -18,23 +18,59 @@ use types::{Event, EventName, EventSink, UnixTime};
 
 impl Importer {
     /// Imports an image of the configuration file; blocks. The same version is not copied again.
-    pub(crate) fn import_from_file(&self, image: &Image, source: Source) -> Result<Imported, Fault> {
+    ///
+    /// Of what is here already by the hash that the file asks for, nothing is fetched or read.
+    pub(crate) fn import_from_file(&self, image: &Image, origin: Origin) -> Result<Imported, Fault> {
+        if let Some(kept) = self.kept(image)? {
+            return Ok(kept);
+        }
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let name = image.name.clone();
+        let remote = matches!(origin, Origin::There(_));
         let asked = Asked {
             image: image.clone(),
-            origin: Origin::Here(source),
-            sha256: None,
+            origin,
+            sha256: image.sha256.as_ref().map(|text| text.to_ascii_lowercase()),
             profile: None,
             kind_given: true,
             replace: true,
             record: false,
         };
+        if remote {
+            self.list(id, &asked);
+        }
         let done = self.run(id, asked);
         if done.as_ref().is_ok_and(|imported| imported.changed) {
             self.prune(&name);
         }
         done
+    }
+
+    /// Whether an image of the file is here by the hash that the file asks for; it boots as the file says then.
+    pub(crate) fn keep(&self, image: &Image) -> Result<bool, Fault> {
+        Ok(self.kept(image)?.is_some())
+    }
+
+    fn kept(&self, image: &Image) -> Result<Option<Imported>, Fault> {
+        let kept = self.library.keep_by_hash(image)?;
+        if let Some(kept) = &kept {
+            self.take_over(&kept.image);
+        }
+        Ok(kept)
+    }
+
+    /// An import that takes its time is among those that are listed.
+    fn list(&self, id: u64, asked: &Asked) {
+        let view = ImportView {
+            id: id.to_string(),
+            source: asked.origin.to_string(),
+            name: Some(asked.image.name.to_string()),
+            state: ImportState::Running,
+            started: timestamp(now_ms()),
+            ..ImportView::default()
+        };
+        let job = Job { view, cancel: std::sync::Arc::default(), waiting: None };
+        remember(&mut self.lock(), id, job);
     }
 
     pub(super) fn run(&self, id: u64, asked: Asked) -> Result<Imported, Fault> {
@@ -72,6 +108,7 @@ impl Importer {
         if let Err(fault) = self.check(id, Some(fetched.path()), asked.sha256.as_deref()) {
             if fault.reason == "sha256_differs" {
                 fetched.remove();
+                return Err(fault.passing());
             }
             return Err(fault);
         }
@@ -139,15 +176,10 @@ impl Importer {
     }
 
     pub(super) fn ended(&self, id: u64, name: &Name, outcome: &Result<Imported, Fault>, record: bool) {
-        if let (Ok(imported), false) = (outcome, record) {
-            self.inventory.complete(imported.image.clone());
-        }
-        if outcome.is_ok() {
-            let _changing = self.inventory.change();
-            if let Err(failure) = self.inventory.catalog().map(|catalog| self.world.replace_catalog(catalog))
-            {
-                tracing::error!(%failure, "the catalog could not be made anew after an import");
-            }
+        match outcome {
+            Ok(imported) if !record => self.take_over(&imported.image),
+            Ok(_) => self.make_catalog(),
+            Err(_) => {}
         }
         match outcome {
             Ok(imported) => self.world.record(
@@ -178,6 +210,19 @@ impl Importer {
                 }
                 Err(fault) => end(&mut job.view, fault),
             }
+        }
+    }
+
+    /// Takes over how an image of the file boots, as its files completed it.
+    fn take_over(&self, image: &Image) {
+        self.inventory.complete(image.clone());
+        self.make_catalog();
+    }
+
+    fn make_catalog(&self) {
+        let _changing = self.inventory.change();
+        if let Err(failure) = self.inventory.catalog().map(|catalog| self.world.replace_catalog(catalog)) {
+            tracing::error!(%failure, "the catalog could not be made anew after an import");
         }
     }
 
