@@ -84,6 +84,28 @@ fn kernel_and_ramdisk_are_taken_out_of_a_disc() {
     assert!(lines.contains(&"tag taken".to_owned()), "{lines:#?}");
 }
 
+/// The script of the example, run as it is: what it shows is on the machine's screen, and the machine goes on to its disk.
+#[test]
+fn a_bios_machine_runs_a_script_as_it_is() {
+    needs_tools!();
+    let machine = Machine::new("machine", Firmware::Bios, 1).serial("7XK2P13");
+    let scene = Scene::new(Config::server(NETWORK, POOL)).unwrap();
+    let folder = scene.lab.path("scripts");
+    std::fs::create_dir(&folder).unwrap();
+    let own = harness::daemon::workspace().join("examples/tools/scripts/facts.ipxe");
+    let text = std::fs::read_to_string(own).unwrap().replace("prompt --timeout 30000", "prompt --timeout 1");
+    std::fs::write(folder.join("facts.ipxe"), text).unwrap();
+    let folder = folder.to_string_lossy();
+    let args = ["image", "import", &folder, "--name", "facts", "--script", "facts.ipxe"];
+    scene.daemon.command(&args).unwrap();
+    host(&scene, &machine, "facts");
+    let on = scene.power_on(&machine).unwrap();
+    on.running.wait_for("serial 7XK2P13", BOOT_DEADLINE).unwrap();
+    on.running.wait_for(machine.mac_text(), BOOT_DEADLINE).unwrap();
+    let events = scene.daemon.events();
+    assert!(events.iter().any(|event| event.text("file") == Some("facts/facts.ipxe")), "{events:?}");
+}
+
 #[test]
 fn a_uefi_machine_chains_to_grub() {
     needs_tools!();

@@ -394,6 +394,9 @@ pub(crate) struct Import {
     /// EFI program inside the source.
     #[arg(long)]
     pub(crate) efi: Option<String>,
+    /// iPXE script inside the source, run as it is.
+    #[arg(long)]
+    pub(crate) script: Option<String>,
     /// Disk image inside the source.
     #[arg(long)]
     pub(crate) disk: Option<String>,

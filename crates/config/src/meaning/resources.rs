@@ -192,7 +192,7 @@ fn source_of_an_image(image: &Image, index: usize, view: &mut View<'_>) {
         let one_file = begins(&["iso:", "tar:", "zip:", "file:", "/"]);
         if !one_file && !begins(&["dir:"]) && !CATALOGUE.contains(&source.as_str()) {
             let message = format!("image `{name}`: `{source}` is no source");
-            let near = nearest(source, CATALOGUE.into_iter()).map(|near| format!("did you mean `{near}`?"));
+            let near = nearest(source, CATALOGUE).map(|near| format!("did you mean `{near}`?"));
             let spot = view.spot(&item("images", index, "source"));
             let fix =
                 "write a URL, iso:, tar:, zip:, dir: or file: with a path, or debian-netboot or memtest";

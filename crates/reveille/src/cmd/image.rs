@@ -113,6 +113,7 @@ async fn run_import(global: &Global, api: &Api, import: Import) -> Result<(), Fa
         "initrd": import.initrd.iter().map(|path| absolute_if_files(&import, path)).collect::<Result<Vec<_>, _>>()?,
         "kind": import.kind.map(|kind| kind.as_kind().as_str()),
         "efi": import.efi,
+        "script": import.script,
         "disk": import.disk,
         "profile": import.profile,
         "base": import.base.as_ref().map(|base| base.as_str()),
