@@ -98,11 +98,8 @@ fn reveille(lab: &Lab, station: &Namespace, binary: &Path) -> Result<(Running, P
     std::fs::write(files.join("vmlinuz"), b"kernel")?;
     let image = |name: &str| json!({ "name": name, "kind": "linux", "source": format!("dir:{}", files.display()), "kernel": "vmlinuz" });
     let group = |at: u32| {
-        let mut group = json!({ "name": format!("group-{at}"), "params": { "vlan": at.to_string() }, "labels": { "rack": at.to_string() } });
-        if at > 0 {
-            group["parent"] = format!("group-{}", at / 6).into();
-        }
-        group
+        let parent = (at > 0).then(|| format!("group-{}", at / 6));
+        json!({ "name": format!("group-{at}"), "parent": parent, "params": { "vlan": at.to_string() }, "labels": { "rack": at.to_string() } })
     };
     let host = |at: u32| {
         let [_, a, b, c] = at.to_be_bytes();
