@@ -20,7 +20,6 @@ mod conditions;
 mod counters;
 mod door;
 mod files;
-#[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod limits;

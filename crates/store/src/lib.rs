@@ -92,7 +92,6 @@ mod report;
 pub mod restore;
 mod room;
 mod shared;
-#[cfg(any(test, feature = "sim"))]
 pub mod sim;
 mod truth;
 mod verify;

@@ -78,7 +78,6 @@ impl Shared {
         self.room.borrow().clone()
     }
 
-    #[cfg(any(test, feature = "sim"))]
     pub(crate) fn has_plenty(&self) -> bool {
         *self.room.borrow() == Room::Plenty
     }
