@@ -1,6 +1,7 @@
 //! The daemon behind the admin API: reads the inventory, the world and the store, writes through the store, and swaps the
 //! catalog after every change.
 
+mod apply;
 mod explain;
 mod fault;
 mod hooks;
@@ -158,7 +159,7 @@ impl Backend for Daemon {
             api: "v1".to_owned(),
             features: [
                 "hosts", "orders", "machines", "power", "groups", "rules", "images", "versions", "imports",
-                "leases", "boots", "explain", "events", "hooks", "config", "store",
+                "leases", "boots", "explain", "events", "hooks", "config", "store", "apply", "templates",
             ]
             .map(str::to_owned)
             .to_vec(),
