@@ -43,7 +43,8 @@ impl Site {
     fn start(&self) -> Daemon {
         let mut config = Config::proxy(NETWORK);
         config.set(&["dhcp", "mode"], json!("off"));
-        config.set(&["resources", "groups"], json!([{ "name": "of-file", "params": { "ntp": "10.77.0.1" } }]));
+        config
+            .set(&["resources", "groups"], json!([{ "name": "of-file", "params": { "ntp": "10.77.0.1" } }]));
         let templates = json!([{ "name": "text-of-file", "kind": "text", "text": "from the file\n" }]);
         config.set(&["resources", "templates"], templates);
         Daemon::start(&self.lab, &self.server, config).unwrap()
@@ -140,7 +141,12 @@ fn documents_are_applied_compared_exported_and_pruned() {
     harness::enter!();
     let site = Site::new();
     let daemon = site.start();
-    let files = [("10-rack.yaml", RACK), ("20-hosts.yml", HOSTS), ("seed.txt", "host {{ host.name }}"), ("note.md", "no")];
+    let files = [
+        ("10-rack.yaml", RACK),
+        ("20-hosts.yml", HOSTS),
+        ("seed.txt", "host {{ host.name }}"),
+        ("note.md", "no"),
+    ];
     let folder = site.documents("docs", &files);
     let from = folder.to_str().unwrap();
 
@@ -167,7 +173,8 @@ fn documents_are_applied_compared_exported_and_pruned() {
     assert_eq!(json_of(&daemon, &["rule", "get", "base"])["state"], "active");
     assert_eq!(ok(&daemon, &["template", "get", "seed"]).out, "host {{ host.name }}\n");
     let templates = json_of(&daemon, &["template", "list"]);
-    let names: Vec<&str> = templates["items"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect();
+    let names: Vec<&str> =
+        templates["items"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["seed", "text-of-file"]);
     let explained = json_of(&daemon, &["explain", "--name", "web01"]);
     let values = explained["values"].to_string();
@@ -181,7 +188,10 @@ fn documents_are_applied_compared_exported_and_pruned() {
     assert_eq!((diff.code, diff.out.as_str(), diff.err.as_str()), (0, "", "no difference\n"));
 
     // An export is the same again, whoever applies it: what the API has and is the same stays its own.
-    ok(&daemon, &["host", "add", "mine", "--mac", "52:54:00:00:00:09", "--param", "nr=0012", "--label", "on=yes"]);
+    ok(
+        &daemon,
+        &["host", "add", "mine", "--mac", "52:54:00:00:00:09", "--param", "nr=0012", "--label", "on=yes"],
+    );
     let export = ok(&daemon, &["export"]).out;
     assert!(export.contains("mac: \"52:54:00:00:00:01\"") && export.contains("nr: \"0012\""), "{export}");
     assert!(export.contains("file: /etc/reveille/bmc.pass"), "a secret stays where it is: {export}");
@@ -205,7 +215,11 @@ fn documents_are_applied_compared_exported_and_pruned() {
     fs::write(folder.join("seed.txt"), "host {{ host.name }}\nsecond line\n").unwrap();
     let diff = run(&daemon, &["diff", "-f", from, "--owner", "ci", "--prune"]);
     assert_eq!(diff.code, 3, "{diff:#?}");
-    assert!(diff.out.contains("+  second line\n") && diff.out.contains("--- host web02\n+++ /dev/null"), "{}", diff.out);
+    assert!(
+        diff.out.contains("+  second line\n") && diff.out.contains("--- host web02\n+++ /dev/null"),
+        "{}",
+        diff.out
+    );
     let stale = (seen - 2).to_string();
     ok(&daemon, &["resource", "own", "host", "web02", "--to", "other"]);
     ok(&daemon, &["resource", "own", "host", "web02", "--to", "ci"]);
@@ -216,7 +230,8 @@ fn documents_are_applied_compared_exported_and_pruned() {
     let done = ok(&daemon, &[&asked[..], &[&now]].concat());
     assert!(done.out.contains("KIND") && done.out.contains("template"), "{done:#?}");
     let hosts = json_of(&daemon, &["host", "list"]);
-    let names: Vec<&str> = hosts["items"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect();
+    let names: Vec<&str> =
+        hosts["items"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["mine", "web01", "web03"], "only this owner's are pruned");
 
     // Staged rules come into force by themselves or with the next apply.
@@ -255,13 +270,22 @@ fn what_is_applied_is_read_only_through_every_other_door() {
     let done = run(&daemon, &["host", "import", list.to_str().unwrap()]);
     assert_eq!(done.code, 6, "{done:#?}");
     // Other documents.
-    let other = site.documents("other", &[("a.yaml", "resources: { hosts: [{ name: web01, match: { mac: \"52:54:00:00:00:01\" } }] }")]);
+    let other = site.documents(
+        "other",
+        &[("a.yaml", "resources: { hosts: [{ name: web01, match: { mac: \"52:54:00:00:00:01\" } }] }")],
+    );
     owned(&daemon, &["apply", "-f", other.to_str().unwrap(), "--owner", "other", "--take-over"], "apply:ci");
     // What a file defines, through apply and own.
     let other = site.documents("other", &[("a.yaml", "resources: { groups: [{ name: of-file }] }")]);
-    for args in [&["apply", "-f", other.to_str().unwrap(), "--owner", "ci"][..], &["resource", "own", "group", "of-file", "--to", "ci"]] {
+    for args in [
+        &["apply", "-f", other.to_str().unwrap(), "--owner", "ci"][..],
+        &["resource", "own", "group", "of-file", "--to", "ci"],
+    ] {
         let done = run(&daemon, args);
-        assert!(done.code == 6 && done.err.contains("R-RES-02") && done.err.contains("reveille.yaml"), "{done:#?}");
+        assert!(
+            done.code == 6 && done.err.contains("R-RES-02") && done.err.contains("reveille.yaml"),
+            "{done:#?}"
+        );
     }
     assert_eq!(revision(&daemon), revision_before, "nothing of that changed anything");
 
@@ -273,7 +297,10 @@ fn what_is_applied_is_read_only_through_every_other_door() {
     assert_eq!(ok(&daemon, &["resource", "own", "host", "web01", "--to", "api"]).err, "unchanged\n");
     ok(&daemon, &["host", "set", "web01", "--param", "a=b"]);
     let done = run(&daemon, &["apply", "-f", folder.to_str().unwrap(), "--owner", "ci"]);
-    assert!(done.code == 6 && done.err.contains("owned by api") && done.err.contains("--take-over"), "{done:#?}");
+    assert!(
+        done.code == 6 && done.err.contains("owned by api") && done.err.contains("--take-over"),
+        "{done:#?}"
+    );
     let done = run(&daemon, &["resource", "own", "host", "nobody", "--to", "api"]);
     assert_eq!(done.code, 5, "{done:#?}");
     let done = run(&daemon, &["apply", "-f", folder.to_str().unwrap(), "--owner", "api"]);
@@ -308,10 +335,28 @@ fn a_faulty_document_changes_nothing() {
         ],
         &["b.yaml:3:15", "b.yaml:3:34", "c.yaml:1:1", "c.yaml:3:3", "^^^", "images cannot be applied"],
     );
-    refused(&[("a.yaml", good), ("b.yaml", "resources: { hosts: [{ name: w, match: { mac: \"52:54:00:00:00:01\" }, group: nowhere }] }")], &["no file defines", "of-file"]);
+    refused(
+        &[
+            ("a.yaml", good),
+            (
+                "b.yaml",
+                "resources: { hosts: [{ name: w, match: { mac: \"52:54:00:00:00:01\" }, group: nowhere }] }",
+            ),
+        ],
+        &["no file defines", "of-file"],
+    );
     // What only the whole shows: a machine that another host has.
-    refused(&[("a.yaml", good), ("b.yaml", "resources: { hosts: [{ name: w, match: { mac: \"52:54:00:00:00:09\" } }] }")], &["52:54:00:00:00:09", "mine"]);
-    refused(&[("a.yaml", "resources: { templates: [{ name: t, kind: text, text: \"{{ nonsense\" }] }")], &["a.yaml:1:"]);
+    refused(
+        &[
+            ("a.yaml", good),
+            ("b.yaml", "resources: { hosts: [{ name: w, match: { mac: \"52:54:00:00:00:09\" } }] }"),
+        ],
+        &["52:54:00:00:00:09", "mine"],
+    );
+    refused(
+        &[("a.yaml", "resources: { templates: [{ name: t, kind: text, text: \"{{ nonsense\" }] }")],
+        &["a.yaml:1:"],
+    );
     refused(&[("note.txt", "nothing to apply")], &["no documents in"]);
     // Past the command: straight to the API.
     let body = r#"{"resources":{"templates":[{"name":"t","kind":"text","text":"{{ nonsense"}],"groups":[{"name":"new"}]}}"#;
@@ -347,7 +392,10 @@ fn a_whole_fleet_is_one_revision_and_outlives_a_power_cut() {
     let from = folder.to_str().unwrap();
     let before = revision(&daemon);
     let applied = json_of(&daemon, &["apply", "-f", from, "--owner", "fleet"]);
-    assert_eq!((counts(&applied, "host"), &applied["revision"]), ([u64::from(FLEET), 0, 0, 0], &json!(before + 1)));
+    assert_eq!(
+        (counts(&applied, "host"), &applied["revision"]),
+        ([u64::from(FLEET), 0, 0, 0], &json!(before + 1))
+    );
     // Acknowledged: a power cut right now takes nothing.
     daemon.cut();
     let daemon = site.start();

@@ -94,7 +94,9 @@ impl Problem {
             format!("{what} `{name}` is owned by {place}; not changed"),
         )
         .with_fix(match owner {
-            "api" => format!("reveille resource own {what} {name} --to OWNER, or: reveille apply --take-over"),
+            "api" => {
+                format!("reveille resource own {what} {name} --to OWNER, or: reveille apply --take-over")
+            }
             applied if applied.starts_with(APPLY_PREFIX) => format!(
                 "edit the file it came from and apply again, or: reveille resource own {what} {name} --to api"
             ),

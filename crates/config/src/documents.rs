@@ -103,7 +103,10 @@ fn only_resources(document: &mut Node, faults: &mut Faults) {
             let near = nearest(&entry.key, KEYS).map(|near| format!("did you mean `{near}`?"));
             let message = format!("`{}` does not belong in a document that is applied", entry.key);
             let draft = Draft::new(Code::Document, entry.spot, message).hint_maybe(near);
-            faults.add(draft.fix("settings stand in the appliance's configuration file; documents have `resources:`"));
+            faults
+                .add(draft.fix(
+                    "settings stand in the appliance's configuration file; documents have `resources:`",
+                ));
         }
         fits
     });

@@ -138,7 +138,9 @@ fn is_literal(value: &str) -> bool {
     let sound = |line: &str| {
         !line.starts_with('\t')
             && (line.is_empty() || !line.trim().is_empty())
-            && !line.chars().any(|c| (c.is_control() && c != '\t') || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}'))
+            && !line
+                .chars()
+                .any(|c| (c.is_control() && c != '\t') || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}'))
     };
     let first = value.lines().next().unwrap_or_default();
     value.ends_with('\n')

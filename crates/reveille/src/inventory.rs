@@ -378,7 +378,9 @@ fn refuse_two_owners<'a>(
         {
             return Err(Failure::new("R-RES-08", format!("{kind} `{name}` is defined in two places"))
                 .cause(format!("{first} and {owner}"))
-                .fix(format!("remove it from the file, or from where it was recorded or applied ({kind} `{name}`)"))
+                .fix(format!(
+                    "remove it from the file, or from where it was recorded or applied ({kind} `{name}`)"
+                ))
                 .exit(Exit::Conflict));
         }
     }

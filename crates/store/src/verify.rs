@@ -69,7 +69,9 @@ pub(crate) fn unreadable_record(key: &[u8], envelope: &[u8]) -> Option<(String, 
         Table::Leases => records::decode_lease(value).err(),
         Table::Groups => records::decode_owned::<types::resource::Group>(&records::GROUP, value).err(),
         Table::Rules => records::decode_owned::<types::resource::Rule>(&records::RULE, value).err(),
-        Table::Templates => records::decode_owned::<types::resource::Template>(&records::TEMPLATE, value).err(),
+        Table::Templates => {
+            records::decode_owned::<types::resource::Template>(&records::TEMPLATE, value).err()
+        }
         Table::RuleSets => records::RULE_SET.decode::<records::RuleSet>(value).err(),
         Table::Boots if records::life_host(key.get(1..)?).is_some() => records::decode_life(value).err(),
         Table::Boots if records::rollout_name(key.get(1..)?).is_some() => {

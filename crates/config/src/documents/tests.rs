@@ -42,7 +42,8 @@ fn the_example_is_sound_and_reads_back_as_it_is_written() {
     let counts = [read.resources.templates.len(), read.resources.groups.len(), read.resources.rules.len()];
     assert_eq!((counts, read.resources.hosts.len()), ([1, 2, 2], 2));
     let text = write_documents(&read.resources).unwrap();
-    let again = read_known(&[("export.yaml", &text)], known).unwrap_or_else(|report| panic!("{report}\n{text}"));
+    let again =
+        read_known(&[("export.yaml", &text)], known).unwrap_or_else(|report| panic!("{report}\n{text}"));
     assert_eq!(again.resources, read.resources);
     assert!(text.contains("      text: |\n        # Debian's installer"), "{text}");
     assert!(text.contains("serial: \"0012E5\""), "{text}");
@@ -91,7 +92,10 @@ fn what_the_appliance_has_may_be_named() {
 fn files_of_templates_are_relative_to_their_own_document() {
     let sources = [
         Source::new("one/a.yaml", "resources: { templates: [{ name: a, kind: text, file: x.txt }] }"),
-        Source::new("two/b.yaml", "x-note: free\nresources: { templates: [{ name: b, kind: text, file: x.txt }] }"),
+        Source::new(
+            "two/b.yaml",
+            "x-note: free\nresources: { templates: [{ name: b, kind: text, file: x.txt }] }",
+        ),
     ];
     let files = |document: &str, path: &str| Ok((path.to_owned(), format!("{document} {path}")));
     let read = read_documents(&sources, &files, Known::default()).unwrap_or_else(|report| panic!("{report}"));
@@ -122,9 +126,26 @@ fn what_cannot_stand_in_a_document_is_refused_and_not_altered() {
 fn texts() -> impl Strategy<Value = String> {
     prop_oneof![
         prop_oneof![
-            Just("no"), Just("0012"), Just("8.0"), Just("1e5"), Just("52:54:00:12:34:56"), Just("null"), Just("~"), Just(""),
-            Just("0x10"), Just("- a"), Just("a: b"), Just("# x"), Just("{{ x }}"), Just("'"), Just("\""), Just("\\"), Just(" x "),
-            Just("1_000"), Just("2026-01-01"), Just("=")
+            Just("no"),
+            Just("0012"),
+            Just("8.0"),
+            Just("1e5"),
+            Just("52:54:00:12:34:56"),
+            Just("null"),
+            Just("~"),
+            Just(""),
+            Just("0x10"),
+            Just("- a"),
+            Just("a: b"),
+            Just("# x"),
+            Just("{{ x }}"),
+            Just("'"),
+            Just("\""),
+            Just("\\"),
+            Just(" x "),
+            Just("1_000"),
+            Just("2026-01-01"),
+            Just("=")
         ]
         .prop_map(str::to_owned),
         "[ -~\u{a0}-\u{2027}äß€😀]{0,24}",
@@ -132,21 +153,35 @@ fn texts() -> impl Strategy<Value = String> {
 }
 
 fn template_text() -> impl Strategy<Value = String> {
-    proptest::collection::vec(prop_oneof!["[ -z|~]{0,30}", Just(String::new()), Just("\tx".to_owned()), Just("  ".to_owned())], 1..8)
-        .prop_map(|lines| lines.join("\n") + "\n")
+    proptest::collection::vec(
+        prop_oneof!["[ -z|~]{0,30}", Just(String::new()), Just("\tx".to_owned()), Just("  ".to_owned())],
+        1..8,
+    )
+    .prop_map(|lines| lines.join("\n") + "\n")
 }
 
 fn sets() -> impl Strategy<Value = Resources> {
     let map = || proptest::collection::btree_map("[a-wyz][a-z0-9_.-]{0,8}", texts(), 0..4);
-    let group = (map(), map(), texts(), proptest::collection::vec(texts(), 0..3)).prop_map(|(params, labels, description, args)| {
-        let mut group = Group::new("lab".parse().unwrap());
-        (group.params, group.labels, group.description, group.kernel_args_append) = (params, labels, description, args);
-        group
-    });
-    let host = (map(), proptest::option::of("[0-9A-Ze+.]{1,12}"), any::<[u8; 6]>(), proptest::option::of("[0-9]{1,8}"))
+    let group = (map(), map(), texts(), proptest::collection::vec(texts(), 0..3)).prop_map(
+        |(params, labels, description, args)| {
+            let mut group = Group::new("lab".parse().unwrap());
+            (group.params, group.labels, group.description, group.kernel_args_append) =
+                (params, labels, description, args);
+            group
+        },
+    );
+    let host = (
+        map(),
+        proptest::option::of("[0-9A-Ze+.]{1,12}"),
+        any::<[u8; 6]>(),
+        proptest::option::of("[0-9]{1,8}"),
+    )
         .prop_map(|(params, serial, mac, version)| {
             let identity = types::resource::HostMatch {
-                mac: types::resource::OneOrMany(vec![types::MacAddr(mac), types::MacAddr([2, 0, 0, 0, 0, 9])]),
+                mac: types::resource::OneOrMany(vec![
+                    types::MacAddr(mac),
+                    types::MacAddr([2, 0, 0, 0, 0, 9]),
+                ]),
                 uuid: None,
                 serial,
             };
@@ -161,7 +196,11 @@ fn sets() -> impl Strategy<Value = Resources> {
         rule
     });
     (group, host, rule, template_text()).prop_map(|(group, host, rule, text)| Resources {
-        templates: vec![Template { name: "t".parse().unwrap(), kind: types::resource::TemplateKind::Text, text }],
+        templates: vec![Template {
+            name: "t".parse().unwrap(),
+            kind: types::resource::TemplateKind::Text,
+            text,
+        }],
         groups: vec![group],
         rules: vec![rule],
         hosts: vec![host],

@@ -62,7 +62,8 @@ impl Applies for Daemon {
     fn template(&self, name: &Name) -> Result<TemplateView, BackendError> {
         let templates: Vec<Owned<Template>> = self.inventory.all().map_err(internal)?;
         let found = templates.into_iter().find(|template| template.resource.name == *name);
-        let found = found.ok_or_else(|| BackendError::NotFound { what: "template", name: name.to_string() })?;
+        let found =
+            found.ok_or_else(|| BackendError::NotFound { what: "template", name: name.to_string() })?;
         Ok(template_view(found, &template_users(self)?))
     }
 }
@@ -178,13 +179,19 @@ fn apply(daemon: &Daemon, request: ApplyRequest, dry_run: bool) -> Result<Applie
 /// Adds what is written and removed of a kind.
 fn written<T: Kept>(mut batch: Batch, owner: &Owner, plan: &Plan<T>) -> Result<Batch, BackendError> {
     for (name, one) in &plan.put {
-        let value = encode_owned(&T::RECORD, owner, one).map_err(|error| BackendError::Internal(chain(&error)))?;
+        let value =
+            encode_owned(&T::RECORD, owner, one).map_err(|error| BackendError::Internal(chain(&error)))?;
         let key = name_key(name);
-        batch = batch.expect(T::TABLE, key.clone(), precondition(plan.before.get(name))).put(T::TABLE, key, value);
+        batch = batch.expect(T::TABLE, key.clone(), precondition(plan.before.get(name))).put(
+            T::TABLE,
+            key,
+            value,
+        );
     }
     for name in &plan.removed {
         let key = name_key(name);
-        batch = batch.expect(T::TABLE, key.clone(), precondition(plan.before.get(name))).delete(T::TABLE, key);
+        batch =
+            batch.expect(T::TABLE, key.clone(), precondition(plan.before.get(name))).delete(T::TABLE, key);
     }
     Ok(batch)
 }
@@ -294,7 +301,10 @@ fn refuse_dangling(
     let now = found(false);
     let errors: Vec<FieldError> = then
         .difference(&now)
-        .map(|text| FieldError { pointer: String::new(), detail: format!("{text}, which would not be there") })
+        .map(|text| FieldError {
+            pointer: String::new(),
+            detail: format!("{text}, which would not be there"),
+        })
         .collect();
     match errors.is_empty() {
         true => Ok(()),
@@ -349,7 +359,8 @@ fn views<T: Kept>(daemon: &Daemon, items: &mut Vec<ResourceView>) -> Result<(), 
     let mut all: Vec<Owned<T>> = daemon.inventory.all().map_err(internal)?;
     all.sort_by(|one, other| one.resource.name().cmp(other.resource.name()));
     for Owned { resource, owner, revision } in all {
-        let resource = serde_json::to_value(&resource).map_err(|error| BackendError::Internal(chain(&error)))?;
+        let resource =
+            serde_json::to_value(&resource).map_err(|error| BackendError::Internal(chain(&error)))?;
         items.push(ResourceView { kind: T::KIND, managed_by: owner, revision: revision.0, resource });
     }
     Ok(())

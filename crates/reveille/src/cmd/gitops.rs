@@ -45,7 +45,11 @@ pub(crate) async fn diff(global: &Global, asked: Diff) -> Result<ExitCode, Failu
             notes(&applied);
             match applied.changed {
                 true => {
-                    eprintln!("{} would change; reveille apply --if-revision {}", counted(&applied), applied.revision)
+                    eprintln!(
+                        "{} would change; reveille apply --if-revision {}",
+                        counted(&applied),
+                        applied.revision
+                    )
                 }
                 false => eprintln!("no difference"),
             }
@@ -90,7 +94,9 @@ pub(crate) async fn resource(global: &Global, asked: Resource) -> Result<ExitCod
         Resource::List { owner } => {
             let owner = owner.map(|owner| owner.to_string());
             let mut list = api.get("resources").await?.body;
-            if let (Some(owner), Some(items)) = (owner, list.pointer_mut("/items").and_then(Value::as_array_mut)) {
+            if let (Some(owner), Some(items)) =
+                (owner, list.pointer_mut("/items").and_then(Value::as_array_mut))
+            {
                 items.retain(|item| table::cell(item, "/managed_by") == owner);
             }
             table::print_list(
@@ -122,7 +128,11 @@ pub(crate) async fn resource(global: &Global, asked: Resource) -> Result<ExitCod
 }
 
 /// The resources of the documents; the exit code when they are faulty, which has been told.
-async fn wanted(global: &Global, api: &Api, sources: &Sources) -> Result<Result<Resources, ExitCode>, Failure> {
+async fn wanted(
+    global: &Global,
+    api: &Api,
+    sources: &Sources,
+) -> Result<Result<Resources, ExitCode>, Failure> {
     let sources = documents::read(&sources.files)?;
     // What there is may be named.
     let views = all(api).await?;
@@ -139,12 +149,7 @@ async fn wanted(global: &Global, api: &Api, sources: &Sources) -> Result<Result<
     }
 }
 
-fn request(
-    sources: &Sources,
-    resources: Resources,
-    if_revision: Option<u64>,
-    details: bool,
-) -> ApplyRequest {
+fn request(sources: &Sources, resources: Resources, if_revision: Option<u64>, details: bool) -> ApplyRequest {
     ApplyRequest {
         owner: sources.owner.clone(),
         prune: sources.prune,

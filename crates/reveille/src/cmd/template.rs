@@ -36,12 +36,14 @@ pub(crate) async fn command(global: &Global, command: Template) -> Result<ExitCo
             Ok(ExitCode::SUCCESS)
         }
         Template::Show { name, config: None } => {
-            let template =
-                Api::new(global).get(&format!("templates/{name}")).await.map_err(or_a_file)?.body;
+            let template = Api::new(global).get(&format!("templates/{name}")).await.map_err(or_a_file)?.body;
             match global.output {
                 Output::Json => print_json(&template),
                 Output::Table => {
-                    put!("{}", template.pointer("/text").and_then(serde_json::Value::as_str).unwrap_or_default())
+                    put!(
+                        "{}",
+                        template.pointer("/text").and_then(serde_json::Value::as_str).unwrap_or_default()
+                    )
                 }
             }
             Ok(ExitCode::SUCCESS)

@@ -83,7 +83,8 @@ mod tests {
     fn the_stored_form_of_an_owned_record_is_this() {
         let owner = Owner::Apply("ci".parse().unwrap());
         let value = encode_owned(&HOST, &owner, &host()).unwrap();
-        let text = r#"{"v":2,"owner":"apply:ci","record":{"name":"web01","match":{"mac":"52:54:00:12:34:56"}}}"#;
+        let text =
+            r#"{"v":2,"owner":"apply:ci","record":{"name":"web01","match":{"mac":"52:54:00:12:34:56"}}}"#;
         assert_eq!(String::from_utf8(value.clone()).unwrap(), text);
         assert_eq!(decode_owned::<Host>(&HOST, &value).unwrap(), (owner, host()));
         let value = encode_owned(&HOST, &Owner::Api, &host()).unwrap();
@@ -103,16 +104,28 @@ mod tests {
     fn a_record_that_is_newer_or_has_no_readable_owner_is_refused_by_name() {
         let newer = br#"{"v":3,"record":{"name":"lab"}}"#;
         assert!(matches!(decode_owned::<Group>(&GROUP, newer), Err(RecordError::Newer { found: 3, .. })));
-        for bad in [r#"{"v":2,"owner":"somebody","record":{"name":"lab"}}"#, r#"{"v":0,"record":{"name":"lab"}}"#, "{}"] {
+        for bad in [
+            r#"{"v":2,"owner":"somebody","record":{"name":"lab"}}"#,
+            r#"{"v":0,"record":{"name":"lab"}}"#,
+            "{}",
+        ] {
             assert!(decode_owned::<Group>(&GROUP, bad.as_bytes()).is_err(), "{bad}");
         }
     }
 
     #[test]
     fn every_kind_with_owners_reads_version_1_in_one_pass() {
-        assert!([HOST, GROUP, RULE, TEMPLATE].iter().all(|kind| same_record(kind, 1) && same_record(kind, 2)));
+        assert!(
+            [HOST, GROUP, RULE, TEMPLATE].iter().all(|kind| same_record(kind, 1) && same_record(kind, 2))
+        );
         assert!(!same_record(&HOST, 3) || HOST.version() >= 3);
-        let other = Kind { name: "other", steps: &[|record| { *record = Value::Null; Ok(()) }] };
+        let other = Kind {
+            name: "other",
+            steps: &[|record| {
+                *record = Value::Null;
+                Ok(())
+            }],
+        };
         assert!(!same_record(&other, 1) && same_record(&other, 2));
         let template: Template = serde_json::from_str(r#"{"name":"t","kind":"text","text":"x\n"}"#).unwrap();
         let value = TEMPLATE.encode(&template).unwrap();

@@ -121,7 +121,11 @@ impl Resources {
     ///
     /// # Errors
     /// When it is not of its kind.
-    pub fn add<'de, D: Deserializer<'de>>(&mut self, kind: ResourceKind, resource: D) -> Result<(), D::Error> {
+    pub fn add<'de, D: Deserializer<'de>>(
+        &mut self,
+        kind: ResourceKind,
+        resource: D,
+    ) -> Result<(), D::Error> {
         match kind {
             ResourceKind::Template => self.templates.push(Template::deserialize(resource)?),
             ResourceKind::Group => self.groups.push(Group::deserialize(resource)?),

@@ -32,9 +32,11 @@ pub(super) fn own<T: Kept>(daemon: &Daemon, name: &Name, to: &Owner) -> Result<O
     }
     let value = encode_owned(&T::RECORD, to, &current.resource)
         .map_err(|error| BackendError::Internal(chain(&error)))?;
-    let batch = Batch::new()
-        .expect(T::TABLE, name_key(name), precondition(Some(&current)))
-        .put(T::TABLE, name_key(name), value);
+    let batch = Batch::new().expect(T::TABLE, name_key(name), precondition(Some(&current))).put(
+        T::TABLE,
+        name_key(name),
+        value,
+    );
     let revision = daemon
         .store
         .commit_blocking(batch)

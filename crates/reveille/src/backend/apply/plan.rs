@@ -124,12 +124,8 @@ impl<T: Kept> Plan<T> {
 
     fn prune(&mut self, wanted: &BTreeSet<Name>, asked: Asked<'_>, refused: &mut Refused) {
         let gone = |(name, owned): &(&Name, &Owned<T>)| owned.owner == asked.owner && !wanted.contains(*name);
-        let gone: Vec<(Name, Owned<T>)> = self
-            .before
-            .iter()
-            .filter(gone)
-            .map(|(name, owned)| (name.clone(), owned.clone()))
-            .collect();
+        let gone: Vec<(Name, Owned<T>)> =
+            self.before.iter().filter(gone).map(|(name, owned)| (name.clone(), owned.clone())).collect();
         for (name, owned) in gone {
             if asked.if_revision.is_some_and(|known| owned.revision.0 > known) {
                 refused.stale.push((T::KIND, name.clone(), owned.revision.0));

@@ -33,9 +33,10 @@ fn lines(change: &AppliedChange, object: Option<&Value>) -> Vec<String> {
     };
     match text {
         Some(text) => {
-            let own = text.lines().skip_while(|line| !line.trim_start().starts_with("- ")).map(|line| {
-                line.get(6..).unwrap_or_default().to_owned()
-            });
+            let own = text
+                .lines()
+                .skip_while(|line| !line.trim_start().starts_with("- "))
+                .map(|line| line.get(6..).unwrap_or_default().to_owned());
             own.collect()
         }
         // It has what no document can say; shown all the same.
@@ -65,8 +66,13 @@ fn unified(before: &[String], after: &[String]) -> String {
     for (at, line) in all.iter().enumerate() {
         let shown = near(at);
         if shown && !open {
-            let hunk: Vec<&Line<'_>> =
-                all.iter().enumerate().skip(at).take_while(|(at, _)| near(*at)).map(|(_, line)| line).collect();
+            let hunk: Vec<&Line<'_>> = all
+                .iter()
+                .enumerate()
+                .skip(at)
+                .take_while(|(at, _)| near(*at))
+                .map(|(_, line)| line)
+                .collect();
             let count = |skip: fn(&Line<'_>) -> bool| hunk.iter().filter(|line| !skip(line)).count();
             let (olds, news) =
                 (count(|line| matches!(line, Line::New(_))), count(|line| matches!(line, Line::Old(_))));
@@ -94,7 +100,13 @@ fn unified(before: &[String], after: &[String]) -> String {
 fn compared<'a>(before: &'a [String], after: &'a [String]) -> Vec<Line<'a>> {
     let head = before.iter().zip(after).take_while(|(one, other)| one == other).count();
     let rest = before.len().min(after.len()) - head;
-    let tail = before.iter().rev().zip(after.iter().rev()).take(rest).take_while(|(one, other)| one == other).count();
+    let tail = before
+        .iter()
+        .rev()
+        .zip(after.iter().rev())
+        .take(rest)
+        .take_while(|(one, other)| one == other)
+        .count();
     let middle = |all: &'a [String]| all.get(head..all.len() - tail).unwrap_or_default();
     let (old, new) = (middle(before), middle(after));
     let mut lines: Vec<Line<'_>> = before.iter().take(head).map(|line| Line::Both(line)).collect();

@@ -22,17 +22,23 @@ pub(super) fn read(named: &[PathBuf]) -> Result<Vec<Source>, Failure> {
             let before = paths.len();
             paths.extend(of_folder(path)?);
             if paths.len() == before {
-                return Err(Failure::new("R-APL-03", format!("there are no documents in {}", path.display()))
-                    .fix("documents end in .yaml or .yml; folders below it are not looked into")
-                    .exit(Exit::Usage));
+                return Err(Failure::new(
+                    "R-APL-03",
+                    format!("there are no documents in {}", path.display()),
+                )
+                .fix("documents end in .yaml or .yml; folders below it are not looked into")
+                .exit(Exit::Usage));
             }
         } else {
             paths.push(path.clone());
         }
     }
     if paths.len() > DOCUMENTS_MAX {
-        return Err(Failure::new("R-APL-04", format!("{} documents; {DOCUMENTS_MAX} are possible", paths.len()))
-            .exit(Exit::Usage));
+        return Err(Failure::new(
+            "R-APL-04",
+            format!("{} documents; {DOCUMENTS_MAX} are possible", paths.len()),
+        )
+        .exit(Exit::Usage));
     }
     paths.iter().map(|path| source(path)).collect()
 }
@@ -83,7 +89,8 @@ pub(super) fn check(
     let gives_values = !groups.is_empty() || views.iter().any(|view| view.kind == ResourceKind::Rule);
     let known = Known { images, templates: &templates, groups: &groups, gives_values };
     // Standard input is relative to where the command runs.
-    let files = |document: &str, path: &str| template(Path::new(document).parent().unwrap_or(Path::new("")), path);
+    let files =
+        |document: &str, path: &str| template(Path::new(document).parent().unwrap_or(Path::new("")), path);
     read_documents(sources, &files, known).map_err(|report| Refusal::Faulty(Box::new(report)))
 }
 

@@ -40,8 +40,12 @@ fn what_is_as_it_should_be_is_left_alone() {
 
 #[test]
 fn only_what_this_owner_has_is_pruned() {
-    let current =
-        [owned("a", "1", CI, 1), owned("b", "1", "api", 1), owned("c", "1", "apply:other", 1), owned("d", "1", "file:x:1", 0)];
+    let current = [
+        owned("a", "1", CI, 1),
+        owned("b", "1", "api", 1),
+        owned("c", "1", "apply:other", 1),
+        owned("d", "1", "file:x:1", 0),
+    ];
     let (plan, _) = planned(&current, &[], Asked { prune: true, ..asked() });
     assert_eq!(actions(&plan), ["removed a"]);
     assert_eq!(plan.after().count(), 3);
@@ -51,7 +55,8 @@ fn only_what_this_owner_has_is_pruned() {
 
 #[test]
 fn what_is_another_owners_is_refused_each_by_itself() {
-    let current = [owned("a", "1", "api", 1), owned("b", "1", "apply:other", 1), owned("c", "1", "file:x.yaml:3", 0)];
+    let current =
+        [owned("a", "1", "api", 1), owned("b", "1", "apply:other", 1), owned("c", "1", "file:x.yaml:3", 0)];
     let wanted = [group("a", "2"), group("b", "1"), group("c", "1")];
     let (plan, refused) = planned(&current, &wanted, asked());
     let names: Vec<_> = refused.owned.iter().map(|(_, name, owner)| format!("{name} {owner}")).collect();
@@ -72,7 +77,8 @@ fn what_the_api_has_is_left_when_it_is_the_same_and_taken_over_when_that_is_aske
 
 #[test]
 fn what_was_written_since_is_refused() {
-    let current = [owned("a", "1", CI, 3), owned("b", "1", CI, 9), owned("c", "1", CI, 9), owned("d", "1", CI, 9)];
+    let current =
+        [owned("a", "1", CI, 3), owned("b", "1", CI, 9), owned("c", "1", CI, 9), owned("d", "1", CI, 9)];
     let wanted = [group("a", "2"), group("b", "2"), group("c", "1")];
     let (_, refused) = planned(&current, &wanted, Asked { if_revision: Some(5), prune: true, ..asked() });
     let stale: Vec<_> = refused.stale.iter().map(|(_, name, at)| format!("{name} {at}")).collect();
