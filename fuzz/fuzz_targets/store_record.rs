@@ -4,9 +4,10 @@
 use libfuzzer_sys::fuzz_target;
 use store::Change;
 use store::records::{
-    decode_host, decode_image, decode_lease, decode_life, decode_rollout, encode_host, encode_image, encode_lease,
-    encode_life, encode_rollout, lease_address, lease_key,
+    HOST, decode_host, decode_image, decode_lease, decode_life, decode_owned, decode_rollout, encode_host, encode_image,
+    encode_lease, encode_life, encode_owned, encode_rollout, lease_address, lease_key,
 };
+use types::resource::Host;
 
 fuzz_target!(|bytes: &[u8]| {
     let Some((choice, value)) = bytes.split_first() else { return };
@@ -23,6 +24,10 @@ fuzz_target!(|bytes: &[u8]| {
             if let Ok(host) = decode_host(value) {
                 let written = encode_host(&host).expect("a host is written");
                 assert_eq!(decode_host(&written).expect("and read"), host);
+            }
+            if let Ok((owner, host)) = decode_owned::<Host>(&HOST, value) {
+                let written = encode_owned(&HOST, &owner, &host).expect("a host is written");
+                assert_eq!(decode_owned::<Host>(&HOST, &written).expect("and read"), (owner, host));
             }
         }
         2 => {

@@ -4,9 +4,11 @@
 //! checked ownership and that a precondition was given; the backend checks the precondition again where it counts, inside
 //! its commit.
 
+mod apply;
 mod hooks;
 mod policy;
 
+pub use apply::Applies;
 pub use hooks::Hooks;
 pub use policy::{Policy, RuleChange};
 
@@ -162,7 +164,7 @@ pub enum BackendError {
         what: &'static str,
         /// Its name.
         name: String,
-        /// `file:<path>:<line>`.
+        /// `file:<path>:<line>`, `apply:<name>` or `api`.
         owner: String,
     },
     /// The content is wrong; each fault by itself.
@@ -214,7 +216,7 @@ pub struct Download {
 }
 
 /// The daemon behind the API.
-pub trait Backend: Policy + Hooks + Send + Sync + 'static {
+pub trait Backend: Policy + Hooks + Applies + Send + Sync + 'static {
     /// Version and features.
     fn version(&self) -> VersionInfo;
 

@@ -20,6 +20,7 @@ mod time;
 pub mod view;
 
 mod api {
+    pub(crate) mod apply;
     pub(crate) mod config;
     pub(crate) mod hooks;
     pub(crate) mod hosts;
@@ -31,8 +32,8 @@ mod api {
 }
 
 pub use backend::{
-    Backend, BackendError, Download, Expect, Hooks, HostRef, ListPage, Page, Policy, RuleChange, Written,
-    paginate,
+    Applies, Backend, BackendError, Download, Expect, Hooks, HostRef, ListPage, Page, Policy, RuleChange,
+    Written, paginate,
 };
 pub use client::{Client, ClientError};
 pub use events::{EventBus, Next, Position, Stamped, Subscription};

@@ -5,6 +5,7 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, StatusCode};
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use types::resource::APPLY_PREFIX;
 
 /// Media type of a problem.
 pub const PROBLEM_JSON: &str = "application/problem+json";
@@ -83,7 +84,7 @@ impl Problem {
             .with_fix(format!("reveille {what} list"))
     }
 
-    /// `R-RES-02`, 409: the object belongs to a file.
+    /// `R-RES-02`, 409: the object belongs to a file, to applied documents, or (when documents are applied) to the API.
     pub fn owned_elsewhere(what: &str, name: &str, owner: &str) -> Box<Problem> {
         let place = owner.strip_prefix("file:").unwrap_or(owner);
         let mut problem = Problem::new(
@@ -92,7 +93,15 @@ impl Problem {
             "owned-elsewhere",
             format!("{what} `{name}` is owned by {place}; not changed"),
         )
-        .with_fix(format!("edit {place}, then restart the appliance"));
+        .with_fix(match owner {
+            "api" => {
+                format!("reveille resource own {what} {name} --to OWNER, or: reveille apply --take-over")
+            }
+            applied if applied.starts_with(APPLY_PREFIX) => format!(
+                "edit the file it came from and apply again, or: reveille resource own {what} {name} --to api"
+            ),
+            _ => format!("edit {place}, then restart the appliance"),
+        });
         problem.owner = Some(owner.to_owned());
         problem
     }

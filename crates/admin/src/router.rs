@@ -1,6 +1,6 @@
 //! The routes and what they share.
 
-use crate::api::{config, hooks, hosts, images, lists, policy, store, stream};
+use crate::api::{apply, config, hooks, hosts, images, lists, policy, store, stream};
 use crate::backend::{Backend, BackendError, Expect, ListPage};
 use crate::{EventBus, Problem};
 use axum::Router;
@@ -87,6 +87,11 @@ pub fn router(api: Api) -> Router {
         .route("/rules:test", get(policy::test))
         .route("/rules:activate", post(policy::activate))
         .route("/rules:rollback", post(policy::rollback))
+        .route("/resources", get(apply::resources))
+        .route("/resources:apply", post(apply::apply))
+        .route("/resources/{kind}/{name}/owner", put(apply::own))
+        .route("/templates", get(apply::templates))
+        .route("/templates/{name}", get(apply::template))
         .route("/hooks", get(hooks::list))
         .route("/hooks/{name}/test", post(hooks::test))
         .route("/rule-sets", get(policy::sets))

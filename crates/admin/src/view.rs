@@ -1,11 +1,16 @@
 //! The JSON shapes of the API. They only grow: no field is removed or re-typed within v1.
 
+mod apply;
 mod explain;
 mod hooks;
 mod life;
 mod machine;
 mod policy;
 
+pub use apply::{
+    Applied, AppliedChange, AppliedKind, ApplyRequest, OWNER_DEFAULT, OwnRequest, OwnerChanged, ResourceView,
+    TemplateView,
+};
 pub use explain::{AskedRule, AskedTerm, Because, ExplainedStep, Explanation, GivenValue};
 pub use hooks::{HookTried, HookView};
 pub use life::{InstalledView, LifeView, Order, OrderRequest, OrderView};

@@ -83,6 +83,7 @@ codes! {
     UnquotedText = "R-CFG-51" Warning "Unquoted text that other YAML readers take for a number or a boolean.";
     NoEffect = "R-CFG-52" Warning "The key is accepted but changes nothing where it stands.";
     DestructiveDefault = "R-CFG-53" Warning "The default image may erase disks.";
+    Document = "R-CFG-60" Error "A document that is applied has resources only, and of those no images.";
 }
 
 /// Whether a fault stops the load.

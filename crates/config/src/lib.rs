@@ -15,6 +15,7 @@
 mod check;
 mod dhcp_options;
 mod document;
+mod documents;
 mod fault;
 mod file;
 pub mod limits;
@@ -31,6 +32,7 @@ pub mod units;
 mod yaml;
 
 pub use document::document;
+pub use documents::{DocumentFiles, Documents, Known, read_documents, write_documents};
 pub use fault::{Code, Fault, Report, Severity, render};
 pub use merge::IncludeLoader;
 pub use origins::Effective;

@@ -89,7 +89,7 @@ impl<'a> Merge<'a> {
         tree
     }
 
-    fn read_file(&mut self, path: &str, text: &str) -> Option<Node> {
+    pub(crate) fn read_file(&mut self, path: &str, text: &str) -> Option<Node> {
         let found = self.read(TextOrigin::File(path.to_owned()), text);
         self.incomplete |= found.is_none();
         found.map(|mut tree| {
@@ -128,7 +128,7 @@ impl<'a> Merge<'a> {
         });
     }
 
-    fn join(&mut self, tree: &mut Option<Node>, more: Node) {
+    pub(crate) fn join(&mut self, tree: &mut Option<Node>, more: Node) {
         match tree {
             None => *tree = Some(more),
             Some(tree) if more.is_null() || tree.is_null() => {

@@ -15,6 +15,17 @@ pub type FileLoader<'a> = dyn Fn(&str) -> Result<(String, String), String> + 'a;
 /// A file that cannot be had stays where it is, and is told of.
 pub(crate) fn bring_in(tree: &mut Node, loader: &FileLoader<'_>, texts: &mut Texts, faults: &mut Faults) {
     let mut bytes_left = TEXT_BYTES_MAX;
+    bring_in_within(tree, loader, &mut bytes_left, texts, faults);
+}
+
+/// The same, with what all files together may still have.
+pub(crate) fn bring_in_within(
+    tree: &mut Node,
+    loader: &FileLoader<'_>,
+    bytes_left: &mut usize,
+    texts: &mut Texts,
+    faults: &mut Faults,
+) {
     let Some(resources) = entry(tree, "resources") else { return };
     let Some(templates) = entry(resources, "templates") else { return };
     let Kind::List(templates) = &mut templates.kind else { return };
@@ -24,7 +35,7 @@ pub(crate) fn bring_in(tree: &mut Node, loader: &FileLoader<'_>, texts: &mut Tex
         for entry in entries {
             match entry.key.as_str() {
                 // Both is told by the check of meaning.
-                "file" if !has_text => file(entry, loader, &mut bytes_left, texts, faults),
+                "file" if !has_text => file(entry, loader, bytes_left, texts, faults),
                 "text" => {
                     if let Kind::Text(text) | Kind::Plain(text) = &mut entry.value.kind
                         && !text.is_empty()

@@ -26,12 +26,29 @@ pub(crate) fn to_tree<T: Serialize>(value: &T) -> Result<Node, String> {
 /// Writes a tree as block YAML that ends in a line break.
 pub(crate) fn render(tree: &Node) -> String {
     let mut text = String::new();
-    block(tree, 0, &mut text);
+    block(tree, 0, Style::Plain, &mut text);
     text
 }
 
+/// The same for files that people keep: whole texts as literal blocks, what identifies a machine or a version always quoted.
+pub(crate) fn render_kept(tree: &Node) -> String {
+    let mut text = String::new();
+    block(tree, 0, Style::Kept, &mut text);
+    text
+}
+
+/// Who reads what is written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Style {
+    Plain,
+    Kept,
+}
+
+/// Keys whose values are quoted in kept files, whatever they are: other YAML readers take some for numbers.
+const QUOTED: [&str; 4] = ["mac", "uuid", "serial", "image_version"];
+
 /// Writes a value that starts on a line of its own.
-fn block(node: &Node, indent: usize, text: &mut String) {
+fn block(node: &Node, indent: usize, style: Style, text: &mut String) {
     match &node.kind {
         Kind::Map(entries) if !entries.is_empty() => {
             for (at, entry) in entries.iter().enumerate() {
@@ -40,7 +57,7 @@ fn block(node: &Node, indent: usize, text: &mut String) {
                 }
                 scalar_text(&entry.key, text);
                 text.push(':');
-                nested(&entry.value, indent, text);
+                nested(&entry.key, &entry.value, indent, style, text);
             }
         }
         Kind::List(items) if !items.is_empty() => {
@@ -52,11 +69,11 @@ fn block(node: &Node, indent: usize, text: &mut String) {
                 match &item.kind {
                     Kind::Map(entries) if !entries.is_empty() => {
                         text.push(' ');
-                        block(item, indent + 2, text);
+                        block(item, indent + 2, style, text);
                     }
                     Kind::List(items) if !items.is_empty() => {
                         text.push(' ');
-                        block(item, indent + 2, text);
+                        block(item, indent + 2, style, text);
                     }
                     _ => {
                         text.push(' ');
@@ -74,15 +91,39 @@ fn block(node: &Node, indent: usize, text: &mut String) {
 }
 
 /// Writes the value of a key, behind its colon.
-fn nested(node: &Node, indent: usize, text: &mut String) {
+fn nested(key: &str, node: &Node, indent: usize, style: Style, text: &mut String) {
     match &node.kind {
         Kind::Map(entries) if !entries.is_empty() => {
             text.push('\n');
-            block(node, indent + 2, text);
+            block(node, indent + 2, style, text);
         }
         Kind::List(items) if !items.is_empty() => {
             text.push('\n');
-            block(node, indent + 2, text);
+            let quoted = style == Style::Kept && QUOTED.contains(&key);
+            match quoted {
+                true => items.iter().for_each(|item| {
+                    pad(indent + 2, text);
+                    text.push_str("- ");
+                    quote(item.as_text().unwrap_or_default(), text);
+                    text.push('\n');
+                }),
+                false => block(node, indent + 2, style, text),
+            }
+        }
+        Kind::Text(value) if style == Style::Kept && key == "text" && is_literal(value) => {
+            text.push_str(" |\n");
+            for line in value.lines() {
+                if !line.is_empty() {
+                    pad(indent + 2, text);
+                    text.push_str(line);
+                }
+                text.push('\n');
+            }
+        }
+        Kind::Text(value) if style == Style::Kept && QUOTED.contains(&key) => {
+            text.push(' ');
+            quote(value, text);
+            text.push('\n');
         }
         _ => {
             text.push(' ');
@@ -90,6 +131,24 @@ fn nested(node: &Node, indent: usize, text: &mut String) {
             text.push('\n');
         }
     }
+}
+
+/// True for texts that a literal block gives back as they are, with the one line end that templates have (YAML 1.2 §8.1.2).
+fn is_literal(value: &str) -> bool {
+    let sound = |line: &str| {
+        !line.starts_with('\t')
+            && (line.is_empty() || !line.trim().is_empty())
+            && !line
+                .chars()
+                .any(|c| (c.is_control() && c != '\t') || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}'))
+    };
+    let first = value.lines().next().unwrap_or_default();
+    value.ends_with('\n')
+        && !value.ends_with("\n\n")
+        && !first.is_empty()
+        && !first.starts_with(' ')
+        && !value.contains('\r')
+        && value.lines().all(sound)
 }
 
 fn pad(indent: usize, text: &mut String) {
@@ -116,8 +175,12 @@ fn scalar(node: &Node, text: &mut String) {
 fn scalar_text(value: &str, text: &mut String) {
     if is_safe_plain(value) {
         text.push_str(value);
-        return;
+    } else {
+        quote(value, text);
     }
+}
+
+fn quote(value: &str, text: &mut String) {
     text.push('"');
     for character in value.chars() {
         match character {

@@ -1,6 +1,7 @@
 //! The daemon behind the admin API: reads the inventory, the world and the store, writes through the store, and swaps the
 //! catalog after every change.
 
+mod apply;
 mod explain;
 mod fault;
 mod hooks;
@@ -158,8 +159,24 @@ impl Backend for Daemon {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             api: "v1".to_owned(),
             features: [
-                "hosts", "orders", "machines", "power", "groups", "rules", "images", "versions", "imports",
-                "leases", "boots", "explain", "events", "hooks", "config", "store",
+                "hosts",
+                "orders",
+                "machines",
+                "power",
+                "groups",
+                "rules",
+                "images",
+                "versions",
+                "imports",
+                "leases",
+                "boots",
+                "explain",
+                "events",
+                "hooks",
+                "config",
+                "store",
+                "apply",
+                "templates",
             ]
             .map(str::to_owned)
             .to_vec(),

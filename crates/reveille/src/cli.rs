@@ -1,9 +1,11 @@
 //! The command line: `reveille <noun> <verb>`, bare verbs for daily work.
 
+mod gitops;
 mod hook;
 mod orders;
 mod policy;
 
+pub(crate) use gitops::{Apply, Diff, Export, Resource, Sources};
 pub(crate) use hook::Hook;
 pub(crate) use orders::{Adopt, Expiry, HostImport, HostOrder, Machine, Power};
 
@@ -86,9 +88,18 @@ pub(crate) enum Command {
     /// Images that can be booted.
     #[command(subcommand, alias = "images")]
     Image(Image),
-    /// Templates of answer files, from a configuration file.
+    /// Templates of answer files: those the appliance has, or those of a configuration file.
     #[command(subcommand, alias = "templates")]
     Template(Template),
+    /// Make hosts, groups, rules and templates what documents say, all of them in one revision or none.
+    Apply(Apply),
+    /// What `apply` would do. Exit 3 when there is a difference, 2 when the documents are faulty.
+    Diff(Diff),
+    /// Hosts, groups, rules and templates as a document that can be applied.
+    Export(Export),
+    /// Objects of every kind and whose they are.
+    #[command(subcommand, alias = "resources")]
+    Resource(Resource),
     /// Make the hash of a password for an answer file.
     Passwd(Passwd),
     /// Addresses given out.
@@ -456,19 +467,20 @@ impl Kind {
 /// `template …`.
 #[derive(Subcommand, Debug)]
 pub(crate) enum Template {
-    /// All templates.
+    /// All templates: those the appliance has, or those of a configuration file.
     List {
-        /// Configuration file.
-        #[arg(short, long, value_name = "FILE", default_value = "/etc/reveille/reveille.yaml")]
-        config: PathBuf,
+        /// Configuration file, in place of the running appliance.
+        #[arg(short, long, value_name = "FILE")]
+        config: Option<PathBuf>,
     },
     /// The text of one, as it is written.
+    #[command(visible_alias = "get")]
     Show {
         /// Its name.
         name: Name,
-        /// Configuration file.
-        #[arg(short, long, value_name = "FILE", default_value = "/etc/reveille/reveille.yaml")]
-        config: PathBuf,
+        /// Configuration file, in place of the running appliance.
+        #[arg(short, long, value_name = "FILE")]
+        config: Option<PathBuf>,
     },
     /// What a host would get; what only a boot tells has a stand-in.
     Render(RenderTemplate),

@@ -6,6 +6,7 @@ pub(crate) mod config;
 pub(crate) mod doctor;
 pub(crate) mod events;
 pub(crate) mod explain;
+pub(crate) mod gitops;
 pub(crate) mod hook;
 pub(crate) mod host;
 mod host_import;

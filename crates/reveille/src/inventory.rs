@@ -1,6 +1,10 @@
 //! What the catalog is made of: hosts and images of the configuration file (owned by it) and of the store (owned by the
 //! API). One owner per object: a name in both is refused at start, and a write to a file-owned one by any door.
 
+mod kept;
+
+pub(crate) use kept::Kept;
+
 use crate::failure::{Exit, Failure, chain};
 use library::Library;
 use plan::{Catalog, CatalogParts, ImageVersion, UnknownPolicy};
@@ -8,10 +12,10 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use store::records::{
-    GROUP, IGNORED, Ignored, RULE, RULE_SET, RuleSet, decode_host, decode_image, is_ignored_key, name_key,
+    IGNORED, Ignored, RULE_SET, RuleSet, decode_image, decode_owned, is_ignored_key, name_key,
 };
 use store::{Revision, Store, Stored, Table};
-use types::resource::{Group, Host, Image, Name, Rule, Template};
+use types::resource::{Group, Host, Image, Name, Owner, Rule, Template};
 use types::subnet::LoaderChoice;
 
 /// Records read from the store at once.
@@ -43,7 +47,7 @@ pub(crate) const API_OWNER: &str = "api";
 pub(crate) struct FromFile {
     pub(crate) hosts: Vec<(Host, String)>,
     pub(crate) images: Vec<(Image, String)>,
-    pub(crate) templates: Vec<Template>,
+    pub(crate) templates: Vec<(Template, String)>,
     pub(crate) groups: Vec<(Group, String)>,
     pub(crate) rules: Vec<(Rule, String)>,
     pub(crate) site: Option<Name>,
@@ -81,11 +85,39 @@ impl Inventory {
         }
     }
 
+    /// Every resource of a kind, the file's first.
+    pub(crate) fn all<T: Kept>(&self) -> Result<Vec<Owned<T>>, Failure> {
+        let mut all = from_file(T::of_file(&self.file));
+        all.extend(self.stored()?);
+        Ok(all)
+    }
+
+    /// Those of the store.
+    pub(crate) fn stored<T: Kept>(&self) -> Result<Vec<Owned<T>>, Failure> {
+        self.scan_keys(T::TABLE, |_| true, |value| decode_owned(&T::RECORD, value))
+    }
+
+    /// One of the store.
+    pub(crate) fn one_stored<T: Kept>(&self, name: &Name) -> Result<Option<Owned<T>>, Failure> {
+        let stored =
+            self.store.get(T::TABLE, &name_key(name)).map_err(|error| unreadable(T::TABLE, &error))?;
+        let decoded = stored.map(|stored| {
+            let (owner, resource) = decode_owned(&T::RECORD, &stored.value)
+                .map_err(|error| undecodable(T::TABLE, name.as_str(), &error))?;
+            Ok(Owned { resource, owner: owner.to_string(), revision: stored.revision })
+        });
+        decoded.transpose()
+    }
+
+    /// The place of one of the file.
+    pub(crate) fn place_in_file<T: Kept>(&self, name: &Name) -> Option<&str> {
+        let found = T::of_file(&self.file).iter().find(|(one, _)| one.name() == name);
+        found.map(|(_, place)| place.as_str())
+    }
+
     /// Every host, the file's first.
     pub(crate) fn hosts(&self) -> Result<Vec<Owned<Host>>, Failure> {
-        let mut hosts = from_file(&self.file.hosts);
-        hosts.extend(self.scan(Table::Hosts, decode_host)?);
-        Ok(hosts)
+        self.all()
     }
 
     /// One host by its name.
@@ -93,16 +125,7 @@ impl Inventory {
         if let Some((host, owner)) = self.file_hosts.get(name).and_then(|&at| self.file.hosts.get(at)) {
             return Ok(Some(Owned { resource: host.clone(), owner: owner.clone(), revision: Revision(0) }));
         }
-        let stored = self
-            .store
-            .get(Table::Hosts, &name_key(name))
-            .map_err(|error| unreadable(Table::Hosts, &error))?;
-        let decoded = stored.map(|stored| {
-            let resource = decode_host(&stored.value)
-                .map_err(|error| undecodable(Table::Hosts, name.as_str(), &error))?;
-            Ok(Owned { resource, owner: API_OWNER.to_owned(), revision: stored.revision })
-        });
-        decoded.transpose()
+        self.one_stored(name)
     }
 
     /// Every image, the file's first, whether its files are there or not.
@@ -120,14 +143,13 @@ impl Inventory {
 
     /// Every group, the file's first.
     pub(crate) fn groups(&self) -> Result<Vec<Owned<Group>>, Failure> {
-        let mut groups = from_file(&self.file.groups);
-        groups.extend(self.scan(Table::Groups, |value| GROUP.decode(value))?);
-        Ok(groups)
+        self.all()
     }
 
     /// Machines that are to be ignored.
     pub(crate) fn ignored(&self) -> Result<Vec<Ignored>, Failure> {
-        let all = self.scan_keys(Table::Facts, is_ignored_key, |value| IGNORED.decode::<Ignored>(value))?;
+        let decode = |value: &[u8]| Ok((Owner::Api, IGNORED.decode::<Ignored>(value)?));
+        let all = self.scan_keys(Table::Facts, is_ignored_key, decode)?;
         Ok(all.into_iter().map(|ignored| ignored.resource).collect())
     }
 
@@ -138,7 +160,7 @@ impl Inventory {
 
     /// Rules as they are being edited through the API.
     pub(crate) fn working_rules(&self) -> Result<Vec<Owned<Rule>>, Failure> {
-        self.scan(Table::Rules, |value| RULE.decode(value))
+        self.stored()
     }
 
     /// The sets that are kept, the one in force last.
@@ -196,20 +218,19 @@ impl Inventory {
         Ok(pins)
     }
 
-    /// Where a value is defined: `api`, or the line of a file.
+    /// Where a value is defined: its owner, or the line of a file.
     pub(crate) fn owner_of(&self, source: &plan::Source) -> Option<String> {
-        let of_file = match source {
-            plan::Source::Host(name) => {
-                self.file_hosts.get(name).and_then(|&at| self.file.hosts.get(at)).map(|(_, owner)| owner)
-            }
-            plan::Source::Group(name) => {
-                self.file.groups.iter().find(|(group, _)| group.name == *name).map(|(_, owner)| owner)
-            }
-            plan::Source::Rule(name) => {
-                self.file.rules.iter().find(|(rule, _)| rule.name == *name).map(|(_, owner)| owner)
-            }
+        fn of<T: Kept>(inventory: &Inventory, name: &Name) -> Option<String> {
+            let in_file = inventory.place_in_file::<T>(name).map(str::to_owned);
+            // What is in force only (a rule out of the working set) has nobody any more.
+            in_file.or_else(|| inventory.one_stored::<T>(name).ok().flatten().map(|one| one.owner))
+        }
+        let found = match source {
+            plan::Source::Host(name) => of::<Host>(self, name),
+            plan::Source::Group(name) => of::<Group>(self, name),
+            plan::Source::Rule(name) => of::<Rule>(self, name),
         };
-        Some(of_file.cloned().unwrap_or_else(|| API_OWNER.to_owned()))
+        Some(found.unwrap_or_else(|| API_OWNER.to_owned()))
     }
 
     /// Makes others who change hosts or images wait: two hosts checked against each other's absence could both claim
@@ -239,6 +260,9 @@ impl Inventory {
         let hosts: Vec<Host> = hosts.into_iter().map(|host| host.resource).collect();
         let groups = self.groups()?;
         refuse_two_owners("group", groups.iter().map(|group| (&group.resource.name, group.owner.as_str())))?;
+        let templates: Vec<Owned<Template>> = self.all()?;
+        let named = templates.iter().map(|template| (&template.resource.name, template.owner.as_str()));
+        refuse_two_owners("template", named)?;
         let active = self.active_rules()?;
         let owned = self.file.rules.iter().map(|(rule, owner)| (&rule.name, owner.as_str()));
         refuse_two_owners("rule", owned.chain(active.iter().map(|rule| (&rule.name, API_OWNER))))?;
@@ -257,7 +281,7 @@ impl Inventory {
             site: self.file.site.as_ref().map(Name::shared),
             versions,
             images: images.into_iter().filter(complete).map(|image| image.resource).collect(),
-            templates: self.file.templates.clone(),
+            templates: templates.into_iter().map(|template| template.resource).collect(),
             default_image: self.file.default_image.clone(),
             unknown: self.file.unknown,
             loaders: self.file.loaders.clone(),
@@ -294,15 +318,15 @@ impl Inventory {
         table: Table,
         decode: impl Fn(&[u8]) -> Result<T, store::RecordError>,
     ) -> Result<Vec<Owned<T>>, Failure> {
-        self.scan_keys(table, |_| true, decode)
+        self.scan_keys(table, |_| true, |value| Ok((Owner::Api, decode(value)?)))
     }
 
-    /// Records of a table whose keys are wanted.
+    /// Records of a table whose keys are wanted, with their owners.
     fn scan_keys<T>(
         &self,
         table: Table,
         wanted: impl Fn(&[u8]) -> bool,
-        decode: impl Fn(&[u8]) -> Result<T, store::RecordError>,
+        decode: impl Fn(&[u8]) -> Result<(Owner, T), store::RecordError>,
     ) -> Result<Vec<Owned<T>>, Failure> {
         let mut found = Vec::new();
         let mut after: Option<Vec<u8>> = None;
@@ -314,9 +338,9 @@ impl Inventory {
             let last = step.len() < SCAN_STEP;
             after = step.last().map(|(key, _)| key.clone());
             for (key, stored) in step.into_iter().filter(|(key, _)| wanted(key)) {
-                let resource = decode(&stored.value)
+                let (owner, resource) = decode(&stored.value)
                     .map_err(|error| undecodable(table, &String::from_utf8_lossy(&key), &error))?;
-                found.push(Owned { resource, owner: API_OWNER.to_owned(), revision: stored.revision });
+                found.push(Owned { resource, owner: owner.to_string(), revision: stored.revision });
             }
             if last {
                 return Ok(found);
@@ -354,7 +378,9 @@ fn refuse_two_owners<'a>(
         {
             return Err(Failure::new("R-RES-08", format!("{kind} `{name}` is defined in two places"))
                 .cause(format!("{first} and {owner}"))
-                .fix(format!("remove it from the file, or: reveille {kind} rm {name}"))
+                .fix(format!(
+                    "remove it from the file, or from where it was recorded or applied ({kind} `{name}`)"
+                ))
                 .exit(Exit::Conflict));
         }
     }

@@ -104,7 +104,7 @@ fn included(folder: &Path, pattern: &str) -> Result<Vec<(String, String)>, Strin
 }
 
 /// A template's file. One byte too many is enough to be refused.
-fn template(folder: &Path, path: &str) -> Result<(String, String), String> {
+pub(crate) fn template(folder: &Path, path: &str) -> Result<(String, String), String> {
     let whole = folder.join(path);
     let most = TEMPLATE_BYTES_MAX as u64 + 1;
     let mut text = String::new();

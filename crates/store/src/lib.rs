@@ -20,16 +20,17 @@
 //!
 //! | table | byte | key | record |
 //! |---|---|---|---|
-//! | hosts | 1 | name | `Host`, version 1 |
+//! | hosts | 1 | name | `Host`, version 2 |
 //! | images | 2 | name | `Image`, version 1 |
 //! | manifests | 3 | image name; `name@id`, `name@` | of the library |
 //! | leases | 4 | family byte (4 or 6) + address, big-endian | `LeaseRecord`, version 2 |
 //! | facts | 5 | of the daemon | of the daemon |
 //! | boots | 6 | `host/<name>`, `rollout/<name>` | `Life`, `Rollout`, version 1 |
 //! | meta | 7 | of the daemon | of the daemon |
-//! | groups | 8 | name | `Group`, version 1 |
-//! | rules | 9 | name | `Rule`, version 1 |
+//! | groups | 8 | name | `Group`, version 2 |
+//! | rules | 9 | name | `Rule`, version 2 |
 //! | rule_sets | 10 | number, big-endian | `RuleSet`, version 1 |
+//! | templates | 11 | name | `Template`, version 2 |
 //!
 //! Versions: segment 1, checkpoint 1, envelope 1 (version, revision, CRC-32). A record's own version is in its JSON
 //! ([`records`]).

@@ -28,11 +28,13 @@ pub enum Table {
     Rules = 9,
     /// Sets of rules that are or were in force, by their number.
     RuleSets = 10,
+    /// Templates of answer files, by name.
+    Templates = 11,
 }
 
 impl Table {
     /// All tables, in key order.
-    pub const ALL: [Table; 10] = [
+    pub const ALL: [Table; 11] = [
         Table::Hosts,
         Table::Images,
         Table::Manifests,
@@ -43,6 +45,7 @@ impl Table {
         Table::Groups,
         Table::Rules,
         Table::RuleSets,
+        Table::Templates,
     ];
 
     /// The name in dumps and messages.
@@ -58,6 +61,7 @@ impl Table {
             Table::Groups => "groups",
             Table::Rules => "rules",
             Table::RuleSets => "rule_sets",
+            Table::Templates => "templates",
         }
     }
 

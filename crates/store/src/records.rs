@@ -9,8 +9,8 @@
 //!
 //! | table | key | record | version |
 //! |---|---|---|---|
-//! | hosts, images | name | `types::resource::{Host, Image}` | 1 |
-//! | groups, rules | name | `types::resource::{Group, Rule}` | 1 |
+//! | images | name | `types::resource::Image` | 1 |
+//! | hosts, groups, rules, templates | name | `types::resource::{Host, Group, Rule, Template}` | 2; 1 has no owner |
 //! | rule_sets | number, big-endian | [`RuleSet`] | 1 |
 //! | leases | family (4; room for 6), then the address big-endian | [`types::lease::LeaseRecord`] | 2; 1 lacks `lease_secs` |
 //! | facts | `ignore/<hex>` | [`Ignored`] | 1 |
@@ -18,20 +18,25 @@
 //! | boots | `rollout/<name>` | [`boots::rollout::Rollout`] | 1 |
 //! | others | as their owners say | any `Serialize` value | theirs |
 //!
+//! Beside the record of a host, group, rule or template stands its owner, `{"v":2,"owner":"apply:ci","record":{…}}`, unless it
+//! is the API's ([`decode_owned`]).
+//!
 //! Lives and rollouts stand in the table that was set aside for them from the first version of the store on: no folder changes,
 //! a program before them keeps what it finds there and does not look inside.
 
 mod ignored;
 mod lease;
 mod life;
+mod owned;
 mod rollout;
 mod rules;
 
 pub use ignored::{IGNORED, Ignored, ignored_key, is_ignored_key};
 pub use lease::{LEASE, decode_lease, encode_lease};
 pub use life::{LIFE, LIFE_BYTES_MAX, decode_life, encode_life, life_host, life_key};
+pub use owned::{decode_owned, encode_owned};
 pub use rollout::{ROLLOUT, ROLLOUT_BYTES_MAX, decode_rollout, encode_rollout, rollout_key, rollout_name};
-pub use rules::{GROUP, RULE, RULE_SET, RuleSet, rule_set_key};
+pub use rules::{GROUP, RULE, RULE_SET, RuleSet, TEMPLATE, rule_set_key};
 
 use crate::error::RecordError;
 use serde::de::DeserializeOwned;
@@ -162,7 +167,7 @@ pub fn version(value: &[u8]) -> Option<u32> {
 }
 
 /// Hosts.
-pub const HOST: Kind = Kind { name: "host", steps: &[] };
+pub const HOST: Kind = Kind { name: "host", steps: &[owned::owner_beside] };
 /// Images.
 pub const IMAGE: Kind = Kind { name: "image", steps: &[] };
 

@@ -64,11 +64,14 @@ pub(crate) fn unreadable_record(key: &[u8], envelope: &[u8]) -> Option<(String, 
     let value = stored.value.as_slice();
     records::version(value)?;
     let fault = match key.first().copied().and_then(Table::from_byte)? {
-        Table::Hosts => records::decode_host(value).err(),
+        Table::Hosts => records::decode_owned::<types::resource::Host>(&records::HOST, value).err(),
         Table::Images => records::decode_image(value).err(),
         Table::Leases => records::decode_lease(value).err(),
-        Table::Groups => records::GROUP.decode::<types::resource::Group>(value).err(),
-        Table::Rules => records::RULE.decode::<types::resource::Rule>(value).err(),
+        Table::Groups => records::decode_owned::<types::resource::Group>(&records::GROUP, value).err(),
+        Table::Rules => records::decode_owned::<types::resource::Rule>(&records::RULE, value).err(),
+        Table::Templates => {
+            records::decode_owned::<types::resource::Template>(&records::TEMPLATE, value).err()
+        }
         Table::RuleSets => records::RULE_SET.decode::<records::RuleSet>(value).err(),
         Table::Boots if records::life_host(key.get(1..)?).is_some() => records::decode_life(value).err(),
         Table::Boots if records::rollout_name(key.get(1..)?).is_some() => {

@@ -206,6 +206,10 @@ event_names! {
     ImageVerifyFailed = "image.verify_failed",
     /// A configuration was taken over.
     ConfigLoaded = "config.loaded",
+    /// Documents were applied: `owner` whose they are, `created`, `changed`, `removed` how many, `revision`.
+    ConfigApplied = "config.applied",
+    /// An object was given to another owner: `kind`, `name`, `before`, `owner`.
+    ConfigOwnerChanged = "config.owner_changed",
     /// A configuration was refused; the old one stays.
     ConfigRejected = "config.rejected",
     /// The disk is full: machines that have a lease go on, nothing new is promised.

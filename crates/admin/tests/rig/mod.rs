@@ -67,6 +67,8 @@ impl MemoryBackend {
 }
 
 impl reveille_admin::Policy for MemoryBackend {}
+impl reveille_admin::Applies for MemoryBackend {}
+
 impl reveille_admin::Hooks for MemoryBackend {}
 
 impl Backend for MemoryBackend {

@@ -110,11 +110,17 @@ pub(super) fn put_hosts(daemon: &Daemon, hosts: Vec<HostWrite>, dry_run: bool) -
         .into_iter()
         .map(|host| (host.resource.name.clone(), host))
         .collect();
+    let owned = hosts.iter().filter_map(|write| {
+        let host = current.get(&write.host.name).filter(|host| host.owner != API_OWNER)?;
+        Some(("host", &host.resource.name, host.owner.as_str()))
+    });
+    if let Some(problem) = super::apply::owned_elsewhere(owned) {
+        return Err(BackendError::Problem(problem));
+    }
     let mut errors = Vec::new();
     for (at, write) in hosts.iter().enumerate() {
         let name = &write.host.name;
         let detail = match current.get(name) {
-            Some(host) if host.owner != API_OWNER => format!("host `{name}` is owned by {}", host.owner),
             Some(_) if write.new => format!("host `{name}` exists already"),
             _ if write.host.identity.is_empty() => format!("host `{name}` has no mac, uuid or serial"),
             _ => continue,

@@ -22,7 +22,7 @@ use types::{Event, EventName, EventSink, Facts, Selector, Stage};
 /// Sets kept, the one in force among them.
 const SETS_KEPT: usize = 10;
 /// Rules of the API at once. A decision asks each.
-const RULES_MAX: usize = 5_000;
+pub(super) const RULES_MAX: usize = 5_000;
 /// Names listed in a test; the rest is in its numbers.
 const LISTED_MAX: usize = 1_000;
 
@@ -323,7 +323,7 @@ impl Daemon {
         Ok(used.into_iter().collect())
     }
 
-    fn working(&self) -> Result<Working, BackendError> {
+    pub(super) fn working(&self) -> Result<Working, BackendError> {
         let active = self.inventory.active_rules().map_err(internal)?;
         Ok(Working {
             file: self.inventory.file_rules(),
@@ -368,7 +368,7 @@ impl Daemon {
     }
 
     /// Adds the next set to a batch, and takes those out that are too old.
-    fn with_set(
+    pub(super) fn with_set(
         &self,
         mut batch: Batch,
         rules: &BTreeMap<Name, Rule>,
@@ -468,10 +468,10 @@ impl Daemon {
 }
 
 /// The rules that are being edited, and those in force.
-struct Working {
-    file: Vec<Owned<Rule>>,
-    ours: Vec<Owned<Rule>>,
-    active: BTreeMap<Name, Rule>,
+pub(super) struct Working {
+    pub(super) file: Vec<Owned<Rule>>,
+    pub(super) ours: Vec<Owned<Rule>>,
+    pub(super) active: BTreeMap<Name, Rule>,
 }
 
 impl Working {
@@ -552,7 +552,7 @@ fn group_view(group: &Owned<Group>, users: &Users) -> GroupView {
     }
 }
 
-fn activation(set: u64, by: &str, changed: usize) -> Event {
+pub(super) fn activation(set: u64, by: &str, changed: usize) -> Event {
     Event::new(EventName::RuleActivated)
         .with("set", set)
         .with("by", by.to_owned())
@@ -640,7 +640,7 @@ fn invalid(what: &'static str, failure: Failure) -> BackendError {
     BackendError::Invalid { what, errors: vec![FieldError { pointer: String::new(), detail }] }
 }
 
-fn too_many() -> BackendError {
+pub(super) fn too_many() -> BackendError {
     BackendError::Problem(
         Problem::new(409, "R-RUL-10", "too-many", format!("there are {RULES_MAX} rules already"))
             .with_fix("let groups and labels say what hosts have, and rules what groups of machines have"),

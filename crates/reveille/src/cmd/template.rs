@@ -1,6 +1,6 @@
-//! `reveille template …`: works on the configuration file, needs no appliance.
+//! `reveille template …`: lists what the appliance has, or works on a configuration file and needs none.
 
-use super::api::print_json;
+use super::api::{Api, print_json};
 use super::table;
 use crate::cli::{Global, LintTemplate, Output, RenderTemplate, Template};
 use crate::failure::{Exit, Failure};
@@ -15,13 +15,44 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use types::resource::{self, Host, Image, Name, TemplateKind};
 
-pub(crate) fn command(global: &Global, command: Template) -> Result<ExitCode, Failure> {
+pub(crate) async fn command(global: &Global, command: Template) -> Result<ExitCode, Failure> {
     match command {
-        Template::List { config } => with(global, &config, |loaded| {
+        Template::List { config: None } => {
+            let templates = Api::new(global).get("templates").await.map_err(or_a_file)?.body;
+            table::print_list(
+                global,
+                &templates,
+                &[
+                    ("NAME", |template| table::cell(template, "/name")),
+                    ("KIND", |template| table::cell(template, "/kind")),
+                    ("LINES", |template| {
+                        let text = template.pointer("/text").and_then(serde_json::Value::as_str);
+                        text.unwrap_or_default().lines().count().to_string()
+                    }),
+                    ("USERS", |template| table::cell(template, "/users")),
+                    ("OWNER", |template| table::cell(template, "/managed_by")),
+                ],
+            );
+            Ok(ExitCode::SUCCESS)
+        }
+        Template::Show { name, config: None } => {
+            let template = Api::new(global).get(&format!("templates/{name}")).await.map_err(or_a_file)?.body;
+            match global.output {
+                Output::Json => print_json(&template),
+                Output::Table => {
+                    put!(
+                        "{}",
+                        template.pointer("/text").and_then(serde_json::Value::as_str).unwrap_or_default()
+                    )
+                }
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        Template::List { config: Some(config) } => with(global, &config, |loaded| {
             list(global, loaded);
             Ok(ExitCode::SUCCESS)
         }),
-        Template::Show { name, config } => with(global, &config, |loaded| {
+        Template::Show { name, config: Some(config) } => with(global, &config, |loaded| {
             let template = named(loaded, &name, &config)?;
             match global.output {
                 Output::Json => print_json(&json!(template)),
@@ -31,6 +62,14 @@ pub(crate) fn command(global: &Global, command: Template) -> Result<ExitCode, Fa
         }),
         Template::Render(asked) => with(global, &asked.config, |loaded| render(global, loaded, &asked)),
         Template::Lint(asked) => lint(global, &asked),
+    }
+}
+
+/// Says that there is another way, when no appliance answers.
+fn or_a_file(failure: Failure) -> Failure {
+    match failure.exit {
+        Exit::Unreachable => failure.fix("start it, or read a configuration file: -c FILE"),
+        _ => failure,
     }
 }
 

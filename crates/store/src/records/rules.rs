@@ -1,13 +1,16 @@
-//! Groups, rules, and the sets of rules that are or were in force.
+//! Groups, rules, templates, and the sets of rules that are or were in force.
 
 use super::Kind;
+use super::owned::owner_beside;
 use serde::{Deserialize, Serialize};
 use types::resource::Rule;
 
 /// Groups.
-pub const GROUP: Kind = Kind { name: "group", steps: &[] };
+pub const GROUP: Kind = Kind { name: "group", steps: &[owner_beside] };
 /// Rules as they are being edited.
-pub const RULE: Kind = Kind { name: "rule", steps: &[] };
+pub const RULE: Kind = Kind { name: "rule", steps: &[owner_beside] };
+/// Templates of answer files. There was never one of version 1; so all that have owners have their versions in common.
+pub const TEMPLATE: Kind = Kind { name: "template", steps: &[owner_beside] };
 /// Sets of rules.
 pub const RULE_SET: Kind = Kind { name: "rule set", steps: &[] };
 

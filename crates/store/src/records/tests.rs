@@ -83,8 +83,8 @@ fn the_stored_form_of_a_lease_is_this() {
 fn a_newer_version_is_refused_by_name() {
     let error = decode_lease(br#"{"v":3,"record":{"whatever":true}}"#).unwrap_err();
     assert_eq!(error.to_string(), "lease record has version 3, this program reads up to 2");
-    let error = decode_host(br#"{"v":2,"record":{"whatever":true}}"#).unwrap_err();
-    assert_eq!(error.to_string(), "host record has version 2, this program reads up to 1");
+    let error = decode_host(br#"{"v":3,"record":{"whatever":true}}"#).unwrap_err();
+    assert_eq!(error.to_string(), "host record has version 3, this program reads up to 2");
 }
 
 /// A lease as version 1 wrote it, with these times.

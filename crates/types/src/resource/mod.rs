@@ -4,16 +4,20 @@ mod group;
 mod host;
 mod image;
 mod notes;
+mod owner;
 pub mod power;
 mod rule;
+mod set;
 mod template;
 
 pub use group::Group;
 pub use host::{Host, HostMatch, LoaderKind, OneOrMany};
 pub use image::{Image, ImageKind};
 pub use notes::{Holds, LOADED_TOLD_MIN, UefiLoader};
+pub use owner::{APPLY_PREFIX, Owner};
 pub use power::PowerSpec;
 pub use rule::{ORDER_DEFAULT, Rule};
+pub use set::{Resource, ResourceKind, Resources};
 pub use template::{Template, TemplateKind};
 
 use std::fmt;
