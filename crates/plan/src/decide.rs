@@ -4,7 +4,8 @@ mod naming;
 
 use crate::catalog::image_fits;
 use crate::groups;
-use crate::identity::Identity;
+use crate::identity::score::own_serial;
+use crate::identity::{Identity, Match};
 use crate::rules::Given;
 use crate::{Catalog, Trace, TraceLine, UnknownPolicy};
 use naming::{Named, Naming, name_image};
@@ -227,11 +228,13 @@ pub fn decide(catalog: &Catalog, facts: &Facts, state: &BootState<'_>) -> Verdic
         Ok(place) => place,
         Err(reason) => return verdict(catalog, None, None, Decision::LeaveAlone(reason), trace),
     };
+    let Place { at: place, firm } = place;
     let host = place.and_then(|at| catalog.hosts.get(at)).cloned();
     let own = place.and_then(|at| catalog.profile_at(at)).cloned();
     let given = given(catalog, facts, own.as_deref(), false);
     let profile = profile(catalog, facts, own, &given);
-    let decision = plan_step(catalog, facts, state, host.as_ref(), profile.as_ref(), &given, &mut trace);
+    let decision =
+        plan_step(catalog, facts, state, (host.as_ref(), firm), profile.as_ref(), &given, &mut trace);
     verdict(catalog, host, profile, decision, trace)
 }
 
@@ -251,11 +254,18 @@ fn verdict(
 impl Catalog {
     /// The recorded host a machine is; `None` for an unknown one and for a conflict.
     pub fn identify(&self, facts: &Facts) -> Option<&Arc<Host>> {
-        match self.identities.identify(facts) {
-            Identity::Known(at, _) => self.hosts.get(at),
-            Identity::Unknown | Identity::Conflict(_) => None,
+        match self.identities.identify(&self.hosts, facts) {
+            Identity::Known(found) => self.hosts.get(found.at),
+            Identity::Unknown | Identity::Other(_) | Identity::Conflict(_) => None,
         }
     }
+}
+
+/// Which host a machine is, and whether what erases disks may depend on it.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    at: Option<usize>,
+    firm: bool,
 }
 
 /// True when the machine can still be asked what SMBIOS says: it has not got beyond iPXE, and iPXE was not asked. It answers by
@@ -332,22 +342,32 @@ fn stand_in(facts: &Facts) -> Option<Name> {
     format!("machine-{digits}").parse().ok()
 }
 
-fn identify(
-    catalog: &Catalog,
-    facts: &Facts,
-    trace: &mut Vec<TraceLine>,
-) -> Result<Option<usize>, LeaveAloneReason> {
-    if let Some(guid) = facts.guid.filter(|guid| guid.is_nobodys()) {
-        trace.push(TraceLine::GuidIsNobodys(guid));
+fn identify(catalog: &Catalog, facts: &Facts, trace: &mut Vec<TraceLine>) -> Result<Place, LeaveAloneReason> {
+    if let Some(guid) = facts.guid.filter(|_| facts.own_guid().is_none()) {
+        trace.push(match guid.is_nobodys() {
+            true => TraceLine::GuidIsNobodys(guid),
+            false => TraceLine::GuidIsDoubted(guid),
+        });
     }
-    match catalog.identities.identify(facts) {
+    match catalog.identities.identify(&catalog.hosts, facts) {
         Identity::Unknown => {
             trace.push(TraceLine::Unknown);
-            Ok(None)
+            Ok(Place { at: None, firm: false })
         }
-        Identity::Known(at, evidence) => {
-            trace.extend(catalog.hosts.get(at).map(|host| TraceLine::Known(host.clone(), evidence)));
-            Ok(Some(at))
+        Identity::Other(Match { at, evidence, changes, .. }) => {
+            let host = catalog.hosts.get(at);
+            trace.extend(host.map(|host| TraceLine::Other(host.clone(), evidence, changes)));
+            Ok(Place { at: None, firm: false })
+        }
+        Identity::Known(Match { at, evidence, changes, score }) => {
+            let firm = score.is_firm();
+            if let Some(host) = catalog.hosts.get(at) {
+                trace.push(TraceLine::Known(host.clone(), evidence));
+                if !changes.is_empty() {
+                    trace.push(TraceLine::Changed { host: host.clone(), changes, firm });
+                }
+            }
+            Ok(Place { at: Some(at), firm })
         }
         Identity::Conflict(claims) => {
             let claims =
@@ -362,7 +382,7 @@ fn plan_step(
     catalog: &Catalog,
     facts: &Facts,
     state: &BootState<'_>,
-    host: Option<&Arc<Host>>,
+    host: (Option<&Arc<Host>>, bool),
     profile: Option<&Arc<Host>>,
     given: &Given,
     trace: &mut Vec<TraceLine>,
@@ -391,7 +411,7 @@ fn choose_target(
     catalog: &Catalog,
     facts: &Facts,
     state: &BootState<'_>,
-    host: Option<&Arc<Host>>,
+    (host, firm): (Option<&Arc<Host>>, bool),
     profile: Option<&Arc<Host>>,
     given: &Given,
     trace: &mut Vec<TraceLine>,
@@ -456,10 +476,24 @@ fn choose_target(
         trace.push(TraceLine::NotArmed(image.name.clone(), why));
         return Ok(Target::LocalDisk);
     }
+    if let Some(host) = host.filter(|_| image.destructive && !firm) {
+        // Its serial number may settle it, and only iPXE tells.
+        if may_tell(facts) && facts.serial.is_none() && own_serial(&host.identity).is_some() {
+            trace.push(TraceLine::AskedFirst(image.name.clone()));
+            return Ok(Target::Ask);
+        }
+        trace.push(TraceLine::NotArmed(image.name.clone(), unsure(&host.name)));
+        return Ok(Target::LocalDisk);
+    }
     if image.destructive {
         trace.push(TraceLine::Armed(image.name.clone()));
     }
     Ok(Target::Image(image.clone()))
+}
+
+/// Why a host whose identity changed is given nothing that erases disks.
+fn unsure(host: &Name) -> Arc<str> {
+    format!("too much of its identity changed; look at it, then: reveille host accept-change {host}").into()
 }
 
 /// True when the machine came back for its loader too often (conformance P21).
