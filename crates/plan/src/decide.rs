@@ -1,14 +1,16 @@
 //! The decision function.
 
 mod naming;
+mod place;
 
 use crate::catalog::image_fits;
 use crate::groups;
+use crate::identity::Identity;
 use crate::identity::score::own_serial;
-use crate::identity::{Identity, Match};
 use crate::rules::Given;
 use crate::{Catalog, Trace, TraceLine, UnknownPolicy};
 use naming::{Named, Naming, name_image};
+use place::{Place, identify, unsure};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -261,13 +263,6 @@ impl Catalog {
     }
 }
 
-/// Which host a machine is, and whether what erases disks may depend on it.
-#[derive(Clone, Copy, Debug)]
-struct Place {
-    at: Option<usize>,
-    firm: bool,
-}
-
 /// True when the machine can still be asked what SMBIOS says: it has not got beyond iPXE, and iPXE was not asked. It answers by
 /// HTTP; an iPXE without that is never asked.
 pub(crate) fn may_tell(facts: &Facts) -> bool {
@@ -340,42 +335,6 @@ fn stand_in(facts: &Facts) -> Option<Name> {
         (None, None) => "unknown".to_owned(),
     };
     format!("machine-{digits}").parse().ok()
-}
-
-fn identify(catalog: &Catalog, facts: &Facts, trace: &mut Vec<TraceLine>) -> Result<Place, LeaveAloneReason> {
-    if let Some(guid) = facts.guid.filter(|_| facts.own_guid().is_none()) {
-        trace.push(match guid.is_nobodys() {
-            true => TraceLine::GuidIsNobodys(guid),
-            false => TraceLine::GuidIsDoubted(guid),
-        });
-    }
-    match catalog.identities.identify(&catalog.hosts, facts) {
-        Identity::Unknown => {
-            trace.push(TraceLine::Unknown);
-            Ok(Place { at: None, firm: false })
-        }
-        Identity::Other(Match { at, evidence, changes, .. }) => {
-            let host = catalog.hosts.get(at);
-            trace.extend(host.map(|host| TraceLine::Other(host.clone(), evidence, changes)));
-            Ok(Place { at: None, firm: false })
-        }
-        Identity::Known(Match { at, evidence, changes, score }) => {
-            let firm = score.is_firm();
-            if let Some(host) = catalog.hosts.get(at) {
-                trace.push(TraceLine::Known(host.clone(), evidence));
-                if !changes.is_empty() {
-                    trace.push(TraceLine::Changed { host: host.clone(), changes, firm });
-                }
-            }
-            Ok(Place { at: Some(at), firm })
-        }
-        Identity::Conflict(claims) => {
-            let claims =
-                claims.into_iter().filter_map(|(at, term)| Some((catalog.hosts.get(at)?.clone(), term)));
-            trace.push(TraceLine::Conflict(claims.collect()));
-            Err(LeaveAloneReason::IdentityConflict)
-        }
-    }
 }
 
 fn plan_step(
@@ -489,11 +448,6 @@ fn choose_target(
         trace.push(TraceLine::Armed(image.name.clone()));
     }
     Ok(Target::Image(image.clone()))
-}
-
-/// Why a host whose identity changed is given nothing that erases disks.
-fn unsure(host: &Name) -> Arc<str> {
-    format!("too much of its identity changed; look at it, then: reveille host accept-change {host}").into()
 }
 
 /// True when the machine came back for its loader too often (conformance P21).

@@ -25,13 +25,13 @@ use types::resource::HostMatch;
 use types::{Facts, MacAddr, MachineGuid};
 
 /// Weight of the SMBIOS GUID: it stays with the board, and cloned virtual machines share it.
-pub const GUID_WEIGHT: u8 = 4;
+pub(crate) const GUID_WEIGHT: u8 = 4;
 /// Weight of the serial number: it stays with the chassis.
-pub const SERIAL_WEIGHT: u8 = 4;
+pub(crate) const SERIAL_WEIGHT: u8 = 4;
 /// Weight of a MAC address: it stays with a card, which can be moved.
-pub const MAC_WEIGHT: u8 = 3;
+pub(crate) const MAC_WEIGHT: u8 = 3;
 /// What has to agree where something differs: two terms.
-pub const FIRM: u8 = MAC_WEIGHT + SERIAL_WEIGHT;
+pub(crate) const FIRM: u8 = MAC_WEIGHT + SERIAL_WEIGHT;
 
 /// A term in which a machine differs from its record: what it says now.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -118,7 +118,7 @@ pub fn score(record: &HostMatch, facts: &Facts) -> (Score, Vec<Change>) {
 }
 
 /// The serial number of a record, unless it is nobody's.
-pub fn own_serial(record: &HostMatch) -> Option<&str> {
+pub(crate) fn own_serial(record: &HostMatch) -> Option<&str> {
     record.serial.as_deref().filter(|serial| !types::serial::is_nobodys(serial))
 }
 
