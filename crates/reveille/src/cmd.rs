@@ -9,6 +9,7 @@ pub(crate) mod explain;
 pub(crate) mod hook;
 pub(crate) mod host;
 mod host_import;
+mod identity;
 pub(crate) mod image;
 pub(crate) mod lease;
 pub(crate) mod machine;

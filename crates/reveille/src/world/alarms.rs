@@ -330,6 +330,3 @@ fn changed(facts: &Facts, host: &Name, changes: &[Change], holds: bool) -> Event
         .with("holds", holds)
         .with("fix", format!("reveille host accept-change {host}"))
 }
-
-#[cfg(test)]
-mod tests;
