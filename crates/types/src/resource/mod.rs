@@ -4,6 +4,7 @@ mod group;
 mod host;
 mod image;
 mod notes;
+mod param;
 pub mod power;
 mod rule;
 mod template;
@@ -12,7 +13,8 @@ pub use group::Group;
 pub use host::{Host, HostMatch, LoaderKind, OneOrMany};
 pub use image::{Image, ImageKind};
 pub use notes::{Holds, LOADED_TOLD_MIN, UefiLoader};
-pub use power::PowerSpec;
+pub use param::secret_of;
+pub use power::{PowerSpec, SecretRef};
 pub use rule::{ORDER_DEFAULT, Rule};
 pub use template::{Template, TemplateKind};
 
