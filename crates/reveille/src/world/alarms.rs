@@ -132,7 +132,6 @@ impl Alarms {
         [mac, other]: [MacAddr; 2],
         now: u64,
     ) -> Option<Event> {
-        let guid = either_order(guid);
         let recorded = |mac| catalog.host_by_mac(mac).map(|host| host.name.clone());
         if recorded(mac).is_some() && recorded(mac) == recorded(other) {
             return None;
@@ -221,7 +220,7 @@ impl Alarms {
                 AlarmKind::UuidDuplicate => {
                     let carries = |mac: &&MacAddr| {
                         let guid = recall(**mac).and_then(|facts| facts.guid).map(either_order);
-                        guid.is_some() && guid.as_ref() == alarm.guids.first()
+                        guid.is_some() && guid == alarm.guids.first().copied().map(either_order)
                     };
                     let carriers: Vec<&MacAddr> = alarm.macs.iter().filter(carries).collect();
                     let hosts: Vec<_> = carriers
@@ -265,7 +264,9 @@ impl Alarms {
         let mut doubts = Doubts::default();
         for alarm in self.all() {
             match alarm.kind {
-                AlarmKind::UuidDuplicate => doubts.guids.extend(alarm.guids.iter().copied()),
+                AlarmKind::UuidDuplicate => {
+                    doubts.guids.extend(alarm.guids.iter().copied().map(either_order));
+                }
                 AlarmKind::UuidAlternates => doubts.macs.extend(alarm.macs.iter().copied()),
                 AlarmKind::Conflict | AlarmKind::IdentityChanged => {}
             }

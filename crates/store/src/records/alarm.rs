@@ -68,9 +68,13 @@ impl Alarm {
         }
     }
 
-    /// Its key in table facts.
+    /// Its key in table facts: the same for either byte order of a GUID.
     pub fn key(&self) -> Vec<u8> {
-        format!("{KEY_PREFIX}{}/{}", self.kind.as_str(), self.subject()).into_bytes()
+        let subject = match (self.kind, self.guids.first()) {
+            (AlarmKind::UuidDuplicate, Some(guid)) => (*guid).min(guid.swapped()).wire_text(),
+            _ => self.subject(),
+        };
+        format!("{KEY_PREFIX}{}/{subject}", self.kind.as_str()).into_bytes()
     }
 }
 
@@ -88,7 +92,7 @@ mod tests {
         let alarm = Alarm {
             kind: AlarmKind::UuidDuplicate,
             macs: vec![MacAddr([2, 0, 0, 0, 0, 1]), MacAddr([2, 0, 0, 0, 0, 2])],
-            guids: vec![MachineGuid([7; 16])],
+            guids: vec![MachineGuid([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16])],
             hosts: Vec::new(),
             detail: "two machines".to_owned(),
             holds: true,
@@ -98,6 +102,9 @@ mod tests {
         assert_eq!(ALARM.decode::<Alarm>(&value).unwrap(), alarm);
         let other = Alarm { kind: AlarmKind::Conflict, ..alarm.clone() };
         assert!(is_alarm_key(&alarm.key()) && alarm.key() != other.key());
+        let swapped =
+            Alarm { guids: alarm.guids.iter().map(|guid| guid.swapped()).collect(), ..alarm.clone() };
+        assert_eq!(swapped.key(), alarm.key());
         assert_eq!(other.key(), b"alarm/conflict/02:00:00:00:00:01");
     }
 }
