@@ -26,6 +26,7 @@ mod api {
     pub(crate) mod hosts;
     pub(crate) mod images;
     pub(crate) mod lists;
+    pub(crate) mod machines;
     pub(crate) mod policy;
     pub(crate) mod store;
     pub(crate) mod stream;

@@ -1,6 +1,6 @@
 //! The routes and what they share.
 
-use crate::api::{apply, config, hooks, hosts, images, lists, policy, store, stream};
+use crate::api::{apply, config, hooks, hosts, images, lists, machines, policy, store, stream};
 use crate::backend::{Backend, BackendError, Expect, ListPage};
 use crate::{EventBus, Problem};
 use axum::Router;
@@ -78,6 +78,8 @@ pub fn router(api: Api) -> Router {
         .route("/hosts/{reference}/power", post(hosts::power))
         .route("/explain", get(hosts::explain_facts))
         .route("/machines", get(policy::machines))
+        .route("/machines:conflicts", get(machines::alarms))
+        .route("/machines/{mac}", get(machines::read).delete(machines::forget))
         .route("/ignored", get(policy::ignored))
         .route("/ignored/{octets}", put(policy::ignore).delete(policy::heed))
         .route("/groups", get(policy::groups))

@@ -14,7 +14,7 @@ pub use apply::{
 pub use explain::{AskedRule, AskedTerm, Because, ExplainedStep, Explanation, GivenValue};
 pub use hooks::{HookTried, HookView};
 pub use life::{InstalledView, LifeView, Order, OrderRequest, OrderView};
-pub use machine::{HostWrite, IgnoredView, MachineView};
+pub use machine::{AlarmView, ChangeView, HostWrite, IgnoredView, MachineDetail, MachineView};
 pub use policy::{
     GroupView, RuleFindingView, RuleSetView, RuleTest, RuleTestChange, RuleView, RulesActivated,
 };
@@ -185,9 +185,15 @@ pub struct HostView {
     /// What it went through, and what is ordered for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub life: Option<LifeView>,
+    /// When it was seen first, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_seen: Option<String>,
     /// When it last asked for anything, RFC 3339.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_seen: Option<String>,
+    /// In what its machines differ from this record.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub identity_changes: Vec<ChangeView>,
     /// Its address then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
@@ -599,7 +605,9 @@ mod tests {
             managed_by: "api".into(),
             revision: 4,
             life: None,
+            first_seen: None,
             last_seen: None,
+            identity_changes: Vec::new(),
             address: None,
         };
         let text = serde_json::to_string(&view).unwrap();

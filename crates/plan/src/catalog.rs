@@ -187,6 +187,13 @@ pub enum CatalogWarning {
     },
     /// A rule an operator should look at.
     Rule(RuleFinding),
+    /// A host is recorded with a serial number that many machines carry; it counts nothing.
+    NobodysSerial {
+        /// The host.
+        host: Name,
+        /// Its serial number.
+        serial: String,
+    },
 }
 
 impl fmt::Display for CatalogWarning {
@@ -199,6 +206,12 @@ impl fmt::Display for CatalogWarning {
                 write!(
                     f,
                     "group `{group}` names image `{image}`, which is not there; its hosts are left alone until it is imported"
+                )
+            }
+            CatalogWarning::NobodysSerial { host, serial } => {
+                write!(
+                    f,
+                    "host `{host}` has the serial `{serial}`, which many machines carry; it counts nothing"
                 )
             }
             CatalogWarning::Rule(finding) => write!(f, "{finding}; {}", finding.fix()),
@@ -312,6 +325,11 @@ impl Catalog {
             return Err(faults);
         }
         for host in &hosts {
+            if let Some(serial) = host.identity.serial.clone()
+                && types::serial::is_nobodys(&serial)
+            {
+                warnings.push(CatalogWarning::NobodysSerial { host: host.name.clone(), serial });
+            }
             if let Some(group) = host.group.as_ref().filter(|group| groups.chain(group).is_none()) {
                 let by = format!("host `{}`", host.name);
                 warnings.push(CatalogWarning::GroupMissing { by, group: group.clone() });

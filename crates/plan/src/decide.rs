@@ -1,13 +1,16 @@
 //! The decision function.
 
 mod naming;
+mod place;
 
 use crate::catalog::image_fits;
 use crate::groups;
 use crate::identity::Identity;
+use crate::identity::score::own_serial;
 use crate::rules::Given;
 use crate::{Catalog, Trace, TraceLine, UnknownPolicy};
 use naming::{Named, Naming, name_image};
+use place::{Place, identify, unsure};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -227,11 +230,13 @@ pub fn decide(catalog: &Catalog, facts: &Facts, state: &BootState<'_>) -> Verdic
         Ok(place) => place,
         Err(reason) => return verdict(catalog, None, None, Decision::LeaveAlone(reason), trace),
     };
+    let Place { at: place, firm } = place;
     let host = place.and_then(|at| catalog.hosts.get(at)).cloned();
     let own = place.and_then(|at| catalog.profile_at(at)).cloned();
     let given = given(catalog, facts, own.as_deref(), false);
     let profile = profile(catalog, facts, own, &given);
-    let decision = plan_step(catalog, facts, state, host.as_ref(), profile.as_ref(), &given, &mut trace);
+    let decision =
+        plan_step(catalog, facts, state, (host.as_ref(), firm), profile.as_ref(), &given, &mut trace);
     verdict(catalog, host, profile, decision, trace)
 }
 
@@ -251,9 +256,9 @@ fn verdict(
 impl Catalog {
     /// The recorded host a machine is; `None` for an unknown one and for a conflict.
     pub fn identify(&self, facts: &Facts) -> Option<&Arc<Host>> {
-        match self.identities.identify(facts) {
-            Identity::Known(at, _) => self.hosts.get(at),
-            Identity::Unknown | Identity::Conflict(_) => None,
+        match self.identities.identify(&self.hosts, facts) {
+            Identity::Known(found) => self.hosts.get(found.at),
+            Identity::Unknown | Identity::Other(_) | Identity::Conflict(_) => None,
         }
     }
 }
@@ -332,37 +337,11 @@ fn stand_in(facts: &Facts) -> Option<Name> {
     format!("machine-{digits}").parse().ok()
 }
 
-fn identify(
-    catalog: &Catalog,
-    facts: &Facts,
-    trace: &mut Vec<TraceLine>,
-) -> Result<Option<usize>, LeaveAloneReason> {
-    if let Some(guid) = facts.guid.filter(|guid| guid.is_nobodys()) {
-        trace.push(TraceLine::GuidIsNobodys(guid));
-    }
-    match catalog.identities.identify(facts) {
-        Identity::Unknown => {
-            trace.push(TraceLine::Unknown);
-            Ok(None)
-        }
-        Identity::Known(at, evidence) => {
-            trace.extend(catalog.hosts.get(at).map(|host| TraceLine::Known(host.clone(), evidence)));
-            Ok(Some(at))
-        }
-        Identity::Conflict(claims) => {
-            let claims =
-                claims.into_iter().filter_map(|(at, term)| Some((catalog.hosts.get(at)?.clone(), term)));
-            trace.push(TraceLine::Conflict(claims.collect()));
-            Err(LeaveAloneReason::IdentityConflict)
-        }
-    }
-}
-
 fn plan_step(
     catalog: &Catalog,
     facts: &Facts,
     state: &BootState<'_>,
-    host: Option<&Arc<Host>>,
+    host: (Option<&Arc<Host>>, bool),
     profile: Option<&Arc<Host>>,
     given: &Given,
     trace: &mut Vec<TraceLine>,
@@ -391,7 +370,7 @@ fn choose_target(
     catalog: &Catalog,
     facts: &Facts,
     state: &BootState<'_>,
-    host: Option<&Arc<Host>>,
+    (host, firm): (Option<&Arc<Host>>, bool),
     profile: Option<&Arc<Host>>,
     given: &Given,
     trace: &mut Vec<TraceLine>,
@@ -454,6 +433,15 @@ fn choose_target(
     };
     if let Err(why) = state.gate.passes(image) {
         trace.push(TraceLine::NotArmed(image.name.clone(), why));
+        return Ok(Target::LocalDisk);
+    }
+    if let Some(host) = host.filter(|_| image.destructive && !firm) {
+        // Its serial number may settle it, and only iPXE tells.
+        if may_tell(facts) && facts.serial.is_none() && own_serial(&host.identity).is_some() {
+            trace.push(TraceLine::AskedFirst(image.name.clone()));
+            return Ok(Target::Ask);
+        }
+        trace.push(TraceLine::NotArmed(image.name.clone(), unsure(&host.name)));
         return Ok(Target::LocalDisk);
     }
     if image.destructive {

@@ -1,6 +1,9 @@
-//! Which recorded host a machine is: GUID, MACs and serial together, scored. A conflict is reported, never guessed.
+//! Which recorded host a machine is: GUID, MACs and serial together, scored ([`score`]). A conflict is reported, never guessed.
+
+pub(crate) mod score;
 
 use crate::CatalogFault;
+use score::{Change, Score};
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
@@ -33,10 +36,25 @@ impl fmt::Display for Evidence {
 pub(crate) enum Identity {
     /// No identity term matched.
     Unknown,
-    /// All that matched names one host (its place in the catalog).
-    Known(usize, Vec<Evidence>),
+    /// All that matched names one host, and it is that one.
+    Known(Match),
+    /// All that matched names one host, and too much else differs: another machine with something of that one.
+    Other(Match),
     /// Terms name different hosts.
     Conflict(Vec<(usize, Evidence)>),
+}
+
+/// What ties a machine to one host.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Match {
+    /// The place of the host in the catalog.
+    pub(crate) at: usize,
+    /// What agrees, never empty.
+    pub(crate) evidence: Vec<Evidence>,
+    /// What differs from the record.
+    pub(crate) changes: Vec<Change>,
+    /// What both weigh.
+    pub(crate) score: Score,
 }
 
 /// Hash lookups from every identity a request can carry to a host's place.
@@ -80,10 +98,10 @@ impl IdentityIndex {
                     faults.push(CatalogFault::DuplicateGuid(guid, other, host.name.clone()));
                 }
             }
-            if let Some(serial) = &host.identity.serial {
+            if let Some(serial) = score::own_serial(&host.identity) {
                 let earlier = index.serials.insert(fold(serial), at);
                 if let Some(other) = earlier.and_then(name) {
-                    faults.push(CatalogFault::DuplicateSerial(serial.clone(), other, host.name.clone()));
+                    faults.push(CatalogFault::DuplicateSerial(serial.to_owned(), other, host.name.clone()));
                 }
             }
         }
@@ -105,22 +123,23 @@ impl IdentityIndex {
         self.serials.get(fold(serial).as_ref()).copied()
     }
 
-    /// Looks a machine up by all it said; a GUID that is nobody's counts for nothing.
-    pub(crate) fn identify(&self, facts: &Facts) -> Identity {
+    /// Looks a machine up by all it said; what is nobody's counts for nothing. `hosts` are those it was built of.
+    pub(crate) fn identify(&self, hosts: &[Arc<Host>], facts: &Facts) -> Identity {
         let guid = facts.own_guid().and_then(|guid| Some((self.by_guid(guid)?, Evidence::Guid(guid))));
         let mac = facts.mac.and_then(|mac| Some((self.by_mac(mac)?, Evidence::Mac(mac))));
         let serial = facts
-            .serial
-            .as_ref()
+            .own_serial()
             .and_then(|serial| Some((self.by_serial(serial)?, Evidence::Serial(serial.clone()))));
         let matches: Vec<(usize, Evidence)> = [guid, mac, serial].into_iter().flatten().collect();
-        match matches.first() {
-            None => Identity::Unknown,
-            Some(&(first, _)) if matches.iter().all(|(at, _)| *at == first) => {
-                Identity::Known(first, matches.into_iter().map(|(_, evidence)| evidence).collect())
-            }
-            Some(_) => Identity::Conflict(matches),
+        let Some(&(at, _)) = matches.first() else { return Identity::Unknown };
+        if matches.iter().any(|(other, _)| *other != at) {
+            return Identity::Conflict(matches);
         }
+        let Some(host) = hosts.get(at) else { return Identity::Unknown };
+        let (score, changes) = score::score(&host.identity, facts);
+        let evidence = matches.into_iter().map(|(_, evidence)| evidence).collect();
+        let found = Match { at, evidence, changes, score };
+        if score.is_it() { Identity::Known(found) } else { Identity::Other(found) }
     }
 }
 
@@ -128,3 +147,6 @@ impl IdentityIndex {
 fn fold(serial: &str) -> Box<str> {
     serial.trim().to_ascii_lowercase().into()
 }
+
+#[cfg(test)]
+mod tests;

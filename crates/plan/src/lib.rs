@@ -7,7 +7,7 @@
 //! Deliberately absent: sockets, clocks, stores, and any memory between two questions.
 //!
 //! Decision order (the trace prints it): identity → quarantine, one-shot → host pin → group pin, nearest first → rules in their order → default
-//! image → unknown-host policy → destructive gate → loop guard → loader for this firmware and stage.
+//! image → unknown-host policy → destructive gate (and a firm identity) → loop guard → loader for this firmware and stage.
 //!
 //! Values (template, parameters, kernel arguments …) come the same way: what the record says counts more than its groups,
 //! those more than rules, those more than the image ([`Verdict::profile`], and [`resolve`] with the origin of each).
@@ -20,6 +20,7 @@ mod identity;
 mod properties;
 mod resolve;
 mod rules;
+mod standing;
 mod terms;
 #[cfg(test)]
 mod tests_support;
@@ -33,8 +34,10 @@ pub use decide::{
 };
 pub use groups::DEPTH_MAX as GROUP_DEPTH_MAX;
 pub use identity::Evidence;
+pub use identity::score::{Change, Score, score};
 pub use resolve::{Asked, Resolved, Source, resolve};
 pub use rules::{RuleFinding, Rules};
+pub use standing::Standing;
 pub use trace::{Trace, TraceLine};
 
 use std::net::IpAddr;

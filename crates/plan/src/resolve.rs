@@ -59,9 +59,9 @@ pub struct Resolved {
 
 /// Resolves what [`decide`](crate::decide) would give. O(rules × terms).
 pub fn resolve(catalog: &Catalog, facts: &Facts) -> Resolved {
-    let place = match catalog.identities.identify(facts) {
-        Identity::Known(at, _) => Some(at),
-        Identity::Unknown => None,
+    let place = match catalog.identities.identify(&catalog.hosts, facts) {
+        Identity::Known(found) => Some(found.at),
+        Identity::Unknown | Identity::Other(_) => None,
         // Nobody's values: it is given nothing, as `decide` has it.
         Identity::Conflict(_) => return Resolved::default(),
     };

@@ -1,6 +1,6 @@
 //! Why a verdict is what it is. Kept as data and put into words only when somebody asks.
 
-use crate::{Evidence, LeaveAloneReason, UnknownPolicy};
+use crate::{Change, Evidence, LeaveAloneReason, UnknownPolicy};
 use std::fmt;
 use std::sync::Arc;
 use types::resource::{Host, Image, LoaderKind, Name, Rule};
@@ -13,8 +13,23 @@ pub enum TraceLine {
     NotABootClient,
     /// The machine's GUID is a factory value and was not used.
     GuidIsNobodys(MachineGuid),
+    /// Several machines were seen with its GUID, which was not used.
+    GuidIsDoubted(MachineGuid),
     /// The machine is a recorded host.
     Known(Arc<Host>, Vec<Evidence>),
+    /// It differs from its record, and whether it is firmly that host all the same.
+    Changed {
+        /// The host.
+        host: Arc<Host>,
+        /// What differs.
+        changes: Vec<Change>,
+        /// What erases disks may depend on it.
+        firm: bool,
+    },
+    /// It has something of this host and is another machine.
+    Other(Arc<Host>, Vec<Evidence>, Vec<Change>),
+    /// What it says of itself next decides whether it may erase a disk.
+    AskedFirst(Name),
     /// No host has any of its identities.
     Unknown,
     /// An operator wants this machine, or all of its maker's, ignored.
@@ -102,7 +117,10 @@ impl TraceLine {
         match self {
             TraceLine::NotABootClient => "stage",
             TraceLine::GuidIsNobodys(_)
+            | TraceLine::GuidIsDoubted(_)
             | TraceLine::Known(..)
+            | TraceLine::Changed { .. }
+            | TraceLine::Other(..)
             | TraceLine::Unknown
             | TraceLine::Ignored(_)
             | TraceLine::Conflict(_) => "identity",
@@ -113,7 +131,7 @@ impl TraceLine {
             TraceLine::DefaultImage(_) | TraceLine::NoDefaultImage => "default image",
             TraceLine::Policy(_) => "unknown policy",
             TraceLine::ImageMissing(_) | TraceLine::FirmwareUnfit(..) => "image",
-            TraceLine::NotArmed(..) | TraceLine::Armed(_) => "armed",
+            TraceLine::NotArmed(..) | TraceLine::Armed(_) | TraceLine::AskedFirst(_) => "armed",
             TraceLine::Quarantined(_) => "quarantine",
             TraceLine::DiskOnce(_) | TraceLine::ImageOnce(..) => "one-shot",
             TraceLine::FirmwareUnknown => "firmware",
@@ -136,13 +154,28 @@ impl fmt::Display for TraceLine {
             }
             TraceLine::Known(host, evidence) => {
                 write!(f, "host `{}` by ", host.name)?;
-                for (at, term) in evidence.iter().enumerate() {
-                    if at > 0 {
-                        f.write_str(" and ")?;
-                    }
-                    write!(f, "{term}")?;
-                }
-                Ok(())
+                listed(f, evidence)
+            }
+            TraceLine::GuidIsDoubted(guid) => {
+                write!(f, "uuid {guid} was seen on several machines, not used: reveille machine conflicts")
+            }
+            TraceLine::Changed { host, changes, firm } => {
+                f.write_str("changed: ")?;
+                listed(f, changes)?;
+                f.write_str(if *firm { "; if that is right: " } else { "; nothing is erased before: " })?;
+                write!(f, "reveille host accept-change {}", host.name)
+            }
+            TraceLine::Other(host, evidence, changes) => {
+                write!(f, "not host `{}`, though it has its ", host.name)?;
+                listed(f, evidence)?;
+                f.write_str(": another machine by ")?;
+                listed(f, changes)
+            }
+            TraceLine::AskedFirst(image) => {
+                write!(
+                    f,
+                    "asked for its serial number before it may have `{image}`, for its identity changed"
+                )
             }
             TraceLine::Ignored(mac) => {
                 write!(f, "{mac} is to be ignored; to end that: reveille machine heed {mac}")
@@ -212,6 +245,17 @@ impl fmt::Display for TraceLine {
             TraceLine::LeftAlone(reason) => write!(f, "left alone: {reason}"),
         }
     }
+}
+
+/// `a and b and c`
+fn listed<T: fmt::Display>(f: &mut fmt::Formatter<'_>, terms: &[T]) -> fmt::Result {
+    for (at, term) in terms.iter().enumerate() {
+        if at > 0 {
+            f.write_str(" and ")?;
+        }
+        write!(f, "{term}")?;
+    }
+    Ok(())
 }
 
 /// The steps of one decision, in order.

@@ -87,13 +87,18 @@ impl Daemon {
     }
 
     fn host_view(&self, host: &Owned<Host>) -> HostView {
-        let seen = host.resource.identity.mac.0.iter().find_map(|&mac| self.world.remembered(mac));
+        let name = &host.resource.name;
+        let macs = host.resource.identity.mac.0.iter();
+        let seen = macs.clone().find_map(|&mac| self.world.remembered(mac));
+        let when = machines::seen(&self.world, macs.copied());
         HostView {
             host: host.resource.clone(),
             managed_by: host.owner.clone(),
             revision: host.revision.0,
             life: self.world.life(&host.resource.name).map(|life| life::view(&life)),
-            last_seen: None,
+            first_seen: when.as_ref().map(|(first, _)| first.clone()),
+            last_seen: when.map(|(_, last)| last),
+            identity_changes: machines::changes(&self.world, name),
             address: seen.and_then(|facts| facts.address).map(|address| address.to_string()),
         }
     }

@@ -7,7 +7,7 @@ mod policy;
 
 pub(crate) use gitops::{Apply, Diff, Export, Resource, Sources};
 pub(crate) use hook::Hook;
-pub(crate) use orders::{Adopt, Expiry, HostImport, HostOrder, Machine, Power};
+pub(crate) use orders::{AcceptChange, Adopt, Expiry, HostImport, HostOrder, Machine, Power};
 
 pub(crate) use policy::{Explain, Group, GroupFields, ItemFields, Rule, RuleFields};
 
@@ -221,6 +221,8 @@ pub(crate) enum Host {
         /// Its name.
         name: Name,
     },
+    /// Record what its machine says now, where it differs from the record: another card, another board.
+    AcceptChange(AcceptChange),
     /// Record machines that wait or were seen; those that wait go on at once.
     Adopt(Adopt),
     /// Record the hosts of a list or directory that there is already: CSV, DHCP servers' files, LDIF, LDAP.
@@ -237,6 +239,9 @@ pub(crate) struct HostFields {
     /// Hardware address; may be repeated.
     #[arg(long)]
     pub(crate) mac: Vec<MacAddr>,
+    /// One more hardware address, beside those that are recorded; may be repeated.
+    #[arg(long, value_name = "MAC", conflicts_with = "mac")]
+    pub(crate) mac_add: Vec<MacAddr>,
     /// GUID, in either byte order.
     #[arg(long)]
     pub(crate) uuid: Option<MachineGuid>,

@@ -10,6 +10,7 @@ pub(crate) mod gitops;
 pub(crate) mod hook;
 pub(crate) mod host;
 mod host_import;
+mod identity;
 pub(crate) mod image;
 pub(crate) mod lease;
 pub(crate) mod machine;

@@ -17,7 +17,7 @@ use crate::failure::Failure;
 use crate::inbox::Inbox;
 use crate::inventory::Inventory;
 use crate::log;
-use crate::world::{Lives, World};
+use crate::world::{Lives, Memory, World};
 use admin::EventBus;
 use admin::view::Setting;
 use config::{Loaded, LogFormat, Settings};
@@ -72,8 +72,9 @@ pub(crate) async fn run(global: &Global, loaded: Loaded, strictness: Strictness)
     }
     let bus = Arc::new(EventBus::new(EVENTS_KEPT));
     let lives = Lives::load(store.clone())?;
+    let kept = Memory::load(store.clone())?;
     let wait = settings.boot.claim_wait;
-    let world = Arc::new(World::waiting(catalog, bus.clone(), sightings, lives, wait));
+    let world = Arc::new(World::waiting(catalog, bus.clone(), (sightings, kept), lives, wait));
     let hooks = Arc::new(hooks::from_settings(&settings, world.clone())?);
     let follower = hooks::Follower::new(bus.clone(), hooks.clone());
     let importer = Arc::new(Importer::new(library.clone(), inventory.clone(), world.clone()));

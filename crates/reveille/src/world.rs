@@ -1,23 +1,32 @@
 //! The daemon's memory between two steps: the current catalog, who was seen where, boot attempts and their secrets.
 //!
-//! It decides nothing: every question goes to [`plan::decide`] with what is remembered added to what was said. All of it
-//! may be lost in a restart; what must survive is in the store.
+//! It decides nothing: every question goes to [`plan::decide`] with what is remembered added to what was said. Attempts and
+//! their secrets may be lost in a restart; what must survive is in the store ([`lives`], [`memory`]).
 
+mod alarms;
 mod claims;
+mod identity;
+mod limits;
 mod lives;
+mod memory;
 mod sightings;
 mod tickets;
+mod twins;
 
 use admin::EventBus;
+use alarms::{Alarms, Doubts};
 use arc_swap::ArcSwap;
 use boots::life::{Effect, Gate, ImageRef, Life, LifeEvent, NextBoot, Report, Timeouts};
 use boots::{Attempt, Finding, Tracker};
 use claims::{Claims, Waits};
+pub(crate) use identity::Differs;
 pub(crate) use lives::{LifeFault, Lives};
+pub(crate) use memory::{Loaded, Memory};
 use plan::{BootState, Catalog, Decider, Ordered, Verdict};
 pub(crate) use sightings::Sightings;
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tickets::{Holder, Tickets};
@@ -39,6 +48,12 @@ pub(crate) struct World {
     tickets: Mutex<Tickets>,
     lives: Lives,
     claims: Mutex<Claims>,
+    memory: Mutex<Memory>,
+    alarms: Mutex<Alarms>,
+    /// GUIDs that count nothing, as the alarms have it.
+    doubts: ArcSwap<Doubts>,
+    /// Events about identities that were more than are told.
+    untold: AtomicU64,
     /// How long an unknown machine waits.
     claim_wait: Duration,
     /// When a refused boot was told last, by machine and image.
@@ -50,18 +65,25 @@ impl World {
     /// What leases say of machines is known from the first packet on.
     #[cfg(test)]
     pub(crate) fn new(catalog: Catalog, bus: Arc<EventBus>, sightings: Sightings, lives: Lives) -> World {
-        World::waiting(catalog, bus, sightings, lives, Duration::from_secs(600))
+        let loaded = Loaded { memory: Memory::in_memory(), machines: Vec::new(), alarms: Vec::new() };
+        World::waiting(catalog, bus, (sightings, loaded), lives, Duration::from_secs(600))
     }
 
-    /// The same, where unknown machines wait so long to be recorded.
+    /// The same, where unknown machines wait so long to be recorded. What was kept of machines is known as well.
     pub(crate) fn waiting(
         catalog: Catalog,
         bus: Arc<EventBus>,
-        sightings: Sightings,
+        (mut sightings, kept): (Sightings, Loaded),
         lives: Lives,
         claim_wait: Duration,
     ) -> World {
+        sightings.recall(kept.machines);
+        let alarms = Alarms::of(kept.alarms, unix_now().0);
         World {
+            doubts: ArcSwap::from_pointee(alarms.doubts()),
+            alarms: Mutex::new(alarms),
+            memory: Mutex::new(kept.memory),
+            untold: AtomicU64::new(0),
             catalog: ArcSwap::from_pointee(catalog),
             sightings: Mutex::new(sightings),
             tracker: Mutex::default(),
@@ -99,7 +121,7 @@ impl World {
         lock(&self.tracker).attempts().map(|(mac, attempt)| (mac, attempt.clone())).collect()
     }
 
-    /// Looks for attempts that stopped and records what it finds, and writes what was observed of hosts. Called every few
+    /// Looks for attempts that stopped and records what it finds, and writes what was observed of hosts and machines. Called every few
     /// seconds, and once at the end. Blocks on the disk.
     pub(crate) fn look_for_trouble(&self) {
         let findings = lock(&self.tracker).findings(Instant::now());
@@ -133,6 +155,7 @@ impl World {
             }
         }
         self.lives.flush();
+        self.look_at_machines();
     }
 
     /// Something happens to a host: made durable, then told. Blocks on the disk.
@@ -213,17 +236,14 @@ impl World {
 
 impl Decider for World {
     fn decide(&self, facts: &Facts) -> Verdict {
-        let known = facts.mac.and_then(|mac| lock(&self.sightings).trusted(mac));
-        let whole = known.map(|known| facts.clone().or(&known));
+        let whole = self.whole(facts);
         let loader_fetches =
             facts.mac.map_or(0, |mac| lock(&self.tracker).loader_fetches(Instant::now(), mac));
-        self.decide_with_life(whole.as_ref().unwrap_or(facts), loader_fetches)
+        self.decide_with_life(&whole, loader_fetches)
     }
 
     fn is_recorded(&self, facts: &Facts) -> bool {
-        let known = facts.mac.and_then(|mac| lock(&self.sightings).trusted(mac));
-        let whole = known.map(|known| facts.clone().or(&known));
-        self.catalog.load().identify(whole.as_ref().unwrap_or(facts)).is_some()
+        self.catalog.load().identify(&self.whole(facts)).is_some()
     }
 
     fn recall(&self, address: IpAddr) -> Option<Facts> {
@@ -231,7 +251,7 @@ impl Decider for World {
     }
 
     fn learn(&self, facts: &Facts) {
-        let new = lock(&self.sightings).see(facts);
+        let new = lock(&self.sightings).at(unix_now()).see(facts);
         if new {
             self.publish(Event::new(EventName::HostSeen).of(facts));
         }
@@ -255,7 +275,7 @@ impl Decider for Hearsay {
     }
 
     fn learn(&self, facts: &Facts) {
-        let new = lock(&self.0.sightings).hear(facts);
+        let new = lock(&self.0.sightings).at(unix_now()).hear(facts);
         if new {
             self.0.publish(Event::new(EventName::HostSeen).of(facts));
         }
@@ -289,6 +309,9 @@ impl EventSink for World {
         if self.is_an_impostors(&event) {
             return self.publish(event);
         }
+        if !self.note_machine(&event) {
+            return;
+        }
         self.notice_local_disk(&event);
         let attempt = lock(&self.tracker).observe(Instant::now(), &event, tickets::new_boot_id);
         event.boot = event.boot.or(attempt);
@@ -308,7 +331,7 @@ impl World {
         };
         let host = event.host.as_deref().and_then(|host| host.parse::<Name>().ok()).or_else(|| {
             let facts = Facts { mac: event.mac, guid: event.guid, ..Facts::default() };
-            self.catalog.load().identify(&facts).map(|host| host.name.clone())
+            self.catalog.load().identify(&self.doubted(facts)).map(|host| host.name.clone())
         });
         if let (true, Some(host)) = (to_disk, host) {
             self.lives.note(host, LifeEvent::SentToDisk { boot: None });

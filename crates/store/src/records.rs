@@ -14,6 +14,8 @@
 //! | rule_sets | number, big-endian | [`RuleSet`] | 1 |
 //! | leases | family (4; room for 6), then the address big-endian | [`types::lease::LeaseRecord`] | 2; 1 lacks `lease_secs` |
 //! | facts | `ignore/<hex>` | [`Ignored`] | 1 |
+//! | facts | `machine/<mac in hex>` | [`Machine`] | 1 |
+//! | facts | `alarm/<kind>/<subject>` | [`Alarm`] | 1 |
 //! | boots | `host/<name>` | [`boots::life::Life`] | 1 |
 //! | boots | `rollout/<name>` | [`boots::rollout::Rollout`] | 1 |
 //! | others | as their owners say | any `Serialize` value | theirs |
@@ -24,17 +26,23 @@
 //! Lives and rollouts stand in the table that was set aside for them from the first version of the store on: no folder changes,
 //! a program before them keeps what it finds there and does not look inside.
 
+mod alarm;
 mod ignored;
 mod lease;
 mod life;
 mod owned;
+mod machine;
 mod rollout;
 mod rules;
 
+pub use alarm::{ALARM, Alarm, AlarmKind, is_alarm_key};
 pub use ignored::{IGNORED, Ignored, ignored_key, is_ignored_key};
 pub use lease::{LEASE, decode_lease, encode_lease};
 pub use life::{LIFE, LIFE_BYTES_MAX, decode_life, encode_life, life_host, life_key};
 pub use owned::{decode_owned, encode_owned};
+pub use machine::{
+    MACHINE, MACHINE_BYTES_MAX, Machine, decode_machine, encode_machine, machine_key, machine_mac,
+};
 pub use rollout::{ROLLOUT, ROLLOUT_BYTES_MAX, decode_rollout, encode_rollout, rollout_key, rollout_name};
 pub use rules::{GROUP, RULE, RULE_SET, RuleSet, TEMPLATE, rule_set_key};
 

@@ -80,6 +80,10 @@ pub(crate) fn unreadable_record(key: &[u8], envelope: &[u8]) -> Option<(String, 
         Table::Facts if records::is_ignored_key(key.get(1..)?) => {
             records::IGNORED.decode::<records::Ignored>(value).err()
         }
+        Table::Facts if records::machine_mac(key.get(1..)?).is_some() => records::decode_machine(value).err(),
+        Table::Facts if records::is_alarm_key(key.get(1..)?) => {
+            records::ALARM.decode::<records::Alarm>(value).err()
+        }
         Table::Manifests | Table::Facts | Table::Boots | Table::Meta => None,
     }?;
     Some((record_name(key), error_chain(&fault)))

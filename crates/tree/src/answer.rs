@@ -4,6 +4,7 @@
 //! boot and is bound to the address. The template is rendered once before the boot is given, so that a value that is
 //! missing keeps the machine where it is instead of in half an installation.
 
+use crate::secrets::Secrets;
 use crate::{BootHolder, Door, OpenError, Opened, Opener, Role, Tree, Who};
 use render::cmdline;
 use render::ipxe::Origin;
@@ -57,7 +58,7 @@ impl Tree {
             VENDOR_DATA | NETWORK_CONFIG if template.kind == TemplateKind::UserData => return Err(absent()),
             _ => {
                 let values = self.values(&holder.facts, host.as_deref(), &image, who, (token, &holder.boot));
-                rendered(&template, &values).map_err(|fault| {
+                rendered(&template, values).map_err(|fault| {
                     self.parts.ledger.refuse_boot(&holder.facts, host.as_deref(), &image, &fault);
                     OpenError::Unmade(fault)
                 })?
@@ -118,7 +119,7 @@ impl Tree {
         image: &Image,
         who: &Who,
     ) -> Result<(), String> {
-        rendered(template, &self.values(facts, host, image, who, (NO_TOKEN, NO_BOOT))).map(drop)
+        rendered(template, self.values(facts, host, image, who, (NO_TOKEN, NO_BOOT))).map(drop)
     }
 
     /// Where the answer file of a boot is.
@@ -162,9 +163,11 @@ impl Tree {
     }
 }
 
-fn rendered(template: &Template, values: &Values) -> Result<String, String> {
+/// With the secrets that parameters stand for, which no fault shows.
+fn rendered(template: &Template, mut values: Values) -> Result<String, String> {
+    let secrets = Secrets::put_into(&mut values.params)?;
     let compiled = compile(template.name.as_str(), template.kind, &template.text);
-    compiled.and_then(|compiled| compiled.render(values)).map_err(|fault| fault.to_string())
+    compiled.and_then(|compiled| compiled.render(&values)).map_err(|fault| secrets.masked(fault.to_string()))
 }
 
 #[cfg(test)]

@@ -24,6 +24,7 @@ mod esxi;
 mod generated;
 mod ledger;
 pub mod names;
+mod secrets;
 
 pub use esxi::{LentLoader, holds, lent_loader};
 pub use ledger::{BootHolder, BootLedger, BootTicket, CallbackError, Held, Opener};

@@ -132,8 +132,20 @@ event_names! {
     BootSilent = "boot.silent",
     /// A machine met for the first time.
     HostSeen = "host.seen",
-    /// Two machines claim one identity.
+    /// The terms of a machine name several hosts: it is given nothing. Once an hour for each machine.
     HostConflict = "host.conflict",
+    /// A machine differs from its record; `reason` says in what, `changes` how, `holds` whether it may erase nothing until then.
+    HostIdentityChanged = "host.identity_changed",
+    /// Several machines that are live carry one GUID, which counts nothing from now on; `macs` names them.
+    HostUuidDuplicate = "host.uuid_duplicate",
+    /// One hardware address comes with several GUIDs in turn; none of them counts from now on.
+    HostUuidAlternates = "host.uuid_alternates",
+    /// What one of the four before told is so no more; `reason` says which.
+    HostIdentitySettled = "host.identity_settled",
+    /// More unknown machines than are kept: those seen longest ago are forgotten.
+    HostMemoryFull = "host.memory_full",
+    /// An operator had a machine forgotten.
+    HostMachineForgotten = "host.machine_forgotten",
     /// A host record changed.
     HostChanged = "host.changed",
     /// A machine nobody recorded waits on its screen.
@@ -345,6 +357,10 @@ impl Event {
             | EventName::BootStuck
             | EventName::BootSilent
             | EventName::HostConflict
+            | EventName::HostIdentityChanged
+            | EventName::HostUuidDuplicate
+            | EventName::HostUuidAlternates
+            | EventName::HostMemoryFull
             | EventName::ImageImportFailed
             | EventName::ImageVerifyFailed
             | EventName::ConfigRejected

@@ -13,6 +13,8 @@ pub struct Facts {
     pub mac: Option<MacAddr>,
     /// SMBIOS GUID (option 97, or `uuid` of an iPXE query); kept even when it is nobody's.
     pub guid: Option<MachineGuid>,
+    /// Several machines were seen with this GUID: it identifies none of them. Never said by a machine, only concluded.
+    pub guid_doubted: bool,
     /// First usable code of option 93.
     pub arch: Option<ClientArch>,
     /// What the arch code, the vendor class or iPXE's `buildarch` and `platform` say.
@@ -54,16 +56,37 @@ pub struct Facts {
 }
 
 impl Facts {
-    /// A GUID that identifies a machine: factory values are dropped.
+    /// A GUID that identifies a machine: factory values and doubted ones are dropped.
     pub fn own_guid(&self) -> Option<MachineGuid> {
-        self.guid.filter(|guid| !guid.is_nobodys())
+        self.guid.filter(|guid| !self.guid_doubted && !guid.is_nobodys())
     }
 
-    /// Takes over from `earlier` whatever this request did not say (a TFTP request says next to nothing).
+    /// A serial number that identifies a machine: what makers leave there is dropped.
+    pub fn own_serial(&self) -> Option<&Arc<str>> {
+        self.serial.as_ref().filter(|serial| !crate::serial::is_nobodys(serial))
+    }
+
+    /// True when both say a GUID and not the same one, in either byte order: another board speaks.
+    pub fn is_other_board(&self, earlier: &Facts) -> bool {
+        let own = |facts: &Facts| facts.guid.filter(|guid| !guid.is_nobodys());
+        matches!((own(self), own(earlier)), (Some(one), Some(other)) if one != other && one != other.swapped())
+    }
+
+    /// Takes over from `earlier` whatever this request did not say (a TFTP request says next to nothing). What SMBIOS said
+    /// belongs to the board: under another GUID nothing of it is taken over.
     pub fn or(self, earlier: &Facts) -> Facts {
+        let boardless;
+        let earlier = match self.is_other_board(earlier) {
+            false => earlier,
+            true => {
+                boardless = earlier.without_board();
+                &boardless
+            }
+        };
         Facts {
             mac: self.mac.or(earlier.mac),
             guid: self.guid.or(earlier.guid),
+            guid_doubted: self.guid_doubted,
             arch: self.arch.or(earlier.arch),
             firmware: self.firmware.or(earlier.firmware),
             stage: self.stage,
@@ -86,11 +109,46 @@ impl Facts {
             address: self.address.or(earlier.address),
         }
     }
+
+    /// The same without what SMBIOS said.
+    fn without_board(&self) -> Facts {
+        Facts {
+            guid: None,
+            smbios: false,
+            vendor: None,
+            model: None,
+            serial: None,
+            asset: None,
+            oemstring: None,
+            board_serial: None,
+            nic_bus: None,
+            ..self.clone()
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_smbios_said_is_not_taken_over_to_another_board() {
+        let guid = |last: u8| Some(MachineGuid([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, last]));
+        let earlier = Facts {
+            guid: guid(1),
+            smbios: true,
+            serial: Some("S1".into()),
+            hostname: Some("web01".into()),
+            ..Facts::default()
+        };
+        let other = Facts { guid: guid(2), ..Facts::default() }.or(&earlier);
+        assert_eq!((other.smbios, &other.serial, other.hostname.as_deref()), (false, &None, Some("web01")));
+        let swapped = guid(1).map(MachineGuid::swapped);
+        for same in [guid(1), swapped, None, Some(MachineGuid([0; 16]))] {
+            let same = Facts { guid: same, ..Facts::default() }.or(&earlier);
+            assert!(same.smbios && same.serial.is_some(), "{same:?}");
+        }
+    }
 
     #[test]
     fn an_ipxe_without_http_has_none_whatever_was_there_before_it() {

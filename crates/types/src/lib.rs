@@ -17,6 +17,7 @@ pub mod mac;
 pub mod pattern;
 pub mod resource;
 pub mod selector;
+pub mod serial;
 pub mod subnet;
 
 pub use arch::{ClientArch, Firmware, Stage};

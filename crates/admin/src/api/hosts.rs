@@ -15,7 +15,8 @@ use types::resource::{Host, Name};
 use types::{MacAddr, MachineGuid};
 
 /// Keys of a view that are not the resource's: a body may carry them, they change nothing.
-const VIEW_KEYS: [&str; 5] = ["managed_by", "revision", "life", "last_seen", "address"];
+const VIEW_KEYS: [&str; 7] =
+    ["managed_by", "revision", "life", "first_seen", "last_seen", "identity_changes", "address"];
 
 pub(crate) async fn list(
     State(api): State<Api>,

@@ -2,11 +2,11 @@
 
 use super::{BackendError, Expect, HostRef, ListPage, Page, Written};
 use crate::view::{
-    GroupView, HostWrite, IgnoredView, LifeView, MachineView, OrderRequest, RuleSetView, RuleTest, RuleView,
-    RulesActivated,
+    AlarmView, GroupView, HostWrite, IgnoredView, LifeView, MachineDetail, MachineView, OrderRequest,
+    RuleSetView, RuleTest, RuleView, RulesActivated,
 };
-use types::Selector;
 use types::resource::{Group, Name, Rule};
+use types::{MacAddr, Selector};
 
 /// How a change of rules is done.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -46,6 +46,30 @@ pub trait Policy: Send + Sync {
     /// # Errors
     /// When they cannot be told.
     fn machines(&self, _where: Option<&Selector>) -> Result<ListPage<MachineView>, BackendError> {
+        Err(absent("machine"))
+    }
+
+    /// Everything known of one machine, recorded or not.
+    ///
+    /// # Errors
+    /// When nothing is.
+    fn machine(&self, _mac: MacAddr) -> Result<MachineDetail, BackendError> {
+        Err(absent("machine"))
+    }
+
+    /// Forgets what is known of one machine; its record stays.
+    ///
+    /// # Errors
+    /// When nothing is known of it, or that could not be made durable.
+    fn forget_machine(&self, _mac: MacAddr, _by: &str) -> Result<(), BackendError> {
+        Err(absent("machine"))
+    }
+
+    /// What is wrong with the identity of machines.
+    ///
+    /// # Errors
+    /// When it cannot be told.
+    fn alarms(&self) -> Result<ListPage<AlarmView>, BackendError> {
         Err(absent("machine"))
     }
 

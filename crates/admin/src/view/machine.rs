@@ -35,12 +35,80 @@ pub struct MachineView {
     /// The code on its screen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
+    /// When it was seen first, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_seen: Option<String>,
+    /// When it last asked for anything, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_seen: Option<String>,
     /// For how long it has waited.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waited_secs: Option<u64>,
     /// It is to be ignored.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub ignored: bool,
+}
+
+/// Everything known of one machine, recorded or not: `GET /machines/{mac}`.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct MachineDetail {
+    /// Hardware address it boots from.
+    pub mac: MacAddr,
+    /// The host it is, when it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
+    /// What it said of itself, by name, as `explain` shows it.
+    pub facts: std::collections::BTreeMap<String, String>,
+    /// When it was seen first, RFC 3339.
+    pub first_seen: String,
+    /// When it last asked for anything, RFC 3339; up to ten minutes older after a restart.
+    pub last_seen: String,
+    /// The code on its screen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// What is wrong with its identity.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alarms: Vec<AlarmView>,
+}
+
+/// Something wrong with the identity of machines, as long as it is: `GET /machines:conflicts`.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct AlarmView {
+    /// `conflict`, `identity_changed`, `uuid_duplicate` or `uuid_alternates`.
+    pub kind: String,
+    /// The machine, or the GUID of several.
+    pub subject: String,
+    /// The machines.
+    pub macs: Vec<MacAddr>,
+    /// The GUIDs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub uuids: Vec<MachineGuid>,
+    /// The hosts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hosts: Vec<String>,
+    /// Says it in words.
+    pub detail: String,
+    /// What erases disks is held back.
+    pub holds: bool,
+    /// Since when, RFC 3339.
+    pub since: String,
+    /// What to do.
+    pub fix: String,
+}
+
+/// A way in which a machine differs from the record of its host.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ChangeView {
+    /// The machine.
+    pub mac: MacAddr,
+    /// `mac`, `uuid` or `serial`.
+    pub term: String,
+    /// What it says.
+    pub value: String,
+    /// What erases disks is held back until that is looked at.
+    pub holds: bool,
+    /// Since when, RFC 3339.
+    pub since: String,
 }
 
 /// One host of `POST /hosts:batch`.

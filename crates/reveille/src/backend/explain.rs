@@ -23,7 +23,7 @@ pub(super) fn facts_of(host: &Host) -> Facts {
 /// Asks for each stage the machine would come through. What was seen of it is added to what is given.
 pub(super) fn explain(world: &World, library: &Library, inventory: &Inventory, given: Facts) -> Explanation {
     let known = given.mac.and_then(|mac| world.remembered(mac));
-    let facts = known.map_or_else(|| given.clone(), |known| given.clone().or(&known));
+    let facts = world.doubted(known.map_or_else(|| given.clone(), |known| given.clone().or(&known)));
     let at = |stage: Stage| {
         let facts = Facts { stage, http: facts.http || stage != Stage::Rom, ..facts.clone() };
         world.decide_for(&facts)
@@ -39,7 +39,14 @@ pub(super) fn explain(world: &World, library: &Library, inventory: &Inventory, g
     let (boots, image) = outcome(&ipxe);
     let catalog = world.catalog();
     let resolved = plan::resolve(&catalog, &Facts { stage: Stage::Ipxe, http: true, ..facts.clone() });
-    let notes = notes(library, &facts, &rom, &ipxe);
+    let mut notes = notes(library, &facts, &rom, &ipxe);
+    if let Some(host) = &rom.host {
+        notes.extend(world.differences(&host.name).into_iter().map(|differs| {
+            let held = if differs.holds { "; it erases nothing until then" } else { "" };
+            let (mac, change) = (differs.mac, differs.change);
+            format!("machine {mac} has another {change}: reveille host accept-change {}{held}", host.name)
+        }));
+    }
     let reason = match (&rom.decision, &ipxe.decision) {
         (Decision::LeaveAlone(reason), _) | (_, Decision::LeaveAlone(reason)) => {
             Some(reason.as_str().to_owned())
@@ -172,7 +179,7 @@ fn applied(line: &TraceLine) -> bool {
     )
 }
 
-fn shown(facts: &Facts) -> BTreeMap<String, String> {
+pub(super) fn shown(facts: &Facts) -> BTreeMap<String, String> {
     let text = |value: &Option<std::sync::Arc<str>>| value.as_deref().map(str::to_owned);
     [
         ("mac", facts.mac.map(|mac| mac.to_string())),

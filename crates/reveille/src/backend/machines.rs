@@ -3,16 +3,16 @@
 use super::{Daemon, internal};
 use crate::failure::chain;
 use crate::inventory::{API_OWNER, Owned};
-use crate::world::unix_now;
-use admin::view::{HostWrite, IgnoredView, MachineView, timestamp};
+use crate::world::{World, unix_now};
+use admin::view::{AlarmView, ChangeView, HostWrite, IgnoredView, MachineDetail, MachineView, timestamp};
 use admin::{BackendError, FieldError, ListPage};
 use plan::Decider;
 use std::collections::{BTreeMap, BTreeSet};
-use store::records::{IGNORED, Ignored, encode_host, ignored_key, name_key};
+use store::records::{Alarm, AlarmKind, IGNORED, Ignored, encode_host, ignored_key, name_key};
 use store::{Batch, Table};
 use types::resource::{Host, Name};
 use types::selector::{Match, Subject};
-use types::{Event, EventName, EventSink, Facts, Selector};
+use types::{Event, EventName, EventSink, Facts, MacAddr, Selector};
 
 /// Prefixes that may be ignored; a decision looks at each.
 const IGNORED_MAX: usize = 1_000;
@@ -26,7 +26,9 @@ pub(super) fn machines(
     let none = BTreeMap::new();
     let mut items: Vec<MachineView> = Vec::new();
     for facts in daemon.world.machines() {
+        let facts = daemon.world.doubted(facts);
         let Some(mac) = facts.mac.filter(|_| catalog.identify(&facts).is_none()) else { continue };
+        let (first_seen, last_seen) = seen(&daemon.world, std::iter::once(mac)).unzip();
         let asked = Facts { smbios: true, ..facts.clone() };
         let subject = Subject {
             facts: &asked,
@@ -52,12 +54,103 @@ pub(super) fn machines(
             address: facts.address.map(|address| address.to_string()),
             via: facts.relay.map(|relay| relay.to_string()).or_else(|| text(&facts.interface)),
             code: claim.as_ref().map(|(code, _)| code.to_string()),
+            first_seen,
+            last_seen,
             waited_secs: claim.map(|(_, waited)| waited.as_secs()),
             ignored: ignored.iter().any(|ignored| mac.0.starts_with(&ignored.octets)),
         });
     }
     items.sort_by_key(|machine| (machine.code.is_none(), machine.mac));
     Ok(ListPage { items, next: None, revision: daemon.revision() })
+}
+
+/// Everything known of one machine.
+pub(super) fn machine(daemon: &Daemon, mac: MacAddr) -> Result<MachineDetail, BackendError> {
+    let missing = || BackendError::NotFound { what: "machine", name: mac.to_string() };
+    let facts = daemon.world.remembered(mac).ok_or_else(missing)?;
+    let (first_seen, last_seen) = seen(&daemon.world, std::iter::once(mac)).ok_or_else(missing)?;
+    let facts = daemon.world.doubted(facts);
+    let catalog = daemon.world.catalog();
+    Ok(MachineDetail {
+        mac,
+        host: catalog.identify(&facts).map(|host| host.name.to_string()),
+        facts: super::explain::shown(&facts),
+        first_seen,
+        last_seen,
+        code: daemon.world.claim(mac).map(|(code, _)| code.to_string()),
+        alarms: alarms(&daemon.world).into_iter().filter(|alarm| alarm.macs.contains(&mac)).collect(),
+    })
+}
+
+/// Forgets what is known of a machine; its record stays.
+pub(super) fn forget(daemon: &Daemon, mac: MacAddr, by: &str) -> Result<(), BackendError> {
+    let known = daemon
+        .world
+        .forget_machine(mac)
+        .map_err(|error| super::not_committed(&error, "machine", &mac.to_string(), None))?;
+    if !known {
+        return Err(BackendError::NotFound { what: "machine", name: mac.to_string() });
+    }
+    let mut event = Event::new(EventName::HostMachineForgotten).with("by", by.to_owned());
+    event.mac = Some(mac);
+    daemon.world.record(event);
+    Ok(())
+}
+
+/// When one of these machines was seen first and last, as it is shown.
+pub(super) fn seen(world: &World, macs: impl Iterator<Item = MacAddr>) -> Option<(String, String)> {
+    let times: Vec<_> = macs.filter_map(|mac| world.seen(mac)).collect();
+    let first = times.iter().map(|(first, _)| first.0).min()?;
+    let last = times.iter().map(|(_, last)| last.0).max()?;
+    Some((shown_time(first), shown_time(last)))
+}
+
+/// In what the machines of a host differ from its record.
+pub(super) fn changes(world: &World, host: &Name) -> Vec<ChangeView> {
+    let view = |differs: crate::world::Differs| ChangeView {
+        mac: differs.mac,
+        term: differs.change.term().to_owned(),
+        value: differs.change.value(),
+        holds: differs.holds,
+        since: shown_time(differs.since.0),
+    };
+    world.differences(host).into_iter().map(view).collect()
+}
+
+/// What is wrong with the identity of machines.
+pub(super) fn alarms(world: &World) -> Vec<AlarmView> {
+    let view = |alarm: Alarm| AlarmView {
+        kind: alarm.kind.as_str().to_owned(),
+        subject: alarm.subject(),
+        fix: fix(&alarm),
+        macs: alarm.macs,
+        uuids: alarm.guids,
+        hosts: alarm.hosts.iter().map(ToString::to_string).collect(),
+        detail: alarm.detail,
+        holds: alarm.holds,
+        since: shown_time(alarm.since),
+    };
+    world.alarms().into_iter().map(view).collect()
+}
+
+fn fix(alarm: &Alarm) -> String {
+    let host = alarm.hosts.first().map_or("HOST", |host| host.as_str());
+    match alarm.kind {
+        AlarmKind::Conflict => {
+            format!("take what is not its own from one of the records: reveille host set {host} …")
+        }
+        AlarmKind::IdentityChanged => format!("if that is right: reveille host accept-change {host}"),
+        AlarmKind::UuidDuplicate => {
+            "give one of them a GUID of its own; one machine with several cards: reveille host set HOST --mac-add MAC"
+                .to_owned()
+        }
+        AlarmKind::UuidAlternates => "find out who else uses its hardware address; then: reveille machine forget MAC"
+            .replace("MAC", &alarm.subject()),
+    }
+}
+
+fn shown_time(secs: u64) -> String {
+    timestamp(secs.saturating_mul(1000))
 }
 
 pub(super) fn ignored(daemon: &Daemon) -> Result<ListPage<IgnoredView>, BackendError> {

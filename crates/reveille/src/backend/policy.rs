@@ -5,8 +5,8 @@ use crate::failure::{Failure, chain};
 use crate::inventory::{API_OWNER, Owned};
 use crate::world::unix_now;
 use admin::view::{
-    GroupView, HostWrite, IgnoredView, LifeView, MachineView, OrderRequest, RuleFindingView, RuleSetView,
-    RuleTest, RuleTestChange, RuleView, RulesActivated, timestamp,
+    AlarmView, GroupView, HostWrite, IgnoredView, LifeView, MachineDetail, MachineView, OrderRequest,
+    RuleFindingView, RuleSetView, RuleTest, RuleTestChange, RuleView, RulesActivated, timestamp,
 };
 use admin::{
     BackendError, Expect, FieldError, HostRef, ListPage, Page, Policy, Problem, RuleChange, Written, paginate,
@@ -17,7 +17,7 @@ use store::records::{GROUP, RULE, RULE_SET, RuleSet, name_key, rule_set_key};
 use store::{Batch, Revision, Table};
 use types::resource::{Group, Name, Rule};
 use types::selector::{Match, Subject};
-use types::{Event, EventName, EventSink, Facts, Selector, Stage};
+use types::{Event, EventName, EventSink, Facts, MacAddr, Selector, Stage};
 
 /// Sets kept, the one in force among them.
 const SETS_KEPT: usize = 10;
@@ -41,6 +41,18 @@ impl Policy for Daemon {
 
     fn machines(&self, selector: Option<&Selector>) -> Result<ListPage<MachineView>, BackendError> {
         machines::machines(self, selector)
+    }
+
+    fn machine(&self, mac: MacAddr) -> Result<MachineDetail, BackendError> {
+        machines::machine(self, mac)
+    }
+
+    fn forget_machine(&self, mac: MacAddr, by: &str) -> Result<(), BackendError> {
+        machines::forget(self, mac, by)
+    }
+
+    fn alarms(&self) -> Result<ListPage<AlarmView>, BackendError> {
+        Ok(ListPage { items: machines::alarms(&self.world), next: None, revision: self.revision() })
     }
 
     fn ignored(&self) -> Result<ListPage<IgnoredView>, BackendError> {

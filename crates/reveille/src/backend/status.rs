@@ -117,6 +117,7 @@ fn counters(daemon: &Daemon) -> BTreeMap<String, BTreeMap<String, u64>> {
         }
         all.insert("hooks".to_owned(), flat);
     }
+    all.insert("machines".to_owned(), daemon.world.memory_numbers());
     let pairs = meters.http.snapshot().pairs();
     all.insert("http".to_owned(), pairs.into_iter().map(|(name, count)| (name.to_owned(), count)).collect());
     all

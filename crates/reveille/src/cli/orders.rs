@@ -53,6 +53,22 @@ pub(crate) struct Power {
     pub(crate) dry_run: bool,
 }
 
+/// `host accept-change`.
+#[derive(Args, Debug)]
+pub(crate) struct AcceptChange {
+    /// Name, mac:…, uuid:… or serial:…
+    pub(crate) host: String,
+    /// What this machine says, where several differ from the record.
+    #[arg(long, value_name = "MAC")]
+    pub(crate) machine: Option<types::MacAddr>,
+    /// Take hardware addresses that were recorded before out of the record.
+    #[arg(long)]
+    pub(crate) drop_old_macs: bool,
+    /// Say what would change, change nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
 /// What can be ordered for a host.
 #[derive(Subcommand, Debug)]
 pub(crate) enum HostOrder {
@@ -179,6 +195,18 @@ pub(crate) enum Machine {
         /// Those only that this means.
         #[arg(long = "where", value_name = "SELECTOR")]
         selector: Option<Selector>,
+    },
+    /// Everything known of one machine, recorded or not.
+    Get {
+        /// The code on its screen, or its hardware address.
+        machine: String,
+    },
+    /// What is wrong with the identity of machines: several hosts named, cards and boards replaced, one GUID on several.
+    Conflicts,
+    /// Forget what is known of one machine; its record stays.
+    Forget {
+        /// The code on its screen, or its hardware address.
+        machine: String,
     },
     /// Give a machine nothing, or all whose hardware addresses begin alike.
     Ignore {

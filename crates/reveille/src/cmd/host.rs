@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 pub(crate) async fn command(global: &Global, command: Host) -> Result<(), Failure> {
     let api = Api::new(global);
     match command {
+        Host::AcceptChange(asked) => super::identity::accept(global, &api, asked).await,
         Host::Adopt(asked) => super::machine::adopt(global, &api, asked).await,
         Host::Import(asked) => super::host_import::command(global, &api, asked).await,
         Host::Power(asked) => super::orders::power(global, &Api::patient(global), asked).await,
@@ -21,7 +22,11 @@ pub(crate) async fn command(global: &Global, command: Host) -> Result<(), Failur
             Ok(())
         }
         Host::Add { name, fields } => {
-            if fields.mac.is_empty() && fields.uuid.is_none() && fields.serial.is_none() {
+            if fields.mac.is_empty()
+                && fields.mac_add.is_empty()
+                && fields.uuid.is_none()
+                && fields.serial.is_none()
+            {
                 return Err(Failure::new(
                     "R-CLI-01",
                     format!("cannot add host `{name}` without an identity"),
@@ -119,6 +124,9 @@ fn set_identity(identity: &mut Map<String, Value>, fields: &HostFields) {
         [one] => drop(identity.insert("mac".into(), json!(one))),
         many => drop(identity.insert("mac".into(), json!(many))),
     }
+    if !fields.mac_add.is_empty() {
+        super::identity::add_macs(identity, fields.mac_add.iter().map(ToString::to_string));
+    }
     if let Some(uuid) = fields.uuid {
         identity.insert("uuid".into(), json!(uuid));
     }
@@ -148,12 +156,16 @@ fn show(global: &Global, document: &Value) {
         ("params", "/params"),
         ("owner", "/managed_by"),
         ("revision", "/revision"),
+        ("first seen", "/first_seen"),
+        ("last seen", "/last_seen"),
+        ("address", "/address"),
     ] {
         let value = table::cell(document, pointer);
         if value != "-" {
             putln!("{label:<12} {value}");
         }
     }
+    super::identity::show_changes(document);
     if let Some(life) = document.pointer("/life") {
         super::orders::show(life, "");
     }

@@ -23,12 +23,31 @@ pub(crate) async fn command(global: &Global, asked: Machine) -> Result<(), Failu
                     ("SERIAL", |machine| table::cell(machine, "/serial")),
                     ("FIRMWARE", |machine| table::cell(machine, "/firmware")),
                     ("VIA", |machine| table::cell(machine, "/via")),
+                    ("LAST SEEN", |machine| table::cell(machine, "/last_seen")),
                     ("NOTE", |machine| match table::cell(machine, "/ignored").as_str() {
                         "true" => "ignored".to_owned(),
                         _ => "-".to_owned(),
                     }),
                 ],
             );
+            Ok(())
+        }
+        Machine::Get { machine } => {
+            let mac = address_of(&api, &machine).await?;
+            super::identity::show_machine(global, &api.get(&format!("machines/{mac}")).await?.body);
+            Ok(())
+        }
+        Machine::Conflicts => {
+            super::identity::show_alarms(global, &api.get("machines:conflicts").await?.body);
+            Ok(())
+        }
+        Machine::Forget { machine } => {
+            let mac = address_of(&api, &machine).await?;
+            let answer = api.remove(&format!("machines/{mac}")).await?;
+            match global.output {
+                Output::Json => print_json(&answer),
+                Output::Table => eprintln!("{mac} is forgotten; it is asked anew when it comes again"),
+            }
             Ok(())
         }
         Machine::Ignore { machine, oui } => {
@@ -70,6 +89,17 @@ pub(crate) async fn command(global: &Global, asked: Machine) -> Result<(), Failu
             Ok(())
         }
     }
+}
+
+/// The hardware address itself, or that of a code.
+async fn address_of(api: &Api, named: &str) -> Result<types::MacAddr, Failure> {
+    if let Ok(mac) = named.strip_prefix("mac:").unwrap_or(named).parse() {
+        return Ok(mac);
+    }
+    let found = table::cell(&found(api, named).await?, "/mac");
+    found
+        .parse()
+        .map_err(|error| Failure::new("R-MAC-02", format!("`{found}` is no hardware address")).cause(error))
 }
 
 /// The machine of a code or a hardware address.

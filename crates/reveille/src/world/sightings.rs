@@ -4,15 +4,14 @@
 //! *said*: anybody on the wire can say any MAC, so it never moves the address of a machine that DHCP placed elsewhere, and
 //! it adds an identity (GUID, serial, asset tag) to a machine that was seen only when it comes from that machine's address.
 
-use std::collections::HashMap;
+use super::limits::{LOOKED_AT_ONCE, NOTICED_MAX, SAID_MAX, SIGHTINGS_MAX};
+use super::twins::{GuidTurns, Twins};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::IpAddr;
+use std::sync::Arc;
+use store::records::Machine as Kept;
 use types::lease::{LeaseRecord, LeaseState};
-use types::{Facts, MacAddr};
-
-/// Machines remembered: five times the largest site we were built for.
-const SIGHTINGS_MAX: usize = 65_536;
-/// Machines remembered that only said so themselves; inventing them is free.
-const SAID_MAX: usize = 8_192;
+use types::{Facts, MacAddr, MachineGuid, Stage, UnixTime};
 
 struct Machine {
     facts: Facts,
@@ -21,6 +20,39 @@ struct Machine {
     /// Its address came by DHCP, after its last DISCOVER.
     held: bool,
     tick: u64,
+    first: UnixTime,
+    last: UnixTime,
+    /// It did more than ask for an address: worth to be kept beyond a restart.
+    lasting: bool,
+    /// It waits to be looked at.
+    queued: bool,
+    /// What is worth keeping of it changed since it was looked at.
+    changed: bool,
+    guids: GuidTurns,
+}
+
+/// A machine that asked for something since the last round.
+pub(super) struct Touched {
+    pub(super) facts: Facts,
+    pub(super) first: UnixTime,
+    pub(super) last: UnixTime,
+    pub(super) lasting: bool,
+    pub(super) changed: bool,
+    /// Another machine that is live and came with its GUID.
+    pub(super) twin: Option<Facts>,
+}
+
+/// Something noticed while a machine was seen, to be judged in the next round.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Noticed {
+    /// Two addresses take turns with one GUID.
+    Twins(MachineGuid, MacAddr, MacAddr),
+    /// One address takes turns with two GUIDs.
+    Alternates(MacAddr, MachineGuid, MachineGuid),
+    /// It came with another GUID than before.
+    OtherBoard(MacAddr, MachineGuid, MachineGuid),
+    /// It says another serial number than before.
+    OtherSerial(MacAddr, Arc<str>, Arc<str>),
 }
 
 /// Facts by hardware address, with a second way in by IP address.
@@ -30,6 +62,11 @@ pub(crate) struct Sightings {
     addresses: HashMap<IpAddr, MacAddr>,
     said: usize,
     ticks: u64,
+    now: UnixTime,
+    twins: Twins,
+    /// Who asked for something since the last round, each once.
+    queue: VecDeque<MacAddr>,
+    noticed: Vec<Noticed>,
 }
 
 impl Sightings {
@@ -46,6 +83,7 @@ impl Sightings {
             ..Sightings::default()
         };
         for lease in bound {
+            sightings.now = lease.granted;
             sightings.see(&Facts {
                 mac: lease.mac,
                 guid: lease.guid,
@@ -53,7 +91,49 @@ impl Sightings {
                 ..Facts::default()
             });
         }
+        // All of that is on the disk.
+        sightings.take_touched(usize::MAX);
+        sightings.take_noticed();
         sightings
+    }
+
+    /// Adds what was kept of machines. Of more than fit, those seen last.
+    pub(crate) fn recall(&mut self, mut kept: Vec<Kept>) {
+        kept.sort_by_key(|machine| std::cmp::Reverse(machine.last_seen));
+        let mut texts = HashSet::new();
+        let mut shared = |text: Option<Arc<str>>| -> Option<Arc<str>> {
+            let text = text?;
+            match texts.get(&text) {
+                Some(known) => Some(Arc::clone(known)),
+                None => {
+                    texts.insert(text.clone());
+                    Some(text)
+                }
+            }
+        };
+        for Kept { mut facts, first_seen, last_seen } in kept {
+            let Some(mac) = facts.mac else { continue };
+            // Thousands of machines say the same few.
+            facts.vendor = shared(facts.vendor);
+            facts.model = shared(facts.model);
+            facts.interface = shared(facts.interface);
+            facts.subnet = shared(facts.subnet);
+            if let Some(leased) = self.machines.get_mut(&mac) {
+                leased.facts = leased.facts.clone().or(&facts);
+                leased.first = leased.first.min(first_seen);
+                leased.last = leased.last.max(last_seen);
+                leased.lasting = true;
+            } else if self.machines.len() < SIGHTINGS_MAX {
+                let fresh = Machine { first: first_seen, last: last_seen, ..Machine::new(facts) };
+                self.machines.insert(mac, Machine { seen: true, lasting: true, ..fresh });
+            }
+        }
+    }
+
+    /// The time it is, for all that is seen until the next.
+    pub(super) fn at(&mut self, now: UnixTime) -> &mut Sightings {
+        self.now = now;
+        self
     }
 
     /// Takes in what DHCP saw; true when the machine was never seen before.
@@ -71,9 +151,43 @@ impl Sightings {
         if new && self.machines.len() >= SIGHTINGS_MAX {
             self.make_room();
         }
+        self.notice(mac, facts);
         let held = usable(facts.address).is_some();
-        self.put(mac, Machine { facts: whole, seen: true, held, tick: 0 });
+        self.put(mac, whole, true, held);
+        if matches!(facts.stage, Stage::Rom | Stage::HttpRom)
+            && let Some(guid) = facts.guid.filter(|guid| !guid.is_nobodys())
+        {
+            let now = self.now.0;
+            if let Some(other) = self.twins.note(guid, mac, now) {
+                self.say(Noticed::Twins(guid, mac, other));
+            }
+            if let Some(earlier) = self.machines.get_mut(&mac).and_then(|own| own.guids.note(guid, now)) {
+                self.say(Noticed::Alternates(mac, guid, earlier));
+            }
+        }
         new
+    }
+
+    /// What it says now against what it said before.
+    fn notice(&mut self, mac: MacAddr, facts: &Facts) {
+        let Some(known) = self.machines.get(&mac).filter(|known| known.seen) else { return };
+        let mut noticed = None;
+        if let (true, Some(guid), Some(earlier)) =
+            (facts.is_other_board(&known.facts), facts.guid, known.facts.guid)
+        {
+            noticed = Some(Noticed::OtherBoard(mac, guid, earlier));
+        } else if let (Some(serial), Some(earlier)) = (facts.own_serial(), known.facts.own_serial())
+            && !serial.trim().eq_ignore_ascii_case(earlier.trim())
+        {
+            noticed = Some(Noticed::OtherSerial(mac, serial.clone(), earlier.clone()));
+        }
+        noticed.into_iter().for_each(|noticed| self.say(noticed));
+    }
+
+    fn say(&mut self, noticed: Noticed) {
+        if self.noticed.len() < NOTICED_MAX && self.noticed.last() != Some(&noticed) {
+            self.noticed.push(noticed);
+        }
     }
 
     /// Takes in what a script request said; true when nobody ever spoke of the machine before.
@@ -90,7 +204,7 @@ impl Sightings {
                 return false;
             }
             self.said += 1;
-            self.put(mac, Machine { facts: facts.clone(), seen: false, held: false, tick: 0 });
+            self.put(mac, facts.clone(), false, false);
             return true;
         };
         let (seen, held) = (known.seen, known.held);
@@ -102,8 +216,99 @@ impl Sightings {
         } else {
             facts.clone().or(&known.facts)
         };
-        self.put(mac, Machine { facts: whole, seen, held, tick: 0 });
+        if seen && held {
+            self.notice(mac, facts);
+        }
+        self.put(mac, whole, seen, held);
+        // It was asked at the address that DHCP gave it, and answered.
+        if let Some(known) = self.machines.get_mut(&mac).filter(|known| seen && held && known.facts.smbios) {
+            known.lasting = true;
+        }
         false
+    }
+
+    /// A machine fetched something from an address: one that DHCP gave it, or nobody.
+    pub(super) fn fetched(&mut self, mac: MacAddr, from: IpAddr) {
+        if self.holder(from).is_some_and(|holder| holder != mac) {
+            return;
+        }
+        let Some(known) = self.machines.get_mut(&mac).filter(|known| known.seen && !known.lasting) else {
+            return;
+        };
+        known.lasting = true;
+        self.touch(mac);
+    }
+
+    /// It is not kept any longer.
+    pub(super) fn let_go(&mut self, mac: MacAddr) {
+        if let Some(known) = self.machines.get_mut(&mac) {
+            known.lasting = false;
+        }
+    }
+
+    /// Forgets a machine; true when it was known.
+    pub(super) fn forget(&mut self, mac: MacAddr) -> bool {
+        let Some(known) = self.machines.remove(&mac) else { return false };
+        if !known.seen {
+            self.said = self.said.saturating_sub(1);
+        }
+        self.forget_address(mac, known.facts.address);
+        true
+    }
+
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        self.machines.len()
+    }
+
+    /// When a machine was seen first and last.
+    pub(super) fn when(&self, mac: MacAddr) -> Option<(UnixTime, UnixTime)> {
+        self.machines.get(&mac).map(|known| (known.first, known.last))
+    }
+
+    /// So many that asked for something since the last round, in the order in which they did.
+    pub(super) fn take_touched(&mut self, most: usize) -> Vec<Touched> {
+        let most = most.min(self.queue.len());
+        let mut taken = Vec::with_capacity(most.min(LOOKED_AT_ONCE));
+        for mac in self.queue.drain(..most) {
+            let Some(known) = self.machines.get_mut(&mac) else { continue };
+            known.queued = false;
+            taken.push(Touched {
+                facts: known.facts.clone(),
+                first: known.first,
+                last: known.last,
+                lasting: known.lasting,
+                changed: std::mem::take(&mut known.changed),
+                twin: None,
+            });
+        }
+        for touched in &mut taken {
+            let (Some(mac), Some(guid)) = (touched.facts.mac, touched.facts.guid) else { continue };
+            let other = self.twins.other(guid, mac, self.now.0);
+            touched.twin = other.and_then(|other| self.by_mac(other)).cloned();
+        }
+        taken
+    }
+
+    /// What was noticed since the last round.
+    pub(super) fn take_noticed(&mut self) -> Vec<Noticed> {
+        std::mem::take(&mut self.noticed)
+    }
+
+    /// It has to be looked at again: what was to be kept of it was not.
+    pub(super) fn look_again(&mut self, mac: MacAddr) {
+        if let Some(known) = self.machines.get_mut(&mac) {
+            known.changed = true;
+            self.touch(mac);
+        }
+    }
+
+    fn touch(&mut self, mac: MacAddr) {
+        if let Some(known) = self.machines.get_mut(&mac)
+            && !std::mem::replace(&mut known.queued, true)
+        {
+            self.queue.push_back(mac);
+        }
     }
 
     /// True when DHCP says that this machine is elsewhere, or that another one is at this address.
@@ -141,9 +346,9 @@ impl Sightings {
         self.by_mac(*self.addresses.get(&address)?)
     }
 
-    fn put(&mut self, mac: MacAddr, mut machine: Machine) {
+    fn put(&mut self, mac: MacAddr, facts: Facts, seen: bool, held: bool) {
         let earlier = self.machines.get(&mac).and_then(|known| known.facts.address);
-        let address = usable(machine.facts.address);
+        let address = usable(facts.address);
         if earlier != address {
             self.forget_address(mac, earlier);
         }
@@ -155,8 +360,18 @@ impl Sightings {
             }
         }
         self.ticks += 1;
-        machine.tick = self.ticks;
-        self.machines.insert(mac, machine);
+        let (tick, now) = (self.ticks, self.now);
+        let known = self.machines.entry(mac).or_insert_with(|| Machine {
+            first: now,
+            changed: true,
+            ..Machine::new(Facts { mac: Some(mac), ..Facts::default() })
+        });
+        known.changed |= differs(&known.facts, &facts);
+        known.facts = facts;
+        (known.seen, known.held, known.tick, known.last) = (seen, held, tick, now);
+        if seen {
+            self.touch(mac);
+        }
     }
 
     fn forget_address(&mut self, mac: MacAddr, address: Option<IpAddr>) {
@@ -171,23 +386,67 @@ impl Sightings {
         self.drop_stray_addresses();
     }
 
-    /// A flood of invented machines costs those who only said so, then whoever was not seen for longest.
+    /// A flood of invented machines costs those who only said so, then whoever asked for an address and nothing else and was
+    /// not seen for longest; those that are kept go last.
     fn make_room(&mut self) {
         self.forget_said();
         if self.machines.len() < SIGHTINGS_MAX {
             return;
         }
-        let mut ticks: Vec<u64> = self.machines.values().map(|machine| machine.tick).collect();
+        let passing = self.machines.values().filter(|machine| !machine.lasting).count();
+        let spares_lasting = passing > SIGHTINGS_MAX / 8;
+        let may_go = |machine: &Machine| !(spares_lasting && machine.lasting);
+        let going = self.machines.values().filter(|machine| may_go(machine));
+        let mut ticks: Vec<u64> = going.map(|machine| machine.tick).collect();
         let half = ticks.len() / 2;
         let oldest = *ticks.select_nth_unstable(half).1;
-        self.machines.retain(|_, machine| machine.tick >= oldest);
+        self.machines.retain(|_, machine| !may_go(machine) || machine.tick >= oldest);
         self.drop_stray_addresses();
+        let machines = &self.machines;
+        self.queue.retain(|mac| machines.contains_key(mac));
     }
 
     fn drop_stray_addresses(&mut self) {
         let machines = &self.machines;
         self.addresses.retain(|_, mac| machines.contains_key(mac));
     }
+}
+
+impl Machine {
+    /// One of whom only this is known.
+    fn new(facts: Facts) -> Machine {
+        Machine {
+            facts,
+            seen: false,
+            held: false,
+            tick: 0,
+            first: UnixTime(0),
+            last: UnixTime(0),
+            lasting: false,
+            queued: false,
+            changed: false,
+            guids: GuidTurns::default(),
+        }
+    }
+}
+
+/// True when something that is kept differs: neither address nor stage is.
+fn differs(one: &Facts, other: &Facts) -> bool {
+    let plain = |facts: &Facts| {
+        (facts.guid, facts.arch, facts.firmware, facts.http, facts.comboot, facts.smbios, facts.relay)
+    };
+    plain(one) != plain(other)
+        || one.vendor != other.vendor
+        || one.model != other.model
+        || one.serial != other.serial
+        || one.asset != other.asset
+        || one.oemstring != other.oemstring
+        || one.board_serial != other.board_serial
+        || one.nic_bus != other.nic_bus
+        || one.hostname != other.hostname
+        || one.interface != other.interface
+        || one.subnet != other.subnet
+        || one.circuit_id != other.circuit_id
 }
 
 fn usable(address: Option<IpAddr>) -> Option<IpAddr> {

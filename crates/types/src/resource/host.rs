@@ -70,7 +70,7 @@ impl Host {
     }
 }
 
-/// Identity terms. At least one is needed; a request matches by GUID, any MAC or serial, the GUID counting most.
+/// Identity terms. At least one is needed; a request matches by GUID, any MAC or serial, weighed together.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HostMatch {

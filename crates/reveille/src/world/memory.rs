@@ -1,0 +1,234 @@
+//! What is kept of machines beyond a restart, and of the alarms about them. In the store; written in rounds, off the workers.
+//!
+//! Kept are recorded hosts, machines an alarm is about, and those that did more than ask for an address. Those without a
+//! record are bounded: the one seen longest ago goes first. A failed write costs nothing but itself: it comes again with
+//! the next round.
+
+use super::limits::{SEEN_WRITTEN_EVERY, UNKNOWN_KEPT_MAX, UNKNOWN_PRUNED_AT_ONCE, WRITTEN_AT_ONCE};
+use super::sightings::Touched;
+use crate::failure::{Failure, chain};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
+use store::records::{
+    ALARM, Alarm, Machine, decode_machine, encode_machine, is_alarm_key, machine_key, machine_mac,
+};
+use store::{Batch, CommitError, Store, Table};
+use types::MacAddr;
+
+/// Records read at once.
+const SCAN_STEP: usize = 1_000;
+
+#[derive(Clone, Copy)]
+struct Kept {
+    last: u64,
+    recorded: bool,
+}
+
+/// Counters of what is kept.
+#[derive(Default)]
+pub(super) struct Counts {
+    pub(super) written: AtomicU64,
+    pub(super) write_failed: AtomicU64,
+    pub(super) pruned: AtomicU64,
+}
+
+/// The machines on the disk.
+pub(crate) struct Memory {
+    /// `None` in tests: nothing is durable then.
+    store: Option<Store>,
+    kept: HashMap<MacAddr, Kept>,
+    pub(super) counts: Counts,
+}
+
+/// What the store has of machines.
+pub(crate) struct Loaded {
+    pub(crate) memory: Memory,
+    pub(crate) machines: Vec<Machine>,
+    pub(crate) alarms: Vec<Alarm>,
+}
+
+/// One machine that may have to be written.
+pub(super) struct Due {
+    pub(super) machine: Touched,
+    pub(super) recorded: bool,
+}
+
+/// What a round left behind.
+#[derive(Default)]
+pub(super) struct Round {
+    /// Machines whose record could not be written.
+    pub(super) failed: Vec<MacAddr>,
+    /// Machines that are kept no longer.
+    pub(super) pruned: Vec<MacAddr>,
+    /// Alarms that could not be written, by their keys.
+    pub(super) failed_alarms: Vec<Vec<u8>>,
+}
+
+impl Memory {
+    #[cfg(test)]
+    pub(crate) fn in_memory() -> Memory {
+        Memory { store: None, kept: HashMap::new(), counts: Counts::default() }
+    }
+
+    /// Everything the store has. A record that cannot be read is told of and left; the machine is asked anew.
+    pub(crate) fn load(store: Store) -> Result<Loaded, Failure> {
+        let (mut machines, mut alarms, mut unreadable) = (Vec::new(), Vec::new(), 0u64);
+        let mut after: Option<Vec<u8>> = None;
+        loop {
+            let step = store.scan(Table::Facts, after.as_deref(), SCAN_STEP).map_err(|error| {
+                Failure::new("R-STO-01", "cannot read facts from the store").cause(chain(&error))
+            })?;
+            let last = step.len() < SCAN_STEP;
+            after = step.last().map(|(key, _)| key.clone());
+            for (key, stored) in step {
+                let fault = if machine_mac(&key).is_some() {
+                    decode_machine(&stored.value).map(|machine| machines.push(machine)).err()
+                } else if is_alarm_key(&key) {
+                    ALARM.decode::<Alarm>(&stored.value).map(|alarm| alarms.push(alarm)).err()
+                } else {
+                    None
+                };
+                if let Some(fault) = fault {
+                    unreadable += 1;
+                    tracing::debug!(key = %String::from_utf8_lossy(&key), cause = chain(&fault), "a record of a machine cannot be read");
+                }
+            }
+            if last {
+                break;
+            }
+        }
+        if unreadable > 0 {
+            tracing::warn!(
+                records = unreadable,
+                "what is remembered of some machines cannot be read; they are asked anew: reveille store verify"
+            );
+        }
+        let kept = machines.iter().filter_map(|machine| {
+            Some((machine.facts.mac?, Kept { last: machine.last_seen.0, recorded: false }))
+        });
+        let memory = Memory { kept: kept.collect(), store: Some(store), counts: Counts::default() };
+        Ok(Loaded { memory, machines, alarms })
+    }
+
+    /// Machines on the disk, and how many of them had no record when they asked last.
+    pub(super) fn count(&self) -> (usize, usize) {
+        (self.kept.len(), self.kept.values().filter(|kept| !kept.recorded).count())
+    }
+
+    /// Writes those of which something changed, or that were seen a while after the disk says, and the alarms. Blocks on the
+    /// disk.
+    pub(super) fn write(&mut self, due: Vec<Due>, unwritten: Vec<(Vec<u8>, Option<Alarm>)>) -> Round {
+        let mut round = Round::default();
+        let Some(store) = self.store.clone() else { return round };
+        let wanted: Vec<Due> = due.into_iter().filter(|due| self.is_due(due)).collect();
+        for some in wanted.chunks(WRITTEN_AT_ONCE) {
+            let mut batch = Batch::new();
+            let mut written = Vec::with_capacity(some.len());
+            for Due { machine, recorded } in some {
+                let Some(mac) = machine.facts.mac else { continue };
+                let kept = Machine {
+                    facts: machine.facts.clone(),
+                    first_seen: machine.first,
+                    last_seen: machine.last,
+                };
+                match encode_machine(&kept) {
+                    Ok(value) => {
+                        batch = batch.put(Table::Facts, machine_key(mac), value);
+                        written.push((mac, Kept { last: machine.last.0, recorded: *recorded }));
+                    }
+                    Err(error) => {
+                        tracing::error!(%mac, cause = chain(&error), "what is known of it has no stored form")
+                    }
+                }
+            }
+            match store.commit_blocking(batch) {
+                Ok(_) => {
+                    self.counts.written.fetch_add(written.len() as u64, Ordering::Relaxed);
+                    self.kept.extend(written);
+                }
+                Err(error) => {
+                    self.failed(&error, some.len());
+                    round.failed.extend(written.into_iter().map(|(mac, _)| mac));
+                }
+            }
+        }
+        if !unwritten.is_empty() {
+            let mut batch = Batch::new();
+            for (key, alarm) in &unwritten {
+                match alarm.as_ref().map(|alarm| ALARM.encode(alarm)) {
+                    Some(Ok(value)) => batch = batch.put(Table::Facts, key.clone(), value),
+                    Some(Err(error)) => tracing::error!(cause = chain(&error), "an alarm has no stored form"),
+                    None => batch = batch.delete(Table::Facts, key.clone()),
+                }
+            }
+            if let Err(error) = store.commit_blocking(batch) {
+                self.failed(&error, unwritten.len());
+                round.failed_alarms = unwritten.into_iter().map(|(key, _)| key).collect();
+            }
+        }
+        round.pruned = self.prune(&store);
+        round
+    }
+
+    fn is_due(&self, due: &Due) -> bool {
+        let kept = due.machine.facts.mac.and_then(|mac| self.kept.get(&mac));
+        kept.is_none_or(|kept| {
+            due.machine.changed
+                || kept.recorded != due.recorded
+                || due.machine.last.0.saturating_sub(kept.last) >= SEEN_WRITTEN_EVERY
+        })
+    }
+
+    /// Takes the oldest unknown machines off the disk when there are too many.
+    fn prune(&mut self, store: &Store) -> Vec<MacAddr> {
+        let unknown = self.kept.iter().filter(|(_, kept)| !kept.recorded);
+        let mut by_age: Vec<(u64, MacAddr)> = unknown.map(|(mac, kept)| (kept.last, *mac)).collect();
+        if by_age.len() <= UNKNOWN_KEPT_MAX {
+            return Vec::new();
+        }
+        by_age.sort_unstable();
+        by_age.truncate(by_age.len() - UNKNOWN_KEPT_MAX + UNKNOWN_PRUNED_AT_ONCE);
+        let macs: Vec<MacAddr> = by_age.into_iter().map(|(_, mac)| mac).collect();
+        let batch =
+            macs.iter().fold(Batch::new(), |batch, mac| batch.delete(Table::Facts, machine_key(*mac)));
+        if let Err(error) = store.commit_blocking(batch) {
+            self.failed(&error, macs.len());
+            return Vec::new();
+        }
+        for mac in &macs {
+            self.kept.remove(mac);
+        }
+        self.counts.pruned.fetch_add(macs.len() as u64, Ordering::Relaxed);
+        macs
+    }
+
+    /// Takes one machine off the disk; true when it was there. Blocks on the disk.
+    pub(super) fn forget(&mut self, mac: MacAddr) -> Result<bool, CommitError> {
+        let there = self.kept.contains_key(&mac);
+        if let (true, Some(store)) = (there, &self.store) {
+            store.commit_blocking(Batch::new().delete(Table::Facts, machine_key(mac)))?;
+        }
+        self.kept.remove(&mac);
+        Ok(there)
+    }
+
+    fn failed(&self, error: &CommitError, records: usize) {
+        self.counts.write_failed.fetch_add(1, Ordering::Relaxed);
+        tracing::warn!(cause = chain(error), records, "what is known of machines is not durable yet");
+    }
+
+    /// What the status shows.
+    pub(super) fn numbers(&self) -> BTreeMap<String, u64> {
+        let (kept, unknown) = self.count();
+        [
+            ("kept", kept as u64),
+            ("kept_unknown", unknown as u64),
+            ("kept_unknown_max", UNKNOWN_KEPT_MAX as u64),
+            ("written", self.counts.written.load(Ordering::Relaxed)),
+            ("write_failed", self.counts.write_failed.load(Ordering::Relaxed)),
+            ("pruned", self.counts.pruned.load(Ordering::Relaxed)),
+        ]
+        .map(|(name, count)| (name.to_owned(), count))
+        .into()
+    }
+}
