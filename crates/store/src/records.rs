@@ -15,7 +15,8 @@
 //! | leases | family (4; room for 6), then the address big-endian | [`types::lease::LeaseRecord`] | 2; 1 lacks `lease_secs` |
 //! | facts | `ignore/<hex>` | [`Ignored`] | 1 |
 //! | boots | `host/<name>` | [`boots::life::Life`] | 1 |
-//! | boots | `rollout/<name>` | [`boots::rollout::Rollout`] | 1 |
+//! | boots | `rollout/<name>` | [`boots::rollout::Rollout`] without its hosts | 1 |
+//! | boots | `rollout-hosts/<name>/<number>` | 128 of its hosts | 1 |
 //! | others | as their owners say | any `Serialize` value | theirs |
 //!
 //! Lives and rollouts stand in the table that was set aside for them from the first version of the store on: no folder changes,
@@ -30,7 +31,10 @@ mod rules;
 pub use ignored::{IGNORED, Ignored, ignored_key, is_ignored_key};
 pub use lease::{LEASE, decode_lease, encode_lease};
 pub use life::{LIFE, LIFE_BYTES_MAX, decode_life, encode_life, life_host, life_key};
-pub use rollout::{ROLLOUT, ROLLOUT_BYTES_MAX, decode_rollout, encode_rollout, rollout_key, rollout_name};
+pub use rollout::{
+    ROLLOUT, ROLLOUT_BYTES_MAX, ROLLOUT_HOSTS, check_rollout_order, check_rollout_part, decode_rollout,
+    encode_rollout, rollout_key, rollout_keys, rollout_name, rollout_part,
+};
 pub use rules::{GROUP, RULE, RULE_SET, RuleSet, rule_set_key};
 
 use crate::error::RecordError;
