@@ -4,9 +4,11 @@
 //! checked ownership and that a precondition was given; the backend checks the precondition again where it counts, inside
 //! its commit.
 
+mod fleet;
 mod hooks;
 mod policy;
 
+pub use fleet::{Fleet, RolloutOrder};
 pub use hooks::Hooks;
 pub use policy::{Policy, RuleChange};
 
@@ -214,7 +216,7 @@ pub struct Download {
 }
 
 /// The daemon behind the API.
-pub trait Backend: Policy + Hooks + Send + Sync + 'static {
+pub trait Backend: Policy + Fleet + Hooks + Send + Sync + 'static {
     /// Version and features.
     fn version(&self) -> VersionInfo;
 

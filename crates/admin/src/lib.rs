@@ -21,6 +21,7 @@ pub mod view;
 
 mod api {
     pub(crate) mod config;
+    pub(crate) mod fleet;
     pub(crate) mod hooks;
     pub(crate) mod hosts;
     pub(crate) mod images;
@@ -31,8 +32,8 @@ mod api {
 }
 
 pub use backend::{
-    Backend, BackendError, Download, Expect, Hooks, HostRef, ListPage, Page, Policy, RuleChange, Written,
-    paginate,
+    Backend, BackendError, Download, Expect, Fleet, Hooks, HostRef, ListPage, Page, Policy, RolloutOrder,
+    RuleChange, Written, paginate,
 };
 pub use client::{Client, ClientError};
 pub use events::{EventBus, Next, Position, Stamped, Subscription};

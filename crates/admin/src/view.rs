@@ -1,12 +1,17 @@
 //! The JSON shapes of the API. They only grow: no field is removed or re-typed within v1.
 
 mod explain;
+mod fleet;
 mod hooks;
 mod life;
 mod machine;
 mod policy;
 
 pub use explain::{AskedRule, AskedTerm, Because, ExplainedStep, Explanation, GivenValue};
+pub use fleet::{
+    DriftReport, DriftRequest, DriftView, HeldView, HostOrder, HostSet, Reason, RepairReport, RepairRequest,
+    RolloutHostView, RolloutRequest, RolloutSummary, RolloutView,
+};
 pub use hooks::{HookTried, HookView};
 pub use life::{InstalledView, LifeView, Order, OrderRequest, OrderView};
 pub use machine::{HostWrite, IgnoredView, MachineView};

@@ -16,7 +16,7 @@ use crate::failure::Failure;
 use crate::inbox::Inbox;
 use crate::inventory::Inventory;
 use crate::log;
-use crate::world::{Lives, World};
+use crate::world::{Lives, Rollouts, World};
 use admin::EventBus;
 use admin::view::Setting;
 use config::{Loaded, LogFormat, Settings};
@@ -73,7 +73,8 @@ pub(crate) async fn run(global: &Global, loaded: Loaded, strictness: Strictness)
     let bus = Arc::new(EventBus::new(EVENTS_KEPT));
     let lives = Lives::load(store.clone())?;
     let wait = settings.boot.claim_wait;
-    let world = Arc::new(World::waiting(catalog, bus.clone(), sightings, lives, wait));
+    let world = World::waiting(catalog, bus.clone(), sightings, lives, wait);
+    let world = Arc::new(world.with_rollouts(Rollouts::load(store.clone())?));
     let hooks = Arc::new(hooks::from_settings(&settings, world.clone())?);
     let follower = hooks::Follower::new(bus.clone(), hooks.clone());
     let importer = Arc::new(Importer::new(library.clone(), inventory.clone(), world.clone()));
@@ -110,7 +111,7 @@ pub(crate) async fn run(global: &Global, loaded: Loaded, strictness: Strictness)
         files: files_of(&loaded),
         started,
     });
-    let api = admin::Api::new(daemon, bus, stopping.clone());
+    let api = admin::Api::new(daemon.clone(), bus, stopping.clone());
     let admin = bind_admin(&settings, api)?;
     import_configured(&inventory, &importer).await;
     if let Some(inbox) = inbox {
@@ -134,6 +135,7 @@ pub(crate) async fn run(global: &Global, loaded: Loaded, strictness: Strictness)
     let looker = world.clone();
     let shutdown = stopping.clone();
     doors.spawn(look_for_trouble(looker, shutdown));
+    doors.spawn(crate::backend::drive_rollouts(daemon, stopping.clone()));
 
     doors.spawn(room::tell(world.clone(), store.clone(), stopping.clone()));
 
