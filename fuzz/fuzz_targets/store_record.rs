@@ -48,9 +48,14 @@ fuzz_target!(|bytes: &[u8]| {
             }
         }
         6 => {
-            if let Ok(rollout) = decode_rollout(value) {
-                let written = encode_rollout(&rollout).expect("a rollout is written");
-                assert_eq!(decode_rollout(&written).expect("and read"), rollout);
+            // An order, and its hosts behind the first zero byte.
+            let cut = value.iter().position(|byte| *byte == 0).unwrap_or(value.len());
+            let (order, part) = value.split_at(cut);
+            if let Ok(rollout) = decode_rollout(order, [part.get(1..).unwrap_or_default()]) {
+                let written = encode_rollout(&rollout, None).expect("a rollout is written");
+                let parts = written.iter().skip(1).map(|(_, value)| value.as_slice());
+                let order = &written.first().expect("its order").1;
+                assert_eq!(decode_rollout(order, parts).expect("and read"), rollout);
             }
         }
         _ => {

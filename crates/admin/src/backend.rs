@@ -5,10 +5,12 @@
 //! its commit.
 
 mod apply;
+mod fleet;
 mod hooks;
 mod policy;
 
 pub use apply::Applies;
+pub use fleet::{Fleet, RolloutOrder};
 pub use hooks::Hooks;
 pub use policy::{Policy, RuleChange};
 
@@ -216,7 +218,7 @@ pub struct Download {
 }
 
 /// The daemon behind the API.
-pub trait Backend: Policy + Hooks + Applies + Send + Sync + 'static {
+pub trait Backend: Policy + Fleet + Hooks + Applies + Send + Sync + 'static {
     /// Version and features.
     fn version(&self) -> VersionInfo;
 

@@ -22,6 +22,7 @@ pub mod view;
 mod api {
     pub(crate) mod apply;
     pub(crate) mod config;
+    pub(crate) mod fleet;
     pub(crate) mod hooks;
     pub(crate) mod hosts;
     pub(crate) mod images;
@@ -33,8 +34,8 @@ mod api {
 }
 
 pub use backend::{
-    Applies, Backend, BackendError, Download, Expect, Hooks, HostRef, ListPage, Page, Policy, RuleChange,
-    Written, paginate,
+    Applies, Backend, BackendError, Download, Expect, Fleet, Hooks, HostRef, ListPage, Page, Policy, RolloutOrder,
+    RuleChange, Written, paginate,
 };
 pub use client::{Client, ClientError};
 pub use events::{EventBus, Next, Position, Stamped, Subscription};

@@ -1,6 +1,6 @@
 //! The routes and what they share.
 
-use crate::api::{apply, config, hooks, hosts, images, lists, machines, policy, store, stream};
+use crate::api::{apply, config, fleet, hooks, hosts, images, lists, machines, policy, store, stream};
 use crate::backend::{Backend, BackendError, Expect, ListPage};
 use crate::{EventBus, Problem};
 use axum::Router;
@@ -72,6 +72,11 @@ pub fn router(api: Api) -> Router {
         .route("/config", get(config::config))
         .route("/hosts", get(hosts::list))
         .route("/hosts:batch", post(hosts::batch))
+        .route("/hosts:drift", post(fleet::drift))
+        .route("/hosts:repair", post(fleet::repair))
+        .route("/rollouts", get(fleet::list).post(fleet::start))
+        .route("/rollouts/{name}", get(fleet::read).delete(fleet::remove))
+        .route("/rollouts/{name}/{order}", post(fleet::order))
         .route("/hosts/{reference}", get(hosts::read).put(hosts::write).delete(hosts::remove))
         .route("/hosts/{reference}/explain", get(hosts::explain))
         .route("/hosts/{reference}/orders", post(hosts::order))

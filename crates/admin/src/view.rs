@@ -2,6 +2,7 @@
 
 mod apply;
 mod explain;
+mod fleet;
 mod hooks;
 mod life;
 mod machine;
@@ -12,6 +13,10 @@ pub use apply::{
     TemplateView,
 };
 pub use explain::{AskedRule, AskedTerm, Because, ExplainedStep, Explanation, GivenValue};
+pub use fleet::{
+    DriftReport, DriftRequest, DriftView, HeldView, HostOrder, HostSet, Reason, RepairReport, RepairRequest,
+    RolloutHostView, RolloutRequest, RolloutSummary, RolloutView,
+};
 pub use hooks::{HookTried, HookView};
 pub use life::{InstalledView, LifeView, Order, OrderRequest, OrderView};
 pub use machine::{AlarmView, ChangeView, HostWrite, IgnoredView, MachineDetail, MachineView};

@@ -19,6 +19,7 @@
 //!
 //! Deliberately absent: clocks, ids (both are arguments), what the pins say, and the store.
 
+pub mod drift;
 pub mod life;
 pub mod rollout;
 mod tracker;

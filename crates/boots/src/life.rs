@@ -57,6 +57,7 @@ mod effect;
 mod event;
 mod gate;
 mod machine;
+mod meant;
 mod order;
 mod refusal;
 mod step;
@@ -64,6 +65,7 @@ mod step;
 pub use effect::{Effect, Told, Withdrawal};
 pub use event::{LifeEvent, Report, Timeouts};
 pub use gate::{Allowed, Denied, Gate, NextBoot, Permit, Spared, next, permits};
+pub use meant::Meant;
 pub use refusal::{LifeFault, LifeRefusal};
 pub use step::{Commit, Step, step};
 
@@ -435,6 +437,10 @@ pub struct Life {
     pub last_boot: Option<NetworkBoot>,
     /// It runs from its cache.
     pub from_cache: Option<FromCache>,
+    /// What the newest boot was made of, where that was told.
+    pub last_meant: Option<Meant>,
+    /// What was installed last was made of this, where that was told.
+    pub installed_meant: Option<Meant>,
 }
 
 impl Life {
@@ -454,6 +460,8 @@ impl Life {
             installed: None,
             last_boot: None,
             from_cache: None,
+            last_meant: None,
+            installed_meant: None,
         }
     }
 

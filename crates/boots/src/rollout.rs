@@ -17,11 +17,16 @@
 //! [`RolloutEvent::Resume`] names every ordered host again; arming one that is armed is refused by its life, and
 //! [`Rollout::is_ours`] tells whether that arming is the rollout's own.
 //!
+//! What a host's life told while nobody listened is read from the life itself: [`Rollout::unheard`], asked after a start and from
+//! time to time. Every arming carries the moment the rollout was ordered, so that nothing an earlier one of the same name did
+//! is taken for its own.
+//!
 //! Skipped is a host that could not be ordered (locked, quarantined, gone) or was taken away while it waited; it counts as no
 //! failure: nothing was tried. A rollout that stops takes the armings of hosts back that have not begun; what installs goes on.
 //!
 //! Deliberately absent: clocks to wait by (hosts time out by their life), power control, who may order it.
 
+mod heard;
 mod step;
 
 pub use step::{RolloutStep, step};
@@ -30,13 +35,14 @@ use crate::life::{ImageRef, LifeEvent, OnceBoot, limits as life_limits};
 use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 use types::UnixTime;
 use types::resource::Name;
 
 /// Bounds of a rollout, each with its reason.
 pub mod limits {
-    /// Hosts of one rollout. Its record is written whole with every step: some hundred kilobytes at most.
-    pub const HOSTS_MAX: usize = 1024;
+    /// Hosts of one rollout: those of a large site, and room. Its record is written in parts, those that changed.
+    pub const HOSTS_MAX: usize = 16_384;
     /// Hosts under way at once.
     pub const AT_ONCE_MAX: u16 = 256;
     /// Words about one host.
@@ -142,11 +148,11 @@ impl RolloutState {
 pub struct RolloutPlan {
     /// Its name; also in what its armings say of who ordered them.
     pub name: Name,
-    /// Who wants it, 1..=54 bytes.
+    /// Who wants it, 1..=37 bytes.
     pub by: Arc<str>,
     /// What is installed; `None`: what each host's pins say.
     pub image: Option<ImageRef>,
-    /// Hosts, in the order of their turns; 1..=1024, none twice.
+    /// Hosts, in the order of their turns; 1..=16384, none twice.
     pub hosts: Vec<Name>,
     /// Hosts under way at once, 1..=256.
     pub at_once: u16,
@@ -156,6 +162,10 @@ pub struct RolloutPlan {
     pub retries: u8,
     /// Its installers never report: a restart after the payload counts as done, not as a failure.
     pub trusts_silence: bool,
+    /// How long each arming is good, at least a second; `None`: until it is used or taken back.
+    pub expires: Option<Duration>,
+    /// Each host is started anew, from the network, once it is armed.
+    pub power_cycle: bool,
 }
 
 /// A change under way. Changed by [`step`] alone; the fields are open to readers and to the store.
@@ -219,14 +229,14 @@ pub enum RolloutEvent {
     },
     /// Arm nobody for now.
     Pause {
-        /// Who wants it, 1..=54 bytes.
+        /// Who wants it, 1..=37 bytes.
         by: Arc<str>,
     },
     /// Go on, also after too many failures: those so far are forgiven.
     Continue,
     /// Arm nobody any more.
     Cancel {
-        /// Who wants it, 1..=54 bytes.
+        /// Who wants it, 1..=37 bytes.
         by: Arc<str>,
     },
 }
@@ -234,7 +244,7 @@ pub enum RolloutEvent {
 /// Why a plan or an event is not taken. Nothing changed. The text names cause and fix.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum RolloutRefusal {
-    /// Not 1 to 1024 hosts.
+    /// Not 1 to 16384 hosts.
     HostCount {
         /// How many.
         hosts: usize,
@@ -254,6 +264,8 @@ pub enum RolloutRefusal {
         /// How many.
         retries: u8,
     },
+    /// Armings that are good for no time.
+    NoTime,
     /// No name, or one too long.
     BadWho {
         /// Its length in bytes.
@@ -273,10 +285,11 @@ pub enum RolloutRefusal {
     Running,
 }
 
-/// Longest name of who orders a rollout: with the rollout's own it fits an arming's.
-const BY_BYTES_MAX: usize = 54;
+/// Longest name of who orders a rollout: with the rollout's own and its moment it fits an arming's.
+pub const BY_BYTES_MAX: usize = 37;
 const _: () = assert!(
-    "rollout  ()".len() + types::resource::NAME_BYTES_MAX + BY_BYTES_MAX <= life_limits::WHO_BYTES_MAX
+    "rollout  0123456789abcdef ()".len() + types::resource::NAME_BYTES_MAX + BY_BYTES_MAX
+        <= life_limits::WHO_BYTES_MAX
 );
 
 impl fmt::Display for RolloutRefusal {
@@ -291,6 +304,9 @@ impl fmt::Display for RolloutRefusal {
             }
             RolloutRefusal::Retries { retries } => {
                 write!(f, "{retries} retries are more than may be; give 0 to {}", life_limits::RETRIES_MAX)
+            }
+            RolloutRefusal::NoTime => {
+                f.write_str("armings that are good for no time arm nobody; give 1s and more")
             }
             RolloutRefusal::BadWho { bytes } => {
                 write!(f, "the name of who orders it has {bytes} bytes; give 1 to {BY_BYTES_MAX}")
@@ -367,9 +383,10 @@ impl Rollout {
         )
     }
 
-    /// Who its armings say ordered them, up to 128 bytes.
+    /// Who its armings say ordered them, up to 128 bytes. No other rollout has the same, unless one of its name was ordered in
+    /// the same second.
     pub fn who(&self) -> Arc<str> {
-        format!("rollout {} ({})", self.plan.name, self.plan.by).into()
+        format!("rollout {} {:x} ({})", self.plan.name, self.at.0, self.plan.by).into()
     }
 
     /// True when `by` of an arming stands for this rollout.
@@ -378,8 +395,9 @@ impl Rollout {
     }
 
     /// The event that arms a host of it, for [`crate::life::step`].
-    pub fn order(&self, expires: Option<UnixTime>) -> LifeEvent {
+    pub fn order(&self, now: UnixTime) -> LifeEvent {
         let (by, retries) = (self.who(), self.plan.retries);
+        let expires = self.plan.expires.map(|time| now.saturating_add(time));
         match &self.plan.image {
             None => LifeEvent::Arm { by, image: None, expires, retries },
             Some(image) => LifeEvent::BootOnce {
@@ -448,6 +466,9 @@ fn check_plan(plan: &RolloutPlan) -> Result<(), RolloutRefusal> {
     }
     if *retries > life_limits::RETRIES_MAX {
         return Err(RolloutRefusal::Retries { retries: *retries });
+    }
+    if plan.expires.is_some_and(|time| time.as_secs() == 0) {
+        return Err(RolloutRefusal::NoTime);
     }
     let mut seen = HashSet::with_capacity(hosts.len());
     match hosts.iter().find(|host| !seen.insert(host.as_str())) {

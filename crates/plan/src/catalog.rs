@@ -62,6 +62,8 @@ pub struct CatalogParts {
     pub images: Vec<Image>,
     /// Versions of images that are kept, the current ones too.
     pub versions: Vec<ImageVersion>,
+    /// Id of the version that is current, by image; images whose files have no versions have none.
+    pub current: HashMap<Name, Name>,
     /// Templates of answer files.
     pub templates: Vec<Template>,
     /// Groups of hosts.
@@ -249,6 +251,7 @@ pub struct Catalog {
     images: HashMap<Name, Arc<Image>>,
     /// By `image@id` and by `image@tag`.
     versions: HashMap<Name, Arc<Image>>,
+    current: HashMap<Name, Name>,
     templates: HashMap<Name, Arc<Template>>,
     pub(crate) default_image: Option<Name>,
     pub(crate) unknown: UnknownPolicy,
@@ -372,6 +375,7 @@ impl Catalog {
             names,
             images,
             versions,
+            current: parts.current,
             templates,
             default_image: parts.default_image,
             unknown: parts.unknown,
@@ -395,6 +399,11 @@ impl Catalog {
     /// The version of an image that a host names by id or tag.
     pub fn version(&self, image: &Name, version: &Name) -> Option<&Arc<Image>> {
         self.versions.get(&image.at_version(version))
+    }
+
+    /// Id of the current version of an image.
+    pub fn current_version(&self, image: &str) -> Option<&Name> {
+        self.current.get(image)
     }
 
     /// The template of that name.

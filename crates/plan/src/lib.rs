@@ -14,6 +14,7 @@
 
 mod catalog;
 mod decide;
+mod fleet;
 mod groups;
 mod identity;
 #[cfg(test)]
@@ -32,6 +33,7 @@ pub use catalog::{
 pub use decide::{
     BootPlan, BootState, Decision, Gate, LeaveAloneReason, Ordered, Step, Target, Verdict, decide,
 };
+pub use fleet::{Fleet, Meant, Wanted, known};
 pub use groups::DEPTH_MAX as GROUP_DEPTH_MAX;
 pub use identity::Evidence;
 pub use identity::score::{Change, Score, score};

@@ -4,6 +4,7 @@
 mod apply;
 mod explain;
 mod fault;
+mod fleet;
 mod hooks;
 mod images;
 mod imports;
@@ -11,12 +12,14 @@ mod life;
 mod machines;
 mod policy;
 mod power;
+mod rollouts;
 mod status;
 mod wanted;
 mod whole;
 
 pub(crate) use fault::Fault;
 pub(crate) use imports::{Importer, Unimported};
+pub(crate) use rollouts::drive as drive_rollouts;
 pub(crate) use status::Meters;
 pub(crate) use wanted::Origin;
 pub(crate) use whole::{finding, table_names, view as report_view};
@@ -164,24 +167,8 @@ impl Backend for Daemon {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             api: "v1".to_owned(),
             features: [
-                "hosts",
-                "orders",
-                "machines",
-                "power",
-                "groups",
-                "rules",
-                "images",
-                "versions",
-                "imports",
-                "leases",
-                "boots",
-                "explain",
-                "events",
-                "hooks",
-                "config",
-                "store",
-                "apply",
-                "templates",
+                "hosts", "orders", "drift", "rollouts", "machines", "power", "groups", "rules", "images",
+                "versions", "imports", "leases", "boots", "explain", "events", "hooks", "config", "store", "apply", "templates",
             ]
             .map(str::to_owned)
             .to_vec(),

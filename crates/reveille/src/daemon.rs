@@ -17,7 +17,7 @@ use crate::failure::Failure;
 use crate::inbox::Inbox;
 use crate::inventory::Inventory;
 use crate::log;
-use crate::world::{Lives, Memory, World};
+use crate::world::{Lives, Memory, Rollouts, World};
 use admin::EventBus;
 use admin::view::Setting;
 use config::{Loaded, LogFormat, Settings};
@@ -74,7 +74,8 @@ pub(crate) async fn run(global: &Global, loaded: Loaded, strictness: Strictness)
     let lives = Lives::load(store.clone())?;
     let kept = Memory::load(store.clone())?;
     let wait = settings.boot.claim_wait;
-    let world = Arc::new(World::waiting(catalog, bus.clone(), (sightings, kept), lives, wait));
+    let world = World::waiting(catalog, bus.clone(), (sightings, kept), lives, wait);
+    let world = Arc::new(world.with_rollouts(Rollouts::load(store.clone())?));
     let hooks = Arc::new(hooks::from_settings(&settings, world.clone())?);
     let follower = hooks::Follower::new(bus.clone(), hooks.clone());
     let importer = Arc::new(Importer::new(library.clone(), inventory.clone(), world.clone()));
@@ -111,7 +112,7 @@ pub(crate) async fn run(global: &Global, loaded: Loaded, strictness: Strictness)
         files: files_of(&loaded),
         started,
     });
-    let api = admin::Api::new(daemon, bus, stopping.clone());
+    let api = admin::Api::new(daemon.clone(), bus, stopping.clone());
     let admin = bind_admin(&settings, api)?;
     images::bring_in(&inventory, &importer).await;
     if let Some(inbox) = inbox {
@@ -135,6 +136,7 @@ pub(crate) async fn run(global: &Global, loaded: Loaded, strictness: Strictness)
     let looker = world.clone();
     let shutdown = stopping.clone();
     doors.spawn(look_for_trouble(looker, shutdown));
+    doors.spawn(crate::backend::drive_rollouts(daemon, stopping.clone()));
 
     doors.spawn(room::tell(world.clone(), store.clone(), stopping.clone()));
 

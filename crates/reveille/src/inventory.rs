@@ -272,6 +272,11 @@ impl Inventory {
             self.has_files(&image.name) || image.base.as_ref().is_some_and(|base| self.has_files(base))
         };
         let versions = images.iter().flat_map(|image| self.versions_of(&image.resource)).collect();
+        let current = |image: &Owned<Image>| {
+            let name = &image.resource.name;
+            Some((name.clone(), self.library.manifest(name.as_str())?.id().clone()))
+        };
+        let current = images.iter().filter_map(current).collect();
         let mut parts = CatalogParts {
             generation,
             hosts,
@@ -280,6 +285,7 @@ impl Inventory {
             ignored: self.ignored()?.into_iter().map(|ignored| ignored.octets.into()).collect(),
             site: self.file.site.as_ref().map(Name::shared),
             versions,
+            current,
             images: images.into_iter().filter(complete).map(|image| image.resource).collect(),
             templates: templates.into_iter().map(|template| template.resource).collect(),
             default_image: self.file.default_image.clone(),

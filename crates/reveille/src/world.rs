@@ -9,6 +9,7 @@ mod identity;
 mod limits;
 mod lives;
 mod memory;
+mod rollouts;
 mod sightings;
 mod tickets;
 mod twins;
@@ -16,13 +17,14 @@ mod twins;
 use admin::EventBus;
 use alarms::{Alarms, Doubts};
 use arc_swap::ArcSwap;
-use boots::life::{Effect, Gate, ImageRef, Life, LifeEvent, NextBoot, Report, Timeouts};
+use boots::life::{Effect, Gate, ImageRef, Life, LifeEvent, Meant, NextBoot, Report, Timeouts};
 use boots::{Attempt, Finding, Tracker};
 use claims::{Claims, Waits};
 pub(crate) use identity::Differs;
 pub(crate) use lives::{LifeFault, Lives};
 pub(crate) use memory::{Loaded, Memory};
 use plan::{BootState, Catalog, Decider, Ordered, Verdict};
+pub(crate) use rollouts::{RolloutFault, Rollouts};
 pub(crate) use sightings::Sightings;
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -47,6 +49,7 @@ pub(crate) struct World {
     tracker: Mutex<Tracker>,
     tickets: Mutex<Tickets>,
     lives: Lives,
+    rollouts: Rollouts,
     claims: Mutex<Claims>,
     memory: Mutex<Memory>,
     alarms: Mutex<Alarms>,
@@ -89,11 +92,22 @@ impl World {
             tracker: Mutex::default(),
             tickets: Mutex::default(),
             lives,
+            rollouts: Rollouts::in_memory(),
             claims: Mutex::default(),
             claim_wait,
             refusals: Mutex::default(),
             bus,
         }
+    }
+
+    /// With the rollouts that are under way.
+    pub(crate) fn with_rollouts(self, rollouts: Rollouts) -> World {
+        World { rollouts, ..self }
+    }
+
+    /// Changes of many hosts.
+    pub(crate) fn rollouts(&self) -> &Rollouts {
+        &self.rollouts
     }
 
     /// Swaps the catalog whole; requests under way finish on the old one.
@@ -161,6 +175,7 @@ impl World {
     /// Something happens to a host: made durable, then told. Blocks on the disk.
     pub(crate) fn live(&self, host: &Name, event: LifeEvent) -> Result<Arc<Life>, LifeFault> {
         let (life, effects) = self.lives.apply(unix_now(), host, event)?;
+        self.rollouts.hear(host, &effects, &life);
         let catalog = self.catalog.load();
         let mac = catalog.host(host.as_str()).and_then(|host| host.identity.mac.0.first().copied());
         for mut event in effects.iter().filter_map(|effect: &Effect| lives::event_of(host, effect)) {
@@ -168,6 +183,12 @@ impl World {
             self.publish(event);
         }
         Ok(life)
+    }
+
+    /// What is known of a recorded host: its record, and what was seen of it.
+    pub(crate) fn known(&self, host: &Host) -> Facts {
+        let seen = host.identity.mac.0.iter().find_map(|&mac| self.remembered(mac));
+        plan::known(host, seen.as_ref())
     }
 
     /// What is remembered of a host.
@@ -360,13 +381,13 @@ impl BootLedger for World {
         let mut tickets = lock(&self.tickets);
         if let Some(ticket) = tickets.live(now, facts, &image.name) {
             drop(tickets);
-            self.begin_life(host.filter(|_| !denied), &ticket.boot, image)?;
+            self.begin_life(facts, host.filter(|_| !denied), &ticket.boot, image)?;
             return Ok(ticket);
         }
         let boot = lock(&self.tracker)
             .observe(now, &started, tickets::new_boot_id)
             .unwrap_or_else(tickets::new_boot_id);
-        self.begin_life(host.filter(|_| !denied), &boot, image)?;
+        self.begin_life(facts, host.filter(|_| !denied), &boot, image)?;
         // Nor is what the record of that machine holds for its answer file: root's password, say.
         let ticket = tickets.issue(now, facts, host.filter(|_| !denied), &image.name, boot.clone());
         drop(tickets);
@@ -501,7 +522,13 @@ pub(crate) fn unix_now() -> UnixTime {
 
 impl World {
     /// The boot of a host begins, if it may.
-    fn begin_life(&self, host: Option<&Host>, boot: &Arc<str>, image: &Image) -> Result<(), String> {
+    fn begin_life(
+        &self,
+        facts: &Facts,
+        host: Option<&Host>,
+        boot: &Arc<str>,
+        image: &Image,
+    ) -> Result<(), String> {
         let Some(host) = host else {
             return match image.destructive {
                 true => Err("it may erase a disk, and only a recorded host can be armed for it".to_owned()),
@@ -511,7 +538,16 @@ impl World {
         let (reference, destructive) = (ImageRef::of(&image.name), image.destructive);
         let event = LifeEvent::BootBegan { boot: boot.clone(), image: reference, destructive };
         match self.live(&host.name, event) {
-            Ok(_) => Ok(()),
+            Ok(_) => {
+                // What drift is told by; losing it costs a note there.
+                let plan::Meant { version, values } =
+                    plan::Fleet::new(&self.catalog.load()).meant_for(facts, image);
+                let meant = Meant { boot: boot.clone(), version, values: Some(values) };
+                if let Err(fault) = self.live(&host.name, LifeEvent::BootMeant { meant }) {
+                    tracing::debug!(host = %host.name, "what its boot is made of is not remembered: {fault}");
+                }
+                Ok(())
+            }
             Err(fault) if !destructive && !matches!(fault, LifeFault::Refused(_)) => {
                 tracing::warn!(host = %host.name, "a boot of it is not remembered: {fault}");
                 Ok(())

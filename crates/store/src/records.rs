@@ -17,7 +17,8 @@
 //! | facts | `machine/<mac in hex>` | [`Machine`] | 1 |
 //! | facts | `alarm/<kind>/<subject>` | [`Alarm`] | 1 |
 //! | boots | `host/<name>` | [`boots::life::Life`] | 1 |
-//! | boots | `rollout/<name>` | [`boots::rollout::Rollout`] | 1 |
+//! | boots | `rollout/<name>` | [`boots::rollout::Rollout`] without its hosts | 1 |
+//! | boots | `rollout-hosts/<name>/<number>` | 128 of its hosts | 1 |
 //! | others | as their owners say | any `Serialize` value | theirs |
 //!
 //! Beside the record of a host, group, rule or template stands its owner, `{"v":2,"owner":"apply:ci","record":{…}}`, unless it
@@ -39,11 +40,14 @@ pub use alarm::{ALARM, Alarm, AlarmKind, is_alarm_key};
 pub use ignored::{IGNORED, Ignored, ignored_key, is_ignored_key};
 pub use lease::{LEASE, decode_lease, encode_lease};
 pub use life::{LIFE, LIFE_BYTES_MAX, decode_life, encode_life, life_host, life_key};
-pub use owned::{decode_owned, encode_owned};
 pub use machine::{
     MACHINE, MACHINE_BYTES_MAX, Machine, decode_machine, encode_machine, machine_key, machine_mac,
 };
-pub use rollout::{ROLLOUT, ROLLOUT_BYTES_MAX, decode_rollout, encode_rollout, rollout_key, rollout_name};
+pub use owned::{decode_owned, encode_owned};
+pub use rollout::{
+    KeyValue, ROLLOUT, ROLLOUT_BYTES_MAX, ROLLOUT_HOSTS, check_rollout_order, check_rollout_part,
+    decode_rollout, encode_rollout, rollout_key, rollout_keys, rollout_name, rollout_part,
+};
 pub use rules::{GROUP, RULE, RULE_SET, RuleSet, TEMPLATE, rule_set_key};
 
 use crate::error::RecordError;

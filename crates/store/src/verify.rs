@@ -75,7 +75,10 @@ pub(crate) fn unreadable_record(key: &[u8], envelope: &[u8]) -> Option<(String, 
         Table::RuleSets => records::RULE_SET.decode::<records::RuleSet>(value).err(),
         Table::Boots if records::life_host(key.get(1..)?).is_some() => records::decode_life(value).err(),
         Table::Boots if records::rollout_name(key.get(1..)?).is_some() => {
-            records::decode_rollout(value).err()
+            records::check_rollout_order(value).err()
+        }
+        Table::Boots if records::rollout_part(key.get(1..)?).is_some() => {
+            records::check_rollout_part(value).err()
         }
         Table::Facts if records::is_ignored_key(key.get(1..)?) => {
             records::IGNORED.decode::<records::Ignored>(value).err()

@@ -196,6 +196,26 @@ event_names! {
     BootFromCache = "boot.from_cache",
     /// It runs again what it was given.
     BootLeftCache = "boot.left_cache",
+    /// A rollout began: its first hosts are armed.
+    RolloutStarted = "rollout.started",
+    /// A host of a rollout is installed.
+    RolloutHostDone = "rollout.host_done",
+    /// A host of a rollout failed.
+    RolloutHostFailed = "rollout.host_failed",
+    /// A host of a rollout could not be armed, or was taken out of it.
+    RolloutHostSkipped = "rollout.host_skipped",
+    /// Somebody wants a rollout to wait.
+    RolloutPaused = "rollout.paused",
+    /// It goes on.
+    RolloutResumed = "rollout.resumed",
+    /// Too many hosts of a rollout failed: those that have not begun are armed no more.
+    RolloutStopped = "rollout.stopped",
+    /// Somebody ended a rollout.
+    RolloutCancelled = "rollout.cancelled",
+    /// No host of a rollout is left.
+    RolloutEnded = "rollout.ended",
+    /// What was remembered of a rollout that is over was removed.
+    RolloutRemoved = "rollout.removed",
     /// A group changed.
     GroupChanged = "group.changed",
     /// A rule of the working set changed.
@@ -353,6 +373,8 @@ impl Event {
             | EventName::HttpStalled
             | EventName::BootFailed
             | EventName::PowerFailed
+            | EventName::RolloutHostFailed
+            | EventName::RolloutStopped
             | EventName::BootRefused
             | EventName::BootStuck
             | EventName::BootSilent

@@ -69,6 +69,7 @@ impl MemoryBackend {
 impl reveille_admin::Policy for MemoryBackend {}
 impl reveille_admin::Applies for MemoryBackend {}
 
+impl reveille_admin::Fleet for MemoryBackend {}
 impl reveille_admin::Hooks for MemoryBackend {}
 
 impl Backend for MemoryBackend {

@@ -1,7 +1,7 @@
 //! What happens to a host.
 
 use super::refusal::{check_boot, check_reason, check_who};
-use super::{ImageRef, LifeRefusal, OnceBoot};
+use super::{ImageRef, LifeRefusal, Meant, OnceBoot};
 use std::sync::Arc;
 use std::time::Duration;
 use types::UnixTime;
@@ -141,6 +141,12 @@ pub enum LifeEvent {
         /// It erases disks.
         destructive: bool,
     },
+    /// What that boot is made of; told right behind [`BootBegan`](LifeEvent::BootBegan). Of another boot than the newest it
+    /// says nothing.
+    BootMeant {
+        /// Id of the boot, version and values.
+        meant: Meant,
+    },
     /// The first byte of an image's kernel, ramdisk, module, disk or answer file is about to be handed out. To be asked for
     /// every such request of a destructive image: all but the first of a boot change nothing.
     PayloadOpened {
@@ -211,6 +217,7 @@ impl LifeEvent {
             LifeEvent::BootBegan { boot, .. }
             | LifeEvent::PayloadOpened { boot, .. }
             | LifeEvent::Reported { boot, .. } => check_boot(boot),
+            LifeEvent::BootMeant { meant } => check_boot(&meant.boot),
             LifeEvent::SentToDisk { boot } => boot.as_ref().map_or(Ok(()), check_boot),
             LifeEvent::SeenWithoutNetworkBoot { reported } => reported.as_ref().map_or(Ok(()), check_boot),
             LifeEvent::Tick { .. } => Ok(()),

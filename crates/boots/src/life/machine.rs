@@ -143,6 +143,7 @@ impl Draft {
 
     fn set_installed(&mut self, boot: Arc<str>, image: ImageRef, destructive: bool, told: Told) {
         let at = self.now;
+        self.installed_as_meant(&boot);
         self.life.installed = Some(Installed { image, destructive, boot: Some(boot), at, told });
     }
 

@@ -175,6 +175,9 @@ impl Draft {
         let boot = own.map(|grant| grant.boot.clone());
         self.close_grant();
         self.drop_retries();
+        if let Some(boot) = &boot {
+            self.installed_as_meant(boot);
+        }
         let (told, at) = (Told::Operator, self.now);
         self.life.installed =
             Some(Installed { image: image.clone(), destructive, boot: boot.clone(), at, told });

@@ -235,6 +235,9 @@ pub(super) fn check(life: &Life) -> Result<(), LifeFault> {
     let cache = life.from_cache.as_ref();
     ensure("cache", cache.is_none_or(|it| maybe(&it.reported) && maybe(&it.expected)))?;
 
+    let meant = |it: &Option<super::Meant>| it.as_ref().is_none_or(|it| boot(&it.boot));
+    ensure("what a boot was made of", meant(&life.last_meant) && meant(&life.installed_meant))?;
+
     let waits = life.arming.is_some() || life.one_shot.is_some();
     ensure(
         "arming or one-shot under lock or quarantine",

@@ -62,6 +62,7 @@ pub fn step(life: &Life, event: LifeEvent, now: UnixTime) -> Result<Step, LifeRe
             draft.mark_installed(by, image, destructive)?
         }
         LifeEvent::BootBegan { boot, image, destructive } => draft.boot_began(boot, image, destructive)?,
+        LifeEvent::BootMeant { meant } => draft.boot_meant(meant),
         LifeEvent::PayloadOpened { boot, image, destructive } => {
             draft.payload_opened(boot, image, destructive)?;
         }

@@ -1,3 +1,5 @@
+mod audit;
+
 use super::*;
 use crate::life::{Effect, Life, LifeRefusal, Report, Step, step as live};
 use proptest::prelude::*;
@@ -19,6 +21,8 @@ fn plan(count: usize, at_once: u16, failures_max: u16) -> RolloutPlan {
         failures_max,
         retries: 0,
         trusts_silence: false,
+        expires: None,
+        power_cycle: false,
     }
 }
 
@@ -150,8 +154,8 @@ fn silence_is_a_failure_unless_the_plan_trusts_it_and_a_late_report_makes_it_goo
 #[test]
 fn a_plan_over_a_limit_is_refused_with_the_limit() {
     let refused = |plan| Rollout::new(plan, T0).unwrap_err().to_string();
-    assert_eq!(refused(plan(0, 1, 0)), "0 hosts are no rollout; name 1 to 1024");
-    assert_eq!(refused(plan(1025, 1, 0)), "1025 hosts are no rollout; name 1 to 1024");
+    assert_eq!(refused(plan(0, 1, 0)), "0 hosts are no rollout; name 1 to 16384");
+    assert_eq!(refused(plan(16_385, 1, 0)), "16385 hosts are no rollout; name 1 to 16384");
     assert_eq!(refused(plan(1, 0, 0)), "0 hosts at once cannot be; give 1 to 256");
     let twice = RolloutPlan { hosts: [names(2), names(1)].concat(), ..plan(1, 1, 0) };
     assert_eq!(refused(twice), "esx-000 is named twice; name it once");
@@ -192,7 +196,7 @@ impl Site {
             self.live(&host, self.rollout.take_back(), orders);
         }
         for host in arm.into_iter().take(orders) {
-            self.live(&host, self.rollout.order(None), orders);
+            self.live(&host, self.rollout.order(T0), orders);
         }
     }
 
@@ -205,7 +209,8 @@ impl Site {
                     if let Effect::InstallBegan { .. } = effect {
                         self.begun.push(host.clone());
                     }
-                    if let Some(event) = self.rollout.event(host, &effect) {
+                    let life = self.lives[host].clone();
+                    if let Some(event) = self.rollout.hears(host, &effect, &life) {
                         self.tell(event, orders);
                     }
                 }

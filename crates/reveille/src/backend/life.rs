@@ -90,6 +90,8 @@ fn event_of(daemon: &Daemon, host: &Name, by: Arc<str>, order: &Order) -> Result
         Order::Unlock {} => LifeEvent::Unlock { by },
         Order::Installed { image } => {
             let (image, known) = named(daemon, image)?;
+            // By its id: a tag moves.
+            let image = if image.version.is_some() { ImageRef::of(&known.name) } else { image };
             LifeEvent::MarkInstalled { by, image, destructive: known.destructive }
         }
         Order::Forget {} => LifeEvent::Forget { by },
@@ -97,7 +99,7 @@ fn event_of(daemon: &Daemon, host: &Name, by: Arc<str>, order: &Order) -> Result
 }
 
 /// The image of `name` or `name@version`, which has to be there.
-fn named(daemon: &Daemon, text: &str) -> Result<(ImageRef, Arc<Image>), BackendError> {
+pub(super) fn named(daemon: &Daemon, text: &str) -> Result<(ImageRef, Arc<Image>), BackendError> {
     let unreadable = |detail: String| BackendError::Invalid {
         what: "order",
         errors: vec![FieldError { pointer: "/order".to_owned(), detail }],

@@ -3,7 +3,22 @@
 use super::Daemon;
 use admin::{BackendError, FieldError, HostRef, Problem};
 use power::{Identity, Limits, Order, PowerRequest, Unwatched};
+use types::resource::Name;
 use types::{Event, EventName, EventSink};
+
+/// Starts a host anew, from the network, once; what only wakes it is all there is without a controller.
+pub(super) fn cycle(daemon: &Daemon, host: &Name) -> Result<(), String> {
+    let reference = HostRef::Name(host.clone());
+    let record = daemon.find_host(&reference).map_err(|error| error.to_string())?.resource;
+    let request = match record.power.as_ref().and_then(|power| power.redfish.as_ref()) {
+        Some(_) => serde_json::json!({ "action": "cycle", "next_boot": "pxe" }),
+        None => serde_json::json!({ "action": "on" }),
+    };
+    power(daemon, &reference, request).map(drop).map_err(|error| match error {
+        BackendError::Problem(problem) => problem.cause.clone().unwrap_or_else(|| problem.title.clone()),
+        other => other.to_string(),
+    })
+}
 
 pub(super) fn power(
     daemon: &Daemon,

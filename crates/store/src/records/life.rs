@@ -7,8 +7,8 @@
 use super::Kind;
 use crate::error::RecordError;
 use boots::life::{
-    Arming, FromCache, Grant, ImageRef, Installed, Life, LifeFault, Lock, NetworkBoot, OnceBoot, OneShot,
-    Phase, Quarantine, Told, Used,
+    Arming, FromCache, Grant, ImageRef, Installed, Life, LifeFault, Lock, Meant, NetworkBoot, OnceBoot,
+    OneShot, Phase, Quarantine, Told, Used,
 };
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -79,6 +79,10 @@ struct StoredLife {
     last_boot: Option<StoredBoot>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     from_cache: Option<StoredCache>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    last_meant: Option<StoredMeant>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    installed_meant: Option<StoredMeant>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -163,6 +167,36 @@ struct StoredCache {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     expected: Option<String>,
     since: u64,
+}
+
+/// A program that does not know of it loses it, and drift cannot be told until the next boot: no version more.
+#[derive(Serialize, Deserialize)]
+struct StoredMeant {
+    boot: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    version: Option<Name>,
+    /// `1:` and 16 hex digits. What digests of other rules wrote in front of the colon compares with nothing and is dropped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    values: Option<String>,
+}
+
+const VALUES_MARK: &str = "1:";
+
+impl From<&Meant> for StoredMeant {
+    fn from(it: &Meant) -> StoredMeant {
+        let Meant { boot, version, values } = it;
+        let values = values.map(|values| format!("{VALUES_MARK}{values:016x}"));
+        StoredMeant { boot: text(boot), version: version.clone(), values }
+    }
+}
+
+impl From<StoredMeant> for Meant {
+    fn from(it: StoredMeant) -> Meant {
+        let StoredMeant { boot, version, values } = it;
+        let digits = values.as_deref().and_then(|values| values.strip_prefix(VALUES_MARK));
+        let values = digits.and_then(|digits| u64::from_str_radix(digits, 16).ok());
+        Meant { boot: boot.into(), version, values }
+    }
 }
 
 fn text(text: &Arc<str>) -> String {
@@ -269,6 +303,8 @@ pub fn encode_life(life: &Life) -> Result<Vec<u8>, RecordError> {
         installed,
         last_boot,
         from_cache,
+        last_meant,
+        installed_meant,
     } = life;
     let stored = StoredLife {
         phase: phase.as_str().to_owned(),
@@ -313,6 +349,8 @@ pub fn encode_life(life: &Life) -> Result<Vec<u8>, RecordError> {
             expected: texts(expected.as_ref()),
             since: since.0,
         }),
+        last_meant: last_meant.as_ref().map(StoredMeant::from),
+        installed_meant: installed_meant.as_ref().map(StoredMeant::from),
     };
     LIFE.encode(&stored)
 }
@@ -366,6 +404,8 @@ pub fn decode_life(value: &[u8]) -> Result<Life, RecordError> {
             expected: it.expected.map(Arc::from),
             since: UnixTime(it.since),
         }),
+        last_meant: stored.last_meant.map(Meant::from),
+        installed_meant: stored.installed_meant.map(Meant::from),
     };
     life.check().map_err(checked)?;
     Ok(life)

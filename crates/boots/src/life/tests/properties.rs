@@ -495,6 +495,8 @@ fn any_event() -> impl Strategy<Value = LifeEvent> {
         }),
         (any_text(), image(), any::<bool>())
             .prop_map(|(boot, image, destructive)| LifeEvent::PayloadOpened { boot, image, destructive }),
+        (any_text(), any::<Option<u64>>())
+            .prop_map(|(boot, values)| LifeEvent::BootMeant { meant: Meant { boot, version: None, values } }),
         boot().prop_map(|boot| LifeEvent::SentToDisk { boot }),
         (any_text(), 0..4usize, boot()).prop_map(|(boot, report, detail)| LifeEvent::Reported {
             boot,

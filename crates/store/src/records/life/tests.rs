@@ -1,6 +1,9 @@
-use super::super::{decode_rollout, encode_rollout, rollout_key, rollout_name};
+use super::super::{
+    ROLLOUT_BYTES_MAX, decode_rollout, encode_rollout, rollout_key, rollout_keys, rollout_name, rollout_part,
+};
 use super::*;
-use boots::life::{LifeEvent, Report, step};
+use crate::RecordError;
+use boots::life::{LifeEvent, Meant, Report, step};
 use boots::rollout::{HostState, Rollout, RolloutEvent, RolloutPlan};
 use proptest::prelude::*;
 
@@ -66,6 +69,9 @@ fn events() -> impl Strategy<Value = LifeEvent> {
             boot,
             image
         }),
+        (boot(), any::<Option<u64>>()).prop_map(|(boot, values)| LifeEvent::BootMeant {
+            meant: Meant { boot, version: image("esxi").version, values }
+        }),
         (boot(), reports, prop::option::of(texts(300)))
             .prop_map(|(boot, report, detail)| LifeEvent::Reported { boot, report, detail }),
         prop::option::of(boot()).prop_map(|boot| LifeEvent::SentToDisk { boot }),
@@ -92,13 +98,24 @@ fn rollout(hosts: usize) -> Rollout {
         name: "rack12".parse().unwrap(),
         by: "alice".into(),
         image: Some(image("esxi")),
-        hosts: (0..hosts).map(|number| format!("{}-{number}", "h".repeat(58)).parse().unwrap()).collect(),
+        hosts: (0..hosts).map(|number| format!("{}-{number}", "h".repeat(57)).parse().unwrap()).collect(),
         at_once: 5,
         failures_max: 2,
         retries: 1,
-        trusts_silence: false,
+        trusts_silence: true,
+        expires: Some(std::time::Duration::from_secs(7200)),
+        power_cycle: true,
     };
     Rollout::new(plan, T0).unwrap()
+}
+
+type Disk = std::collections::BTreeMap<Vec<u8>, Vec<u8>>;
+
+/// The rollout of a disk that holds one.
+fn read(disk: &Disk) -> Result<Rollout, RecordError> {
+    let order = disk.iter().find(|(key, _)| rollout_name(key).is_some()).unwrap().1;
+    let parts = disk.iter().filter(|(key, _)| rollout_part(key).is_some());
+    decode_rollout(order, parts.map(|(_, value)| value.as_slice()))
 }
 
 proptest! {
@@ -117,22 +134,23 @@ proptest! {
         if let Ok(life) = decode_life(&written) {
             prop_assert_eq!(life.check(), Ok(()));
         }
-        let _ = decode_rollout(&written);
+        let _ = decode_rollout(&written, [&written[..]]);
     }
 
     #[test]
     fn decoding_never_panics(value in prop::collection::vec(any::<u8>(), 0..200)) {
         let _ = decode_life(&value);
-        let _ = decode_rollout(&value);
-        let _ = (life_host(&value), rollout_name(&value));
+        let _ = decode_rollout(&value, []);
+        let _ = (life_host(&value), rollout_name(&value), rollout_part(&value));
     }
 
     #[test]
     fn a_rollout_is_read_back_as_it_was(
-        failures in prop::collection::vec((0..20usize, texts(160)), 0..20),
-        began in prop::collection::vec(0..20usize, 0..20),
+        failures in prop::collection::vec((0..300usize, texts(160)), 0..20),
+        began in prop::collection::vec(0..300usize, 0..20),
     ) {
-        let mut rollout = rollout(20);
+        let mut rollout = rollout(300);
+        let mut disk: Disk = encode_rollout(&rollout, None).unwrap().into_iter().collect();
         let host = |rollout: &Rollout, at: usize| rollout.plan.hosts[at].clone();
         let mut story = vec![RolloutEvent::Resume];
         story.extend(began.into_iter().map(|at| RolloutEvent::Began { host: host(&rollout, at) }));
@@ -140,9 +158,11 @@ proptest! {
         story.push(RolloutEvent::Cancel { by: "bob".into() });
         for event in story {
             if let Ok(step) = boots::rollout::step(&rollout, event, T0) {
+                // Only what changed is written, over what is there.
+                disk.extend(encode_rollout(&step.rollout, Some(&rollout)).unwrap());
                 rollout = step.rollout;
             }
-            prop_assert_eq!(&decode_rollout(&encode_rollout(&rollout).unwrap()).unwrap(), &rollout);
+            prop_assert_eq!(&read(&disk).unwrap(), &rollout);
         }
     }
 }
@@ -185,7 +205,7 @@ fn a_newer_version_is_refused_by_name() {
         "life record has version 2, this program reads up to 1"
     );
     assert_eq!(
-        decode_rollout(newer).unwrap_err().to_string(),
+        decode_rollout(newer, []).unwrap_err().to_string(),
         "rollout record has version 2, this program reads up to 1"
     );
 }
@@ -229,16 +249,31 @@ fn a_life_that_contradicts_itself_is_refused() {
 }
 
 #[test]
-fn a_rollout_at_every_limit_is_written_and_read() {
-    let mut rollout = rollout(1024);
-    for state in &mut rollout.hosts {
+fn a_rollout_at_every_limit_is_written_and_read_and_a_step_writes_little() {
+    let hosts = boots::rollout::limits::HOSTS_MAX;
+    let mut full = rollout(hosts);
+    for state in &mut full.hosts {
         *state = HostState::Failed { why: "\u{1}".repeat(160).into() };
     }
-    let written = encode_rollout(&rollout).unwrap();
-    assert!(written.len() <= super::super::ROLLOUT_BYTES_MAX, "{}", written.len());
-    assert_eq!(decode_rollout(&written).unwrap(), rollout);
-    rollout.hosts.pop();
-    assert_eq!(encode_rollout(&rollout).unwrap_err().to_string(), "rollout record has a bad host states");
+    let disk: Disk = encode_rollout(&full, None).unwrap().into_iter().collect();
+    assert!(disk.values().all(|value| value.len() <= ROLLOUT_BYTES_MAX));
+    assert_eq!(read(&disk).unwrap(), full);
+    assert_eq!(disk.keys().cloned().collect::<Vec<_>>(), {
+        let mut keys = rollout_keys(&full.plan.name, hosts);
+        keys.sort();
+        keys
+    });
+    let fresh = rollout(hosts);
+    let begun = boots::rollout::step(&fresh, RolloutEvent::Resume, T0).unwrap().rollout;
+    let written = encode_rollout(&begun, Some(&fresh)).unwrap();
+    assert_eq!(written.len(), 2, "the order, and the part of the five hosts that are armed");
+    assert!(written.iter().map(|(_, value)| value.len()).sum::<usize>() < 16 << 10);
+
+    let mut lost = disk;
+    lost.pop_last();
+    assert_eq!(read(&lost).unwrap_err().to_string(), "rollout record has a bad number of hosts");
+    full.hosts.pop();
+    assert_eq!(encode_rollout(&full, None).unwrap_err().to_string(), "rollout record has a bad host states");
 }
 
 #[test]
@@ -247,7 +282,9 @@ fn lives_and_rollouts_have_keys_of_their_own() {
     assert_eq!(life_key(&name), b"host/web01");
     assert_eq!(rollout_key(&name), b"rollout/web01");
     assert_eq!(life_host(b"host/web01"), Some(name.clone()));
-    assert_eq!(rollout_name(b"rollout/web01"), Some(name));
+    assert_eq!(rollout_name(b"rollout/web01"), Some(name.clone()));
+    assert_eq!(rollout_part(b"rollout-hosts/web01/001f"), Some((name, 31)));
+    assert_eq!(rollout_name(b"rollout-hosts/web01/001f"), None);
     for other in [&b"rollout/web01"[..], b"host/", b"host/Web", b"host/a/b", b"web01", b"\xff"] {
         assert_eq!(life_host(other), None);
     }
