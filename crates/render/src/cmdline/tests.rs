@@ -22,6 +22,8 @@ fn host(words: &[&str]) -> Host {
         params: std::collections::BTreeMap::new(),
         template: None,
         kernel_args_append: words.iter().map(|word| (*word).to_owned()).collect(),
+        bundles: None,
+        bundles_append: Vec::new(),
     }
 }
 

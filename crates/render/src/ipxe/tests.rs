@@ -31,6 +31,8 @@ fn web01() -> Host {
         params: std::collections::BTreeMap::new(),
         template: None,
         kernel_args_append: vec!["console=ttyS0".to_owned()],
+        bundles: None,
+        bundles_append: Vec::new(),
     }
 }
 

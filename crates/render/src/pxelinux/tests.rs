@@ -43,6 +43,8 @@ fn linux_image() {
         params: std::collections::BTreeMap::new(),
         template: None,
         kernel_args_append: vec!["console=ttyS0".to_owned()],
+        bundles: None,
+        bundles_append: Vec::new(),
     };
     assert_snapshot!(super::image(&BootImage { host: Some(&host), ..boot(&image) }).unwrap());
 }

@@ -1,5 +1,6 @@
 //! Resources: what an operator writes and the store keeps. One wire form everywhere (YAML, API, CLI, store).
 
+pub mod bundle;
 mod group;
 mod host;
 mod image;
@@ -8,6 +9,7 @@ pub mod power;
 mod rule;
 mod template;
 
+pub use bundle::{Bundle, Delivery, OnFailure, Script};
 pub use group::Group;
 pub use host::{Host, HostMatch, LoaderKind, OneOrMany};
 pub use image::{Image, ImageKind};
