@@ -193,9 +193,9 @@ pub enum Place<'a> {
     Folder(&'a str),
 }
 
-/// Where a script lies below a folder: `<bundle>/<nn>-<script>`, `nn` its place among all scripts of the machine, from 1.
+/// What a script is called in a folder: `<nnn>-<script>`, `nnn` its place among all scripts of the machine, from 1.
 pub fn place_of(at: usize, script: &Rendered) -> String {
-    format!("{}/{:03}-{}", script.bundle, at + 1, script.name)
+    format!("{:03}-{}", at + 1, script.name)
 }
 
 /// The script that runs the scripts: POSIX, for busybox's shell as well. `url`: base of where it tells of them, behind which

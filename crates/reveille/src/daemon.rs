@@ -72,8 +72,9 @@ pub(crate) async fn run(global: &Global, loaded: Loaded, strictness: Strictness)
     }
     let bus = Arc::new(EventBus::new(EVENTS_KEPT));
     let lives = Lives::load(store.clone())?;
+    let runs = Runs::load(store.clone())?;
     let wait = settings.boot.claim_wait;
-    let world = Arc::new(World::waiting(catalog, bus.clone(), sightings, lives, wait));
+    let world = Arc::new(World::waiting(catalog, bus.clone(), sightings, lives, wait).keeping(runs));
     let hooks = Arc::new(hooks::from_settings(&settings, world.clone())?);
     let follower = hooks::Follower::new(bus.clone(), hooks.clone());
     let importer = Arc::new(Importer::new(library.clone(), inventory.clone(), world.clone()));

@@ -3,6 +3,7 @@
 //! It decides nothing: every question goes to [`plan::decide`] with what is remembered added to what was said. All of it
 //! may be lost in a restart; what must survive is in the store.
 
+mod bundles;
 mod claims;
 mod lives;
 mod sightings;
@@ -12,6 +13,7 @@ use admin::EventBus;
 use arc_swap::ArcSwap;
 use boots::life::{Effect, Gate, ImageRef, Life, LifeEvent, NextBoot, Report, Timeouts};
 use boots::{Attempt, Finding, Tracker};
+pub(crate) use bundles::Runs;
 use claims::{Claims, Waits};
 pub(crate) use lives::{LifeFault, Lives};
 use plan::{BootState, Catalog, Decider, Ordered, Verdict};
@@ -21,7 +23,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tickets::{Holder, Tickets};
-use tree::{BootHolder, BootLedger, BootTicket, CallbackError, Held, Opener};
+use tree::{BootHolder, BootLedger, BootTicket, BundleReport, CallbackError, Held, Opener};
 use types::event::{Level, Value};
 use types::resource::{Host, Image, Name};
 use types::{Event, EventName, EventSink, Facts, MacAddr, UnixTime};
@@ -38,6 +40,7 @@ pub(crate) struct World {
     tracker: Mutex<Tracker>,
     tickets: Mutex<Tickets>,
     lives: Lives,
+    runs: Runs,
     claims: Mutex<Claims>,
     /// How long an unknown machine waits.
     claim_wait: Duration,
@@ -67,6 +70,7 @@ impl World {
             tracker: Mutex::default(),
             tickets: Mutex::default(),
             lives,
+            runs: Runs::default(),
             claims: Mutex::default(),
             claim_wait,
             refusals: Mutex::default(),
@@ -133,6 +137,7 @@ impl World {
             }
         }
         self.lives.flush();
+        self.runs.flush();
     }
 
     /// Something happens to a host: made durable, then told. Blocks on the disk.
@@ -155,6 +160,7 @@ impl World {
     /// A host is recorded no more.
     pub(crate) fn host_removed(&self, host: &Name) {
         self.lives.removed(host);
+        self.runs.removed(host);
     }
 
     /// What this machine does next, with what is remembered of its host.
@@ -468,6 +474,10 @@ impl BootLedger for World {
             self.publish(event);
         }
         Ok(())
+    }
+
+    fn report_bundle(&self, token: &str, from: IpAddr, report: &BundleReport) -> Result<(), CallbackError> {
+        self.bundle_reported(token, from, report)
     }
 }
 

@@ -16,17 +16,23 @@
 //! | facts | `ignore/<hex>` | [`Ignored`] | 1 |
 //! | boots | `host/<name>` | [`boots::life::Life`] | 1 |
 //! | boots | `rollout/<name>` | [`boots::rollout::Rollout`] | 1 |
+//! | boots | `bundles/<host>` | [`ScriptRun`]s | 1 |
 //! | others | as their owners say | any `Serialize` value | theirs |
 //!
 //! Lives and rollouts stand in the table that was set aside for them from the first version of the store on: no folder changes,
 //! a program before them keeps what it finds there and does not look inside.
 
+mod bundle;
 mod ignored;
 mod lease;
 mod life;
 mod rollout;
 mod rules;
 
+pub use bundle::{
+    BUNDLE_RUNS, BUNDLE_RUNS_BYTES_MAX, OUTPUT_BYTES_MAX, ScriptRun, bundle_runs_host, bundle_runs_key,
+    decode_bundle_runs, encode_bundle_runs,
+};
 pub use ignored::{IGNORED, Ignored, ignored_key, is_ignored_key};
 pub use lease::{LEASE, decode_lease, encode_lease};
 pub use life::{LIFE, LIFE_BYTES_MAX, decode_life, encode_life, life_host, life_key};
