@@ -1,11 +1,13 @@
 //! The JSON shapes of the API. They only grow: no field is removed or re-typed within v1.
 
+mod bundle;
 mod explain;
 mod hooks;
 mod life;
 mod machine;
 mod policy;
 
+pub use bundle::ScriptRunView;
 pub use explain::{AskedRule, AskedTerm, Because, ExplainedStep, Explanation, GivenValue};
 pub use hooks::{HookTried, HookView};
 pub use life::{InstalledView, LifeView, Order, OrderRequest, OrderView};
@@ -180,6 +182,9 @@ pub struct HostView {
     /// What it went through, and what is ordered for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub life: Option<LifeView>,
+    /// Scripts of its bundles in their order, and how the last run of each ended; not in lists.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bundle_runs: Vec<ScriptRunView>,
     /// When it last asked for anything, RFC 3339.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_seen: Option<String>,

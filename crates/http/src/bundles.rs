@@ -43,7 +43,12 @@ async fn answer(
     if !post && request.method() != Method::GET {
         return Err(Refusal::method(ALLOW));
     }
-    let bad = || Refusal::bad_request("bad_report", "a report is a bundle, a script, and started or exit-0 to exit-255");
+    let bad = || {
+        Refusal::bad_request(
+            "bad_report",
+            "a report is a bundle, a script, and started or exit-0 to exit-255",
+        )
+    };
     let (Ok(bundle), Ok(script), Some(step)) = (bundle.parse(), script.parse(), step(&what)) else {
         return Err(bad());
     };
@@ -75,7 +80,8 @@ fn step(what: &str) -> Option<BundleStep> {
     if what == "started" {
         return Some(BundleStep::Started);
     }
-    let digits = what.strip_prefix("exit-").filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))?;
+    let digits =
+        what.strip_prefix("exit-").filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))?;
     digits.parse().ok().map(BundleStep::Exited)
 }
 

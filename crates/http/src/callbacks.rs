@@ -80,7 +80,9 @@ pub(crate) fn refused(error: CallbackError) -> Refusal {
         CallbackError::Expired => (StatusCode::GONE, "this call-back is no longer valid"),
         CallbackError::BadStage => (StatusCode::BAD_REQUEST, "there is no such stage"),
         // One answer for both: the asker learns nothing of other machines' tokens.
-        CallbackError::Unknown | CallbackError::ForeignAddress => (StatusCode::NOT_FOUND, "unknown call-back"),
+        CallbackError::Unknown | CallbackError::ForeignAddress => {
+            (StatusCode::NOT_FOUND, "unknown call-back")
+        }
     };
     let shown = if error == CallbackError::ForeignAddress { CallbackError::Unknown } else { error };
     Refusal::new(status, shown.reason(), text).recorded_as(error.reason())

@@ -1,6 +1,7 @@
 //! The daemon behind the admin API: reads the inventory, the world and the store, writes through the store, and swaps the
 //! catalog after every change.
 
+mod bundles;
 mod explain;
 mod fault;
 mod hooks;
@@ -91,6 +92,7 @@ impl Daemon {
             managed_by: host.owner.clone(),
             revision: host.revision.0,
             life: self.world.life(&host.resource.name).map(|life| life::view(&life)),
+            bundle_runs: Vec::new(),
             last_seen: None,
             address: seen.and_then(|facts| facts.address).map(|address| address.to_string()),
         }
@@ -158,7 +160,7 @@ impl Backend for Daemon {
             api: "v1".to_owned(),
             features: [
                 "hosts", "orders", "machines", "power", "groups", "rules", "images", "versions", "imports",
-                "leases", "boots", "explain", "events", "hooks", "config", "store",
+                "leases", "boots", "bundles", "explain", "events", "hooks", "config", "store",
             ]
             .map(str::to_owned)
             .to_vec(),
@@ -181,7 +183,9 @@ impl Backend for Daemon {
     }
 
     fn host(&self, reference: &HostRef) -> Result<HostView, BackendError> {
-        Ok(self.host_view(&self.find_host(reference)?))
+        let host = self.find_host(reference)?;
+        let bundle_runs = bundles::of_host(&self.world, &host.resource);
+        Ok(HostView { bundle_runs, ..self.host_view(&host) })
     }
 
     fn put_host(&self, host: Host, expect: Expect, dry_run: bool) -> Result<Written<HostView>, BackendError> {

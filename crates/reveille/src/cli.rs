@@ -1,9 +1,11 @@
 //! The command line: `reveille <noun> <verb>`, bare verbs for daily work.
 
+mod bundle;
 mod hook;
 mod orders;
 mod policy;
 
+pub(crate) use bundle::{Bundle, RenderBundle};
 pub(crate) use hook::Hook;
 pub(crate) use orders::{Adopt, Expiry, HostImport, HostOrder, Machine, Power};
 
@@ -89,6 +91,9 @@ pub(crate) enum Command {
     /// Templates of answer files, from a configuration file.
     #[command(subcommand, alias = "templates")]
     Template(Template),
+    /// Bundles of scripts, from a configuration file, and how those of a host ended.
+    #[command(subcommand, alias = "bundles")]
+    Bundle(Bundle),
     /// Make the hash of a password for an answer file.
     Passwd(Passwd),
     /// Addresses given out.
@@ -256,6 +261,9 @@ pub(crate) struct HostFields {
     /// Template of its answer file, in place of its image's.
     #[arg(long)]
     pub(crate) template: Option<Name>,
+    /// Bundle it runs, in place of those of its groups; may be repeated, in their order. `none` for no bundle at all.
+    #[arg(long = "bundle", value_name = "NAME")]
+    pub(crate) bundles: Vec<Name>,
     /// Say what would change, change nothing.
     #[arg(long)]
     pub(crate) dry_run: bool,
@@ -496,7 +504,7 @@ pub(crate) struct LintTemplate {
     #[arg(value_name = "FILE|NAME")]
     pub(crate) what: String,
     /// What reads the file; without it that is guessed.
-    #[arg(long, value_parser = ["esxi-kickstart", "kickstart", "preseed", "user-data", "json", "unattend", "text"])]
+    #[arg(long, value_parser = ["esxi-kickstart", "kickstart", "preseed", "user-data", "json", "unattend", "shell", "text"])]
     pub(crate) kind: Option<String>,
     /// Major release of ESXi it is for.
     #[arg(long, value_name = "MAJOR")]

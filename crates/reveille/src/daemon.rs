@@ -16,7 +16,7 @@ use crate::failure::Failure;
 use crate::inbox::Inbox;
 use crate::inventory::Inventory;
 use crate::log;
-use crate::world::{Lives, World};
+use crate::world::{Lives, Runs, World};
 use admin::EventBus;
 use admin::view::Setting;
 use config::{Loaded, LogFormat, Settings};

@@ -11,7 +11,7 @@ use store::records::{
     GROUP, IGNORED, Ignored, RULE, RULE_SET, RuleSet, decode_host, decode_image, is_ignored_key, name_key,
 };
 use store::{Revision, Store, Stored, Table};
-use types::resource::{Group, Host, Image, Name, Rule, Template};
+use types::resource::{Bundle, Group, Host, Image, Name, Rule, Template};
 use types::subnet::LoaderChoice;
 
 /// Records read from the store at once.
@@ -44,6 +44,7 @@ pub(crate) struct FromFile {
     pub(crate) hosts: Vec<(Host, String)>,
     pub(crate) images: Vec<(Image, String)>,
     pub(crate) templates: Vec<Template>,
+    pub(crate) bundles: Vec<Bundle>,
     pub(crate) groups: Vec<(Group, String)>,
     pub(crate) rules: Vec<(Rule, String)>,
     pub(crate) site: Option<Name>,
@@ -258,6 +259,7 @@ impl Inventory {
             versions,
             images: images.into_iter().filter(complete).map(|image| image.resource).collect(),
             templates: self.file.templates.clone(),
+            bundles: self.file.bundles.clone(),
             default_image: self.file.default_image.clone(),
             unknown: self.file.unknown,
             loaders: self.file.loaders.clone(),

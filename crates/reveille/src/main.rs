@@ -76,6 +76,7 @@ async fn dispatch(global: &Global, command: Command) -> Result<ExitCode, Failure
         Command::Check(asked) => return cmd::config::check(global, &asked),
         Command::Config(asked) => return cmd::config::command(global, asked),
         Command::Template(asked) => return cmd::template::command(global, asked),
+        Command::Bundle(asked) => return cmd::bundle::command(global, asked).await,
         Command::Passwd(asked) => return cmd::passwd::command(global, &asked),
         Command::Store(asked) => return cmd::store::command(global, asked).await,
         Command::Doctor(asked) => return cmd::doctor::command(global, &asked),

@@ -477,7 +477,7 @@ impl BootLedger for World {
     }
 
     fn report_bundle(&self, token: &str, from: IpAddr, report: &BundleReport) -> Result<(), CallbackError> {
-        self.bundle_reported(token, from, report)
+        self.bundle_reported(token, from, report, Instant::now())
     }
 }
 

@@ -139,7 +139,13 @@ impl Tree {
     }
 
     /// The values before a boot has begun.
-    pub(crate) fn values_before(&self, facts: &Facts, host: Option<&Host>, image: &Image, who: &Who) -> Values {
+    pub(crate) fn values_before(
+        &self,
+        facts: &Facts,
+        host: Option<&Host>,
+        image: &Image,
+        who: &Who,
+    ) -> Values {
         self.values(facts, host, image, who, (NO_TOKEN, NO_BOOT))
     }
 

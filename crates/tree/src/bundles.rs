@@ -141,7 +141,8 @@ impl Tree {
                 runner(&self.bundle_base(token, who), &scripts.by_url, Place::Inside)
             }
             Some((bundle, name)) => {
-                let own = |script: &&Rendered| script.bundle.as_str() == bundle && script.name.as_str() == name;
+                let own =
+                    |script: &&Rendered| script.bundle.as_str() == bundle && script.name.as_str() == name;
                 scripts.by_url.iter().find(own).ok_or_else(absent)?.text.clone()
             }
             None => return Err(absent()),
@@ -199,7 +200,12 @@ impl Tree {
         }
     }
 
-    fn overlay(&self, token: &str, image: &Image, who: &Who) -> Result<(BootHolder, bytes::Bytes), OpenError> {
+    fn overlay(
+        &self,
+        token: &str,
+        image: &Image,
+        who: &Who,
+    ) -> Result<(BootHolder, bytes::Bytes), OpenError> {
         let shown = overlay::shown(image.name.as_str());
         let absent = || OpenError::NotFound { name: shown.clone() };
         let holder = self.parts.ledger.holder(token, who.address).map_err(|_| absent())?;

@@ -143,10 +143,5 @@ pub trait BootLedger: Send + Sync {
     ///
     /// # Errors
     /// When the token is unknown, expired or bound to another address, or the machine has no such script.
-    fn report_bundle(
-        &self,
-        token: &str,
-        from: IpAddr,
-        report: &BundleReport,
-    ) -> Result<(), CallbackError>;
+    fn report_bundle(&self, token: &str, from: IpAddr, report: &BundleReport) -> Result<(), CallbackError>;
 }

@@ -171,8 +171,18 @@ fn written(path: &str, dry_run: bool) -> String {
 }
 
 /// What the server adds to a resource in its documents.
-const ADDED: [&str; 9] =
-    ["managed_by", "revision", "life", "last_seen", "address", "hosts", "children", "state", "findings"];
+const ADDED: [&str; 10] = [
+    "managed_by",
+    "revision",
+    "life",
+    "last_seen",
+    "address",
+    "hosts",
+    "children",
+    "state",
+    "findings",
+    "bundle_runs",
+];
 
 /// The resource inside a document: what may be sent back.
 pub(crate) fn resource_of(document: &Value) -> Value {

@@ -94,10 +94,11 @@ impl Runs {
             (run.ended, run.exit_status) = (Some(now), Some(status));
             run.output = report.output.as_deref().map(last_words).map(str::to_owned);
         }
+        let full = own.len() >= SCRIPTS_OF_MACHINE_MAX;
         match found.and_then(|at| own.get_mut(at)) {
             Some(place) => *place = run,
-            None if own.len() < SCRIPTS_OF_MACHINE_MAX => own.push(run),
-            None => {}
+            None if full => {}
+            None => own.push(run),
         }
         drop(all);
         lock(&self.unwritten).insert(host.clone());
@@ -139,7 +140,8 @@ impl Runs {
 
 /// The end of a text, as much as is kept.
 fn last_words(text: &str) -> &str {
-    let from = (text.len().saturating_sub(OUTPUT_BYTES_MAX)..=text.len()).find(|at| text.is_char_boundary(*at));
+    let from =
+        (text.len().saturating_sub(OUTPUT_BYTES_MAX)..=text.len()).find(|at| text.is_char_boundary(*at));
     from.and_then(|from| text.get(from..)).unwrap_or_default()
 }
 
@@ -160,8 +162,8 @@ impl World {
         token: &str,
         from: IpAddr,
         report: &BundleReport,
+        now: Instant,
     ) -> Result<(), CallbackError> {
-        let now = Instant::now();
         let holder = self.ticket_holder(now, token, from)?;
         let verdict = Decider::decide(self, &holder.facts);
         let own = verdict.host.as_ref().map(|host| host.name.as_str());

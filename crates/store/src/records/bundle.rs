@@ -120,7 +120,10 @@ mod tests {
         let text = String::from_utf8(value).unwrap();
         assert!(text.starts_with(r#"{"v":1,"record":[{"bundle":"base","script":"one","boot":"01K0","started":1,"ended":2,"exit_status":3,"#));
         let key = bundle_runs_key(&"web01".parse().unwrap());
-        assert_eq!((key.as_slice(), bundle_runs_host(&key)), (b"bundles/web01".as_slice(), "web01".parse().ok()));
+        assert_eq!(
+            (key.as_slice(), bundle_runs_host(&key)),
+            (b"bundles/web01".as_slice(), "web01".parse().ok())
+        );
         assert_eq!(bundle_runs_host(b"host/web01"), None);
     }
 

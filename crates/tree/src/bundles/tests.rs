@@ -65,7 +65,8 @@ fn the_answer_file_names_or_holds_the_bundles_and_the_tree_has_the_scripts() {
         bundle("base", &[("ntp", "ntpdate {{ params.ntp }}\n"), ("up", "true # {{ callback }}\n")]),
         bundle("late", &[("last", "true\n")]),
     ];
-    let kickstart = "%post\n{{ bundles.run }}\n%end\n%post\n{{ bundles.inline }}\n%end\n# {{ bundles.names }}\n";
+    let kickstart =
+        "%post\n{{ bundles.run }}\n%end\n%post\n{{ bundles.inline }}\n%end\n# {{ bundles.names }}\n";
     let bench = bench(parts_with(bundles, r#"{"ntp":"10.0.0.1"}"#, kickstart));
     let script = open(&bench, "boot.ipxe", &machine());
     assert!(text(&script).contains("inst.ks="), "{}", text(&script));
@@ -83,15 +84,25 @@ fn the_answer_file_names_or_holds_the_bundles_and_the_tree_has_the_scripts() {
     let single = open(&bench, &below("base/up"), &http(None));
     assert_eq!(text(&single), format!("true # http://10.77.0.1:8080/b/{TOKEN}\n"));
     for absent in ["base/none", "none/ntp", "other.sh", "base/ntp/x"] {
-        assert_eq!(bench.tree.open(&below(absent), &http(None)).unwrap_err().reason(), "not_found", "{absent}");
+        assert_eq!(
+            bench.tree.open(&below(absent), &http(None)).unwrap_err().reason(),
+            "not_found",
+            "{absent}"
+        );
     }
 }
 
 #[test]
 fn a_bundle_that_does_not_render_keeps_the_machine_from_booting_and_says_which() {
     for (scripts, told) in [
-        (vec![("ntp", "true\n"), ("late", "echo {{ params.ntp }}\n")], "bundle `base`, script `late`, line 1: `params.ntp` is missing"),
-        (vec![("evil", "echo {{ params.motd }}\n")], "bundle `base`, script `evil`, line 1: a shell would take the value apart"),
+        (
+            vec![("ntp", "true\n"), ("late", "echo {{ params.ntp }}\n")],
+            "bundle `base`, script `late`, line 1: `params.ntp` is missing",
+        ),
+        (
+            vec![("evil", "echo {{ params.motd }}\n")],
+            "bundle `base`, script `evil`, line 1: a shell would take the value apart",
+        ),
     ] {
         // Neither is named in the template.
         let bench = bench(parts_with(vec![bundle("base", &scripts)], r#"{"motd":"$(reboot)"}"#, "text\n"));
@@ -114,7 +125,8 @@ fn another_token_another_door_and_no_boot_find_nothing_and_tell_no_token() {
     let bench = bench(parts_with(vec![bundle("base", &[("ntp", "true\n")])], "{}", "text\n"));
     let before = bench.tree.open(&below("bundle.sh"), &http(None)).unwrap_err();
     open(&bench, "boot.ipxe", &machine());
-    let other = bench.tree.open("b/ffffffffffffffffffffffffffffffff/bundle/bundle.sh", &http(None)).unwrap_err();
+    let other =
+        bench.tree.open("b/ffffffffffffffffffffffffffffffff/bundle/bundle.sh", &http(None)).unwrap_err();
     let by_tftp = bench.tree.open(&below("bundle.sh"), &tftp()).unwrap_err();
     for error in [before, other, by_tftp] {
         assert_eq!(error.reason(), "not_found");
@@ -142,12 +154,17 @@ fn esxi(stateless: bool) -> Bench {
     const MEDIUM: &[(&str, &[u8])] = &[
         ("efi/boot/bootx64.efi", b"mboot"),
         ("b.b00", b"kernel"),
-        ("boot.cfg", b"title=ESXi\nkernel=/b.b00\nkernelopt=runweasel\nmodules=/s.v00\nbuild=8.0.3-0.0.24022510\n"),
+        (
+            "boot.cfg",
+            b"title=ESXi\nkernel=/b.b00\nkernelopt=runweasel\nmodules=/s.v00\nbuild=8.0.3-0.0.24022510\n",
+        ),
         ("s.v00", b"module"),
     ];
     let mut carried = bundle("memory", &[("ntp", "esxcli system ntp set -s {{ params.ntp }}\n")]);
     carried.deliver = Delivery::Module;
-    let json = format!(r#""match":{{"mac":"{MAC}"}},"image":"esxi","params":{{"ntp":"10.0.0.1"}},"bundles":["memory"]"#);
+    let json = format!(
+        r#""match":{{"mac":"{MAC}"}},"image":"esxi","params":{{"ntp":"10.0.0.1"}},"bundles":["memory"]"#
+    );
     let bench = bench(CatalogParts {
         images: vec![Image { stateless, ..Image::new(name("esxi"), types::resource::ImageKind::Esxi) }],
         hosts: vec![host("esx01", &json)],

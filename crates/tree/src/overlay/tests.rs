@@ -25,9 +25,14 @@ pub(crate) fn unpack(module: &[u8]) -> Vec<(String, u32, String)> {
     while tar[at] != 0 {
         let head = &tar[at..at + BLOCK];
         assert_eq!(&head[257..265], b"ustar\x0000");
-        let sum: usize = head.iter().enumerate().map(|(at, byte)| if (148..156).contains(&at) { 32 } else { usize::from(*byte) }).sum();
+        let sum: usize = head
+            .iter()
+            .enumerate()
+            .map(|(at, byte)| if (148..156).contains(&at) { 32 } else { usize::from(*byte) })
+            .sum();
         assert_eq!(octal(&head[148..156]), sum);
-        let name: String = head[..100].iter().take_while(|byte| **byte != 0).map(|byte| char::from(*byte)).collect();
+        let name: String =
+            head[..100].iter().take_while(|byte| **byte != 0).map(|byte| char::from(*byte)).collect();
         let size = octal(&head[124..136]);
         let content = String::from_utf8(tar[at + BLOCK..at + BLOCK + size].to_vec()).unwrap();
         found.push((name, u32::try_from(octal(&head[100..108])).unwrap(), content));
@@ -59,14 +64,23 @@ fn the_module_has_the_scripts_and_the_hook_and_nothing_of_the_systems_folders() 
     assert_eq!(found[2].2, "echo ntp\n");
     let hook = &found[4].2;
     assert!(hook.starts_with("#!/bin/sh\nr_url='http://10.0.0.1/b/0/bundle'\n"), "{hook}");
-    assert!(hook.contains("\nr_run 'base' 'ntp' '/etc/reveille/bundles/001-ntp' 0 stop '/bin/sh'\n"), "{hook}");
+    assert!(
+        hook.contains("\nr_run 'base' 'ntp' '/etc/reveille/bundles/001-ntp' 0 stop '/bin/sh'\n"),
+        "{hook}"
+    );
     assert_eq!(pack("http://10.0.0.1/b/0/bundle", &scripts).unwrap(), module, "the same gives the same");
 }
 
 #[test]
 fn names_carry_a_token_there_and_back_and_events_see_none() {
     assert_eq!(token_of(&name_of("0123")), Some("0123"));
-    for other in ["reveille/bundles.tgz", "reveille//x/bundles.tgz", "reveille/a/b/bundles.tgz", "b/0/bundles.tgz", "reveille/0/x"] {
+    for other in [
+        "reveille/bundles.tgz",
+        "reveille//x/bundles.tgz",
+        "reveille/a/b/bundles.tgz",
+        "b/0/bundles.tgz",
+        "reveille/0/x",
+    ] {
         assert_ne!(token_of(other), Some("0123"), "{other}");
     }
     assert_eq!(token_of("reveille/a/b/bundles.tgz"), None);
