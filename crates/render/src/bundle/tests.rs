@@ -243,3 +243,59 @@ fn an_answer_file_names_or_holds_the_bundles_in_the_way_of_its_kind() {
     let missing = rendered(Kickstart, "{{ bundles.run }}", &with(&[])).unwrap_err();
     assert_eq!(missing.variable.as_deref(), Some("bundles.run"));
 }
+
+/// `wget` as there are three of: what is told goes as a file, as a word, or not at all but for its name.
+#[test]
+fn a_status_is_told_by_whatever_form_of_wget_is_there() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let scripts = render([&bundle("base", &[("fails", "echo 'last words'; exit 5\n")])], &with(&[])).unwrap();
+    let url = "http://192.0.2.1/b/0/bundle";
+    let runner = runner(url, &scripts, Place::Inside).replace("command -v curl", "false");
+    for (help, wanted) in [
+        (
+            "--tries=NUMBER --post-file=FILE --post-data=STRING",
+            vec!["-q -T 20 --tries=1 -O /dev/null --post-file=", "last words"],
+        ),
+        ("[--header STR] [--post-data STR] URL", vec!["-q -T 20 -O /dev/null --post-data=last words http"]),
+        ("wget [-cqS] [-O FILE] URL", vec!["-q -T 20 -O /dev/null http"]),
+    ] {
+        let folder = std::env::temp_dir().join(format!("reveille-bundle-wget-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let (wget, log) = (folder.join("wget"), folder.join("log"));
+        let own = format!(
+            "#!/bin/sh\n[ \"$1\" != --help ] || {{ echo '{help}' >&2; exit 1; }}\necho \"$*\" >>{log}\n\
+             for word; do case $word in --post-file=*) cat \"${{word#*=}}\" >>{log} ;; esac; done\n",
+            log = log.display()
+        );
+        std::fs::write(&wget, own).unwrap();
+        std::fs::set_permissions(&wget, std::fs::Permissions::from_mode(0o755)).unwrap();
+        std::fs::write(folder.join("runner.sh"), &runner).unwrap();
+        // Busybox's shell would take its own.
+        for shell in shells().into_iter().filter(|shell| shell.len() == 1) {
+            let _ = std::fs::remove_file(&log);
+            let mut command = Command::new(shell[0]);
+            command.args(&shell[1..]).arg(folder.join("runner.sh"));
+            let path = format!("{}:/usr/bin:/bin", folder.display());
+            let output = command.env("PATH", path).stdin(Stdio::null()).output().unwrap();
+            let complained = String::from_utf8(output.stderr).unwrap();
+            assert_eq!(output.status.code(), Some(5), "{complained}");
+            let told = std::fs::read_to_string(&log).unwrap_or_else(|_| panic!("{shell:?}: {complained}"));
+            assert!(told.contains(&format!("{url}/base/fails/started\n")), "{told}");
+            assert!(told.contains(&format!("{url}/base/fails/exit-5\n")), "{told}");
+            assert!(wanted.iter().all(|wanted| told.contains(wanted)), "{shell:?}, {help}: {told}");
+        }
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+}
+
+/// Nobody listens: it is said once more and then no more, and everything runs all the same.
+#[test]
+fn a_machine_that_can_tell_nobody_runs_everything() {
+    let scripts = render([&bundle("base", &[("one", "echo 1\n"), ("two", "echo 2\n")])], &with(&[])).unwrap();
+    let deaf = runner("http://127.0.0.1:1/b/0/bundle", &scripts, Place::Inside);
+    let (said, complained, status) = run(&["/bin/sh"], &deaf.replace("sleep 1", "sleep 0"));
+    assert_eq!((said.as_str(), status), ("reveille: bundle base/one\n1\nreveille: bundle base/two\n2\n", 0));
+    let clients = ["/usr/bin/curl", "/usr/bin/wget"].iter().any(|path| std::path::Path::new(path).exists());
+    let wanted = if clients { "nobody could be told base/one/started" } else { "neither curl nor wget" };
+    assert!(complained.contains(wanted), "{complained}");
+}
