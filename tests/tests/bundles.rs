@@ -75,10 +75,14 @@ fn place() -> Place {
 fn leased(lab: &Lab, segment: &Segment, role: &str, mac: &str) -> Namespace {
     let station = lab.station(segment, role, None).unwrap();
     station.ip(&["link", "set", "eth0", "address", mac]).unwrap();
-    // As its ROM asks: who booted here is known by address.
-    let rom = ["-V", "PXEClient:Arch:00000:UNDI:002001", "-x", "0x5d:0000"];
-    clients::udhcpc(lab, &station, &rom).unwrap();
+    switched_on(lab, &station);
     station
+}
+
+/// It asks as its ROM does: who booted here is known by its address.
+fn switched_on(lab: &Lab, station: &Namespace) {
+    let rom = ["-V", "PXEClient:Arch:00000:UNDI:002001", "-x", "0x5d:0000"];
+    clients::udhcpc(lab, station, &rom).unwrap();
 }
 
 impl Place {
@@ -89,6 +93,7 @@ impl Place {
 
     /// Begins a boot: the URL of the answer file, below which the secret stands.
     fn boot(&self) -> String {
+        switched_on(&self.lab, &self.machine);
         let url = format!("http://{SERVER}:8080/boot.ipxe?mac={MAC}&platform=pcbios&arch=x86_64");
         let script = self.fetch(&self.machine, &url).unwrap();
         let url = script.split_whitespace().find_map(|word| word.strip_prefix("inst.ks="));

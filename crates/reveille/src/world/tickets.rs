@@ -55,12 +55,13 @@ pub(super) struct Tickets {
 }
 
 impl Tickets {
-    /// The ticket this machine was given a moment ago, at the same address for the same image, still unused.
+    /// The ticket this machine was given a moment ago, at the same address for the same image, still unused: nothing was told
+    /// with it.
     pub(super) fn live(&self, now: Instant, facts: &Facts, image: &Name) -> Option<BootTicket> {
         let token = self.newest.get(&(facts.mac?, facts.address))?;
         let holder = self.holders.get(token)?;
         let fresh = now.saturating_duration_since(holder.issued) < TICKET_REUSE;
-        (fresh && holder.image == *image && holder.reported.is_empty())
+        (fresh && holder.image == *image && holder.reported.is_empty() && holder.scripts.is_empty())
             .then(|| BootTicket { boot: holder.boot.clone(), token: token.clone() })
     }
 
