@@ -49,6 +49,7 @@ pub const CLIENTS: &[Package] = &[
     package("tftp-hpa", "/usr/bin/tftp", "TFTP client"),
     package("atftp", "/usr/bin/atftp", "TFTP client with windows"),
     package("curl", "/usr/bin/curl", "HTTP and TFTP client"),
+    package("wget", "/usr/bin/wget", "HTTP client"),
 ];
 
 /// What the tests with installation media need on top.

@@ -257,6 +257,88 @@ fn every_release_boots_by_every_way_from_its_iso_image() {
     }
 }
 
+/// ESXi that runs from memory: the module with its scripts is fetched as the last of all, has one size however it is asked for,
+/// and is a tar that unpacks to scripts which run and are told of.
+#[test]
+fn esxi_from_memory_fetches_the_module_that_carries_its_scripts() {
+    harness::enter!();
+    if !(packages::here(BOOT) && packages::here(CLIENTS) && packages::here(MEDIA)) {
+        return;
+    }
+    let mut config = Config::server(NETWORK, POOL);
+    config.set(
+        &["resources", "bundles"],
+        json!([{ "name": "memory", "deliver": "module", "scripts": [
+            { "name": "ntp", "text": "echo time from {{ params.ntp }}\n" },
+            { "name": "vmk", "text": "echo no such interface\nexit 4\n" },
+        ]}]),
+    );
+    let host = json!({ "name": "esx01", "match": { "mac": MAC }, "image": "esxi", "bundles": ["memory"], "params": { "ntp": "10.77.0.1" } });
+    let scene = Scene::new(config.host(host)).unwrap();
+    let station = scene.lab.station(&scene.segment, "machine", None).unwrap();
+    station.ip(&["link", "set", "eth0", "address", MAC]).unwrap();
+    clients::udhcpc(&scene.lab, &station, &[]).unwrap();
+    let medium = Medium::build(&scene.lab.path("media"), RELEASES[2], MODULE_BYTES).unwrap();
+    let iso = medium.iso().unwrap();
+    scene
+        .daemon
+        .command(&["image", "import", &iso.to_string_lossy(), "--name", "esxi", "--stateless"])
+        .unwrap();
+    let url = format!("http://{SERVER}:8080/esxi/mboot.efi");
+    let starts = [Start::UefiTftp { boot_file: "esxi/mboot.efi".to_owned() }, Start::UefiHttp { url }];
+    for (start, prefix) in starts.into_iter().zip(["/esxi".to_owned(), format!("http://{SERVER}:8080/esxi")])
+    {
+        let booted = boots(&station, Release::V8_0_2, move || start);
+        assert_eq!(
+            booted.modules.len(),
+            medium.release.modules.len() + 2,
+            "the kernel, those of the medium, and ours"
+        );
+        assert!(!booted.cmdline.contains("runweasel"), "{}", booted.cmdline);
+        let ours = booted.modules.last().unwrap();
+        let token =
+            ours.name.strip_prefix(&format!("{prefix}/reveille/")).unwrap().strip_suffix("/bundles.tgz");
+        assert_eq!(token.map(str::len), Some(32), "{}", ours.name);
+        let (file, folder) = (scene.lab.path("bundles.tgz"), scene.lab.path("root"));
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir(&folder).unwrap();
+        std::fs::write(&file, &ours.bytes).unwrap();
+        let status = std::process::Command::new("tar")
+            .arg("-xzpf")
+            .arg(&file)
+            .arg("-C")
+            .arg(&folder)
+            .status()
+            .unwrap();
+        assert!(status.success());
+        let hook = std::fs::read_to_string(folder.join("etc/rc.local.d/reveille-bundles.sh")).unwrap();
+        let script = std::fs::read_to_string(folder.join("etc/reveille/bundles/001-ntp")).unwrap();
+        assert_eq!(script, "echo time from 10.77.0.1\n");
+        // Its root is a folder here.
+        let own = format!("'{}/etc/reveille/", folder.display());
+        let here = scene.lab.path("hook.sh");
+        std::fs::write(&here, hook.replace("'/etc/reveille/", &own)).unwrap();
+        let mut command = std::process::Command::new("/bin/sh");
+        command.arg("-c").arg(format!("sh {}; echo STATUS $?", here.display()));
+        let said = station.output(&scene.lab, "hook", command, PATIENCE).unwrap();
+        assert!(said.contains("time from 10.77.0.1") && said.ends_with("STATUS 4\n"), "{said}");
+    }
+    let host = scene.daemon.command(&["host", "get", "esx01"]).unwrap();
+    assert!(
+        host.contains("memory/ntp done at") && host.contains("memory/vmk failed with status 4"),
+        "{host}"
+    );
+    let order = [
+        "tftp.done:config",
+        "tftp.done:module",
+        "bundle.script_started",
+        "bundle.failed",
+        "http.file:module",
+        "bundle.failed",
+    ];
+    scene.daemon.wait_order(MAC, &order, EVENT_DEADLINE).unwrap();
+}
+
 /// An offline bundle has no loader: it boots with that of the newest image of its line, and the events and `explain` say so.
 #[test]
 fn an_offline_bundle_boots_with_the_loader_of_a_newer_image() {

@@ -1,6 +1,7 @@
 //! The JSON shapes of the API. They only grow: no field is removed or re-typed within v1.
 
 mod apply;
+mod bundle;
 mod explain;
 mod fleet;
 mod hooks;
@@ -12,6 +13,7 @@ pub use apply::{
     Applied, AppliedChange, AppliedKind, ApplyRequest, OWNER_DEFAULT, OwnRequest, OwnerChanged, ResourceView,
     TemplateView,
 };
+pub use bundle::ScriptRunView;
 pub use explain::{AskedRule, AskedTerm, Because, ExplainedStep, Explanation, GivenValue};
 pub use fleet::{
     DriftReport, DriftRequest, DriftView, HeldView, HostOrder, HostSet, Reason, RepairReport, RepairRequest,
@@ -193,6 +195,9 @@ pub struct HostView {
     /// When it was seen first, RFC 3339.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_seen: Option<String>,
+    /// Scripts of its bundles in their order, and how the last run of each ended; not in lists.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bundle_runs: Vec<ScriptRunView>,
     /// When it last asked for anything, RFC 3339.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_seen: Option<String>,

@@ -3,10 +3,12 @@
 //! The doc comments are the reference: they land in the JSON Schema and in `docs/config.md`. Nothing outside this
 //! crate sees these types; the daemon uses [`crate::Settings`].
 
+mod bundle;
 mod dhcp;
 mod expect;
 mod hook;
 
+pub(crate) use bundle::{BundleFile, ScriptFile};
 pub(crate) use dhcp::{
     DhcpFile, ModeFile, OptionFile, OptionTypeFile, ReservationFile, SubnetFile, SubnetModeFile,
     UnknownHostsFile,
@@ -55,7 +57,7 @@ pub(crate) struct File {
     pub(crate) assets: AssetsFile,
     /// The log.
     pub(crate) log: LogFile,
-    /// Hosts, groups, rules, images and templates owned by the files: the same objects as in the API.
+    /// Hosts, groups, rules, images, templates and bundles owned by the files: the same objects as in the API.
     pub(crate) resources: ResourcesFile,
     /// Who is told of events: addresses they are sent to, commands they are given.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -395,6 +397,8 @@ pub(crate) struct ResourcesFile {
     pub(crate) images: Vec<Image>,
     /// Templates of answer files: kickstarts, preseeds, user-data.
     pub(crate) templates: Vec<TemplateFile>,
+    /// Bundles: scripts that machines run once their system is there.
+    pub(crate) bundles: Vec<BundleFile>,
     /// Groups of hosts: data centers, clusters, racks.
     pub(crate) groups: Vec<Group>,
     /// Rules: what machines that a selector means are given.

@@ -47,7 +47,7 @@ use fault::{Draft, Faults};
 use file::File;
 use source::Texts;
 use tree::{Node, Step};
-use types::resource::{Group, Host, Image, Name, Rule, Template};
+use types::resource::{Bundle, Group, Host, Image, Name, Rule, Template};
 
 /// A sound configuration.
 #[derive(Clone, PartialEq, Debug)]
@@ -60,6 +60,8 @@ pub struct Loaded {
     pub images: Vec<Image>,
     /// Templates of the files, in their order, names unique; each compiles.
     pub templates: Vec<Template>,
+    /// Bundles of the files, in their order, names unique; each of their scripts compiles.
+    pub bundles: Vec<Bundle>,
     /// Groups of the files, in their order, names unique, no cycles.
     pub groups: Vec<Group>,
     /// Rules of the files, in their order, names unique.
@@ -76,6 +78,8 @@ pub struct Loaded {
     pub image_origins: Vec<Origin>,
     /// Where each of `templates` is defined, in the same order.
     pub template_origins: Vec<Origin>,
+    /// Where each of `bundles` is defined, in the same order.
+    pub bundle_origins: Vec<Origin>,
     /// Where each of `groups` is defined, in the same order.
     pub group_origins: Vec<Origin>,
     /// Where each of `rules` is defined, in the same order.
@@ -138,7 +142,7 @@ impl<'a> Loading<'a> {
         self
     }
 
-    /// With a way to read the files that templates name; without one naming a file is a fault.
+    /// With a way to read the files that templates and scripts name; without one naming a file is a fault.
     pub fn files(mut self, loader: &'a FileLoader<'a>) -> Self {
         self.files = loader;
         self
@@ -219,12 +223,14 @@ impl<'a> Loading<'a> {
             template_origins: (0..file.resources.templates.len())
                 .map(|index| place("templates", index))
                 .collect(),
+            bundle_origins: (0..file.resources.bundles.len()).map(|index| place("bundles", index)).collect(),
             group_origins: (0..file.resources.groups.len()).map(|index| place("groups", index)).collect(),
             rule_origins: (0..file.resources.rules.len()).map(|index| place("rules", index)).collect(),
             expectations: file.expect.len(),
             groups: file.resources.groups,
             rules: file.resources.rules,
             templates: file.resources.templates.into_iter().filter_map(template).collect(),
+            bundles: file.resources.bundles.into_iter().filter_map(file::BundleFile::resource).collect(),
             hosts: file.resources.hosts,
             images: file.resources.images,
             warnings: faults.finish(&texts).warnings,

@@ -3,6 +3,7 @@
 //! Works on the typed file and points into the checked tree. Where something was left out as faulty (`spoiled`),
 //! checks that would only repeat that fault keep quiet.
 
+mod bundles;
 mod hooks;
 mod resources;
 mod rules;
@@ -38,6 +39,7 @@ pub(crate) fn check(file: &File, tree: &Node, elsewhere: &Elsewhere<'_>, texts: 
     resources::check(file, elsewhere, &mut view);
     let catalog = rules::check(file, elsewhere, &mut view);
     templates::check(file, elsewhere, catalog.as_ref(), texts, &mut view);
+    bundles::check(file, elsewhere, catalog.as_ref(), texts, &mut view);
 }
 
 /// The tree to point into and the faults to add to.

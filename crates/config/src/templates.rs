@@ -1,4 +1,4 @@
-//! Texts of templates that stand in files of their own: they are put in the place of the name before anything is checked,
+//! Texts of templates and scripts that stand in files of their own: they are put in the place of the name before anything is checked,
 //! so that a fault in one points into its own file.
 
 use crate::fault::{Code, Draft, Faults};
@@ -6,8 +6,9 @@ use crate::limits::TEXT_BYTES_MAX;
 use crate::source::{Spot, TextOrigin, Texts};
 use crate::tree::{Entry, Kind, Node};
 use render::template::limits::TEMPLATE_BYTES_MAX;
+use types::resource::bundle::limits::SCRIPT_BYTES_MAX;
 
-/// Reads a file that a template names, relative to the configuration file: its path as the operator knows it, and its
+/// Reads a file that a template or a script names, relative to the configuration file: its path as the operator knows it, and its
 /// text; or why it cannot. It need not read more than one byte above [`TEMPLATE_BYTES_MAX`].
 pub type FileLoader<'a> = dyn Fn(&str) -> Result<(String, String), String> + 'a;
 
@@ -15,7 +16,7 @@ pub type FileLoader<'a> = dyn Fn(&str) -> Result<(String, String), String> + 'a;
 /// A file that cannot be had stays where it is, and is told of.
 pub(crate) fn bring_in(tree: &mut Node, loader: &FileLoader<'_>, texts: &mut Texts, faults: &mut Faults) {
     let mut bytes_left = TEXT_BYTES_MAX;
-    bring_in_within(tree, loader, &mut bytes_left, texts, faults);
+    bring_in_within(tree, loader, bytes_left, texts, faults);
 }
 
 /// The same, with what all files together may still have.
@@ -27,26 +28,59 @@ pub(crate) fn bring_in_within(
     faults: &mut Faults,
 ) {
     let Some(resources) = entry(tree, "resources") else { return };
-    let Some(templates) = entry(resources, "templates") else { return };
-    let Kind::List(templates) = &mut templates.kind else { return };
-    for template in templates {
-        let Kind::Map(entries) = &mut template.kind else { continue };
-        let has_text = entries.iter().any(|entry| entry.key == "text");
-        for entry in entries {
-            match entry.key.as_str() {
-                // Both is told by the check of meaning.
-                "file" if !has_text => file(entry, loader, bytes_left, texts, faults),
-                "text" => {
-                    if let Kind::Text(text) | Kind::Plain(text) = &mut entry.value.kind
-                        && !text.is_empty()
-                        && !text.ends_with('\n')
-                    {
-                        text.push('\n');
-                        entry.value.kind = Kind::Text(std::mem::take(text));
-                    }
+    for template in items(entry(resources, "templates")) {
+        texts_of(template, &TEMPLATES, loader, bytes_left, texts, faults);
+    }
+    for bundle in items(entry(resources, "bundles")) {
+        for script in items(entry(bundle, "scripts")) {
+            texts_of(script, &SCRIPTS, loader, bytes_left, texts, faults);
+        }
+    }
+}
+
+/// What has a text of its own.
+struct Texted {
+    what: &'static str,
+    bytes_max: usize,
+    code: Code,
+}
+
+const TEMPLATES: Texted = Texted { what: "template", bytes_max: TEMPLATE_BYTES_MAX, code: Code::Template };
+const SCRIPTS: Texted = Texted { what: "script", bytes_max: SCRIPT_BYTES_MAX, code: Code::Bundle };
+
+fn items(node: Option<&mut Node>) -> impl Iterator<Item = &mut Node> {
+    let list = match node.map(|node| &mut node.kind) {
+        Some(Kind::List(items)) => Some(items),
+        _ => None,
+    };
+    list.into_iter().flatten()
+}
+
+/// Puts the text of one in its place.
+fn texts_of(
+    node: &mut Node,
+    texted: &Texted,
+    loader: &FileLoader<'_>,
+    bytes_left: &mut usize,
+    texts: &mut Texts,
+    faults: &mut Faults,
+) {
+    let Kind::Map(entries) = &mut node.kind else { return };
+    let has_text = entries.iter().any(|entry| entry.key == "text");
+    for entry in entries {
+        match entry.key.as_str() {
+            // Both is told by the check of meaning.
+            "file" if !has_text => file(entry, texted, loader, bytes_left, texts, faults),
+            "text" => {
+                if let Kind::Text(text) | Kind::Plain(text) = &mut entry.value.kind
+                    && !text.is_empty()
+                    && !text.ends_with('\n')
+                {
+                    text.push('\n');
+                    entry.value.kind = Kind::Text(std::mem::take(text));
                 }
-                _ => {}
             }
+            _ => {}
         }
     }
 }
@@ -60,24 +94,25 @@ fn entry<'a>(node: &'a mut Node, key: &str) -> Option<&'a mut Node> {
 
 fn file(
     entry: &mut Entry,
+    texted: &Texted,
     loader: &FileLoader<'_>,
     bytes_left: &mut usize,
     texts: &mut Texts,
     faults: &mut Faults,
 ) {
     let Some(path) = entry.value.as_text().filter(|path| !path.is_empty()) else { return };
+    let (what, bytes_max) = (texted.what, texted.bytes_max);
     let refused = match loader(path) {
-        Err(why) => {
-            Draft::new(Code::Template, entry.value.spot, format!("cannot read template file `{path}`"))
-                .cause(why)
-                .fix("the path is relative to the configuration file")
-        }
-        Ok((_, text)) if text.len() > TEMPLATE_BYTES_MAX => {
-            let message = format!("template file `{path}` has more than {TEMPLATE_BYTES_MAX} bytes");
+        Err(why) => Draft::new(texted.code, entry.value.spot, format!("cannot read {what} file `{path}`"))
+            .cause(why)
+            .fix("the path is relative to the configuration file"),
+        Ok((_, text)) if text.len() > bytes_max => {
+            let message = format!("{what} file `{path}` has more than {bytes_max} bytes");
             Draft::new(Code::Limit, entry.value.spot, message)
         }
         Ok((_, text)) if text.len() > *bytes_left => {
-            let message = format!("template files have more than {TEXT_BYTES_MAX} bytes together");
+            let message =
+                format!("files of templates and scripts have more than {TEXT_BYTES_MAX} bytes together");
             Draft::new(Code::Limit, entry.value.spot, message)
         }
         Ok((path, mut text)) => {

@@ -4,6 +4,7 @@ use super::*;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+mod bundles;
 mod expect;
 mod golden;
 mod random;
@@ -71,6 +72,7 @@ fn every_example_loads_without_faults_or_warnings_and_has_a_readme() {
         "rules",
         "claim",
         "rollout",
+        "bundles",
     ] {
         assert!(names.iter().any(|name| name == needed), "{needed} is missing");
     }
@@ -78,15 +80,22 @@ fn every_example_loads_without_faults_or_warnings_and_has_a_readme() {
 
 #[test]
 fn the_effective_configuration_loads_again_to_the_same_settings() {
-    for name in
-        ["zero-config", "homelab-proxy", "isolated-lab-server", "relayed-vlans", "fixed-hosts", "templates"]
-    {
+    for name in [
+        "zero-config",
+        "homelab-proxy",
+        "isolated-lab-server",
+        "relayed-vlans",
+        "fixed-hosts",
+        "templates",
+        "bundles",
+    ] {
         let loaded = load_example(name).unwrap();
         let again = load_ok(&loaded.to_yaml());
         assert_eq!(again.settings, loaded.settings, "{name}");
         assert_eq!(again.hosts, loaded.hosts, "{name}");
         assert_eq!(again.images, loaded.images, "{name}");
         assert_eq!(again.templates, loaded.templates, "{name}");
+        assert_eq!(again.bundles, loaded.bundles, "{name}");
         assert!(again.warnings.is_empty(), "{name}");
     }
 }

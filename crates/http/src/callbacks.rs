@@ -14,7 +14,7 @@ use http_body_util::{BodyExt as _, Limited};
 use std::sync::{Arc, Weak};
 use tree::CallbackError;
 
-const ALLOW: &str = "GET, POST";
+pub(crate) const ALLOW: &str = "GET, POST";
 
 /// `GET|POST /b/<token>/<stage>`; a POST body is the detail.
 pub(crate) async fn take(
@@ -67,18 +67,7 @@ async fn answer(
             response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
             Ok(response)
         }
-        Ok(Err(error)) => {
-            let (status, text) = match error {
-                CallbackError::Expired => (StatusCode::GONE, "this call-back is no longer valid"),
-                CallbackError::BadStage => (StatusCode::BAD_REQUEST, "there is no such stage"),
-                // One answer for both: the asker learns nothing of other machines' tokens.
-                CallbackError::Unknown | CallbackError::ForeignAddress => {
-                    (StatusCode::NOT_FOUND, "unknown call-back")
-                }
-            };
-            let shown = if error == CallbackError::ForeignAddress { CallbackError::Unknown } else { error };
-            Err(Refusal::new(status, shown.reason(), text).recorded_as(error.reason()))
-        }
+        Ok(Err(error)) => Err(refused(error)),
         Err(_) => {
             tracing::error!(from = %link.remote, "taking a call-back panicked");
             Err(Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "internal error"))
@@ -86,8 +75,21 @@ async fn answer(
     }
 }
 
+pub(crate) fn refused(error: CallbackError) -> Refusal {
+    let (status, text) = match error {
+        CallbackError::Expired => (StatusCode::GONE, "this call-back is no longer valid"),
+        CallbackError::BadStage => (StatusCode::BAD_REQUEST, "there is no such stage"),
+        // One answer for both: the asker learns nothing of other machines' tokens.
+        CallbackError::Unknown | CallbackError::ForeignAddress => {
+            (StatusCode::NOT_FOUND, "unknown call-back")
+        }
+    };
+    let shown = if error == CallbackError::ForeignAddress { CallbackError::Unknown } else { error };
+    Refusal::new(status, shown.reason(), text).recorded_as(error.reason())
+}
+
 /// The body as text without control characters; `None` when nothing is left.
-async fn detail(door: &Shared, body: Body) -> Result<Option<String>, Refusal> {
+pub(crate) async fn detail(door: &Shared, body: Body) -> Result<Option<String>, Refusal> {
     let too_large = || {
         Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "detail_too_large", "the text is longer than 4 KiB")
             .closing()

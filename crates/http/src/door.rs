@@ -6,7 +6,7 @@ use crate::limits::{HEADER_BYTES_MAX, REFUSED_EVENTS_PER_SECOND, TARGET_BYTES_MA
 use crate::pulse::Pulse;
 use crate::refusal::Refusal;
 use crate::seam::Files;
-use crate::{callbacks, files};
+use crate::{bundles, callbacks, files};
 use axum::Router;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
@@ -67,6 +67,7 @@ impl Shared {
             // Weak, because the router lives inside what its handlers need.
             router: Router::new()
                 .route("/b/{token}/{stage}", any(callbacks::take))
+                .route("/b/{token}/bundle/{bundle}/{script}/{what}", any(bundles::take))
                 .fallback(files::serve)
                 .with_state(weak.clone()),
         })

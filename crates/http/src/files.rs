@@ -165,9 +165,13 @@ fn text_value(text: &str) -> Result<HeaderValue, Refusal> {
 fn event(opened: &Opened, link: &Link) -> Event {
     let name = match opened.role {
         Role::Script | Role::Config => EventName::HttpScript,
-        Role::Loader | Role::Kernel | Role::Initrd | Role::Module | Role::Answer | Role::File => {
-            EventName::HttpFile
-        }
+        Role::Loader
+        | Role::Kernel
+        | Role::Initrd
+        | Role::Module
+        | Role::Answer
+        | Role::Bundle
+        | Role::File => EventName::HttpFile,
     };
     let mut event = Event::new(name);
     if let Some(facts) = &opened.facts {

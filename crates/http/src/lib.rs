@@ -15,6 +15,7 @@
 //! Deliberately absent: TLS, HTTP/2, directory listings, compression, multipart ranges, the admin API.
 
 mod body;
+mod bundles;
 mod callbacks;
 mod conditions;
 mod counters;

@@ -6,7 +6,7 @@ use crate::rules::{RuleFinding, Rules};
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, OnceLock};
-use types::resource::{Group, Host, Image, Name, Rule, Template};
+use types::resource::{Bundle, Group, Host, Image, Name, Rule, Template};
 use types::subnet::LoaderChoice;
 use types::{Firmware, MacAddr, MachineGuid};
 
@@ -66,6 +66,8 @@ pub struct CatalogParts {
     pub current: HashMap<Name, Name>,
     /// Templates of answer files.
     pub templates: Vec<Template>,
+    /// Bundles of scripts.
+    pub bundles: Vec<Bundle>,
     /// Groups of hosts.
     pub groups: Vec<Group>,
     /// Rules in force, in any order.
@@ -93,6 +95,8 @@ pub enum CatalogFault {
     DuplicateImage(Name),
     /// Two templates share a name.
     DuplicateTemplate(Name),
+    /// Two bundles share a name.
+    DuplicateBundle(Name),
     /// Two groups share a name.
     DuplicateGroup(Name),
     /// Two rules share a name.
@@ -125,6 +129,7 @@ impl fmt::Display for CatalogFault {
             CatalogFault::DuplicateHost(name) => write!(f, "host `{name}` is defined twice"),
             CatalogFault::DuplicateImage(name) => write!(f, "image `{name}` is defined twice"),
             CatalogFault::DuplicateTemplate(name) => write!(f, "template `{name}` is defined twice"),
+            CatalogFault::DuplicateBundle(name) => write!(f, "bundle `{name}` is defined twice"),
             CatalogFault::DuplicateGroup(name) => write!(f, "group `{name}` is defined twice"),
             CatalogFault::DuplicateRule(name) => write!(f, "rule `{name}` is defined twice"),
             CatalogFault::GroupCycle(name) => {
@@ -187,6 +192,13 @@ pub enum CatalogWarning {
         /// The group named.
         group: Name,
     },
+    /// A host or group names a bundle that is not there. What runs it is not booted.
+    BundleMissing {
+        /// Who names it: "host `web01`".
+        by: String,
+        /// The bundle named.
+        bundle: Name,
+    },
     /// A rule an operator should look at.
     Rule(RuleFinding),
     /// A host is recorded with a serial number that many machines carry; it counts nothing.
@@ -203,6 +215,12 @@ impl fmt::Display for CatalogWarning {
         match self {
             CatalogWarning::GroupMissing { by, group } => {
                 write!(f, "{by} names group `{group}`, which is not there; nothing is inherited from it")
+            }
+            CatalogWarning::BundleMissing { by, bundle } => {
+                write!(
+                    f,
+                    "{by} names bundle `{bundle}`, which is not there; no image is given until it is defined"
+                )
             }
             CatalogWarning::GroupImageMissing { group, image } => {
                 write!(
@@ -253,6 +271,7 @@ pub struct Catalog {
     versions: HashMap<Name, Arc<Image>>,
     current: HashMap<Name, Name>,
     templates: HashMap<Name, Arc<Template>>,
+    bundles: HashMap<Name, Arc<Bundle>>,
     pub(crate) default_image: Option<Name>,
     pub(crate) unknown: UnknownPolicy,
     loaders: Vec<LoaderChoice>,
@@ -282,6 +301,12 @@ impl Catalog {
         for template in parts.templates {
             if let Some(twice) = templates.insert(template.name.clone(), Arc::new(template)) {
                 faults.push(CatalogFault::DuplicateTemplate(twice.name.clone()));
+            }
+        }
+        let mut bundles = HashMap::with_capacity(parts.bundles.len());
+        for bundle in parts.bundles {
+            if let Some(twice) = bundles.insert(bundle.name.clone(), Arc::new(bundle)) {
+                faults.push(CatalogFault::DuplicateBundle(twice.name.clone()));
             }
         }
         let mut warnings = Vec::new();
@@ -350,6 +375,9 @@ impl Catalog {
             warnings.extend(absent("image", &rule.image, &|name| images.contains_key(name)));
             warnings.extend(absent("template", &rule.template, &|name| templates.contains_key(name)));
             warnings.extend(absent("group", &rule.group, &|name| groups.chain(name).is_some()));
+            for name in rule.bundles.iter().flatten() {
+                warnings.extend(absent("bundle", &Some(name.clone()), &|name| bundles.contains_key(name)));
+            }
             let destroys = |name: &&Name| images.get(*name).is_some_and(|image| image.destructive);
             if rule.when.is_everything()
                 && let Some(image) = rule.image.as_ref().filter(destroys)
@@ -362,6 +390,20 @@ impl Catalog {
             if let Some(image) = missing(&group.image) {
                 warnings.push(CatalogWarning::GroupImageMissing { group: group.name.clone(), image });
             }
+        }
+        let absent = |names: &Option<Vec<Name>>, append: &[Name]| {
+            let named = names.iter().flatten().chain(append);
+            named.filter(|name| !bundles.contains_key(*name)).cloned().collect::<Vec<_>>()
+        };
+        for host in &hosts {
+            let by = || format!("host `{}`", host.name);
+            let missing = absent(&host.bundles, &host.bundles_append).into_iter();
+            warnings.extend(missing.map(|bundle| CatalogWarning::BundleMissing { by: by(), bundle }));
+        }
+        for group in groups.all() {
+            let by = || format!("group `{}`", group.name);
+            let missing = absent(&group.bundles, &group.bundles_append).into_iter();
+            warnings.extend(missing.map(|bundle| CatalogWarning::BundleMissing { by: by(), bundle }));
         }
         Ok(Catalog {
             generation: parts.generation,
@@ -377,6 +419,7 @@ impl Catalog {
             versions,
             current: parts.current,
             templates,
+            bundles,
             default_image: parts.default_image,
             unknown: parts.unknown,
             loaders: parts.loaders,
@@ -409,6 +452,11 @@ impl Catalog {
     /// The template of that name.
     pub fn template(&self, name: &str) -> Option<&Arc<Template>> {
         self.templates.get(name)
+    }
+
+    /// The bundle of that name.
+    pub fn bundle(&self, name: &str) -> Option<&Arc<Bundle>> {
+        self.bundles.get(name)
     }
 
     /// The host of that name.

@@ -318,6 +318,7 @@ pub(crate) fn profile(
     profile.loader = profile.loader.or_else(|| rules.loader(given));
     groups::fill(&mut profile.template, &rules.template(given));
     groups::fill(&mut profile.location, &rules.location(given));
+    groups::fill(&mut profile.bundles, &rules.bundles(given));
     for (key, at) in &given.params {
         if let Some(value) = rules.at(*at).and_then(|rule| rule.params.get(key)) {
             profile.params.entry(key.clone()).or_insert_with(|| value.clone());

@@ -101,8 +101,10 @@ impl Groups {
 
 /// Fills what the host does not say from a group; `chain` nearest first.
 pub(crate) fn inherit(host: &mut Host, chain: &[Arc<Group>]) {
-    let mut words = Vec::new();
+    let (mut words, mut bundles) = (Vec::new(), Vec::new());
     for group in chain {
+        fill(&mut host.bundles, &group.bundles);
+        bundles.splice(0..0, group.bundles_append.iter().cloned());
         fill(&mut host.loader, &group.loader);
         fill(&mut host.template, &group.template);
         fill(&mut host.location, &group.location);
@@ -116,6 +118,7 @@ pub(crate) fn inherit(host: &mut Host, chain: &[Arc<Group>]) {
         words.splice(0..0, group.kernel_args_append.iter().cloned());
     }
     host.kernel_args_append.splice(0..0, words);
+    host.bundles_append.splice(0..0, bundles);
 }
 
 /// Adds what is not there yet.

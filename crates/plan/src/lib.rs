@@ -9,7 +9,7 @@
 //! Decision order (the trace prints it): identity → quarantine, one-shot → host pin → group pin, nearest first → rules in their order → default
 //! image → unknown-host policy → destructive gate (and a firm identity) → loop guard → loader for this firmware and stage.
 //!
-//! Values (template, parameters, kernel arguments …) come the same way: what the record says counts more than its groups,
+//! Values (template, parameters, kernel arguments, bundles …) come the same way: what the record says counts more than its groups,
 //! those more than rules, those more than the image ([`Verdict::profile`], and [`resolve`] with the origin of each).
 
 mod catalog;

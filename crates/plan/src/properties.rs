@@ -45,9 +45,10 @@ fn any_rule() -> impl Strategy<Value = Rule> {
         prop::bool::weighted(0.2),
         prop::bool::weighted(0.2),
         prop::sample::subsequence(PARAMS.to_vec(), 0..=2),
+        prop::option::weighted(0.2, prop::sample::subsequence(vec!["b0", "b1"], 0..=2)),
     );
     let when = prop::collection::vec(prop::sample::select(TERMS.to_vec()), 0..=3);
-    (when, items).prop_map(|(when, (image, loader, template, group, location, words, params))| {
+    (when, items).prop_map(|(when, (image, loader, template, group, location, words, params, bundles))| {
         let mut rule = rule("unnamed", 0, &when.join(","));
         rule.image = image.map(name);
         rule.loader = loader;
@@ -55,6 +56,7 @@ fn any_rule() -> impl Strategy<Value = Rule> {
         rule.group = group.map(name);
         rule.location = location.then(String::new);
         rule.kernel_args_append = if words { vec![String::new()] } else { Vec::new() };
+        rule.bundles = bundles.map(|names| names.into_iter().map(name).collect());
         rule.params = params.into_iter().map(|key| (key.to_owned(), String::new())).collect();
         rule
     })
@@ -159,6 +161,7 @@ fn plainly(catalog: &Catalog, facts: &Facts) -> Given {
                 "template" => &mut given.template,
                 "location" => &mut given.location,
                 "kernel_args" => &mut given.kernel_args,
+                "bundles" => &mut given.bundles,
                 "group" if own_group.is_some() => continue,
                 "group" => &mut given.group,
                 param => {
@@ -211,7 +214,55 @@ fn asks_for_groups(rule: &Rule) -> bool {
     rule.when.terms().iter().any(|term| matches!(term.key(), Key::Group | Key::Label(_)))
 }
 
+/// What a record or a group says of bundles: a list or none, and what is appended.
+fn any_bundles() -> impl Strategy<Value = (Option<Vec<&'static str>>, Vec<&'static str>)> {
+    let names = || prop::collection::vec(prop::sample::select(vec!["b0", "b1", "b2", "b3"]), 0..=3);
+    (prop::option::of(names()), names())
+}
+
 proptest! {
+    /// The nearest list, whoever has it; then every appended one from the root down; each name once.
+    #[test]
+    fn bundles_are_those_of_the_nearest_list_and_all_that_are_appended(
+        levels in prop::collection::vec(any_bundles(), 1..=5),
+        by_rule in prop::option::of(prop::collection::vec(prop::sample::select(vec!["b4", "b5"]), 0..=2)),
+    ) {
+        let named = |names: &[&str]| -> Vec<_> { names.iter().map(|text| name(text)).collect() };
+        let catalog = catalog(|parts| {
+            // The host first, the root last.
+            let (own, groups) = levels.split_first().unwrap();
+            parts.hosts[0].bundles = own.0.as_deref().map(named);
+            parts.hosts[0].bundles_append = named(&own.1);
+            parts.hosts[0].group = (!groups.is_empty()).then(|| name("g0"));
+            parts.groups = groups.iter().enumerate().map(|(at, (list, append))| Group {
+                bundles: list.as_deref().map(named),
+                bundles_append: named(append),
+                parent: (at + 1 < groups.len()).then(|| name(&format!("g{}", at + 1))),
+                ..Group::new(name(&format!("g{at}")))
+            }).collect();
+            parts.rules = by_rule.iter().map(|list| Rule { bundles: Some(named(list)), ..rule("r", 1, "") }).collect();
+        });
+        let mut expected: Vec<&str> = Vec::new();
+        let nearest = levels.iter().find_map(|(list, _)| list.as_ref()).or(by_rule.as_ref());
+        for text in nearest.into_iter().flatten().chain(levels.iter().rev().flat_map(|(_, append)| append)) {
+            if !expected.contains(text) {
+                expected.push(text);
+            }
+        }
+        let verdict = decide(&catalog, &crate::tests_support::facts(Stage::Ipxe), &crate::BootState::default());
+        let profile = verdict.profile.unwrap();
+        let found: Vec<&str> = profile.bundle_names().into_iter().map(|own| own.as_str()).collect();
+        prop_assert_eq!(&found, &expected);
+        // What `explain` shows adds up to the same, with an origin for each part.
+        let resolved = resolve(&catalog, &crate::tests_support::facts(Stage::Ipxe));
+        let shown: Vec<&str> = ["bundles", "bundles_append"].iter().flat_map(|key| {
+            resolved.values.iter().filter(move |(own, ..)| own == key).flat_map(|(_, value, _)| value.split(", "))
+        }).filter(|text| *text != "none").collect();
+        let mut once: Vec<&str> = Vec::new();
+        shown.into_iter().for_each(|text| if !once.contains(&text) { once.push(text) });
+        prop_assert_eq!(once, expected);
+    }
+
     #[test]
     fn a_term_asked_once_for_all_rules_gives_the_same(
         rules in any_rules(24),
@@ -270,6 +321,7 @@ proptest! {
                 (was.group, is.group),
                 (was.location, is.location),
                 (was.kernel_args, is.kernel_args),
+                (was.bundles, is.bundles),
                 (was.image_waits, is.image_waits),
                 (was.group_waits, is.group_waits),
             ] {

@@ -94,6 +94,7 @@ pub fn resolve(catalog: &Catalog, facts: &Facts) -> Resolved {
     from_rule(given.template, "template", &|rule| shown(&rule.template));
     from_rule(given.location, "location", &|rule| rule.location.clone());
     from_rule(given.group, "group", &|rule| shown(&rule.group));
+    from_rule(given.bundles, "bundles", &|rule| rule.bundles.as_deref().map(listed));
     for (key, at) in &given.params {
         from_rule(Some(*at), &format!("params.{key}"), &|rule| rule.params.get(key).cloned());
     }
@@ -112,6 +113,18 @@ pub fn resolve(catalog: &Catalog, facts: &Facts) -> Resolved {
     }
     for (words, source) in words.into_iter().filter(|(words, _)| !words.is_empty()) {
         values.push(("kernel_args".to_owned(), words.join(" "), source));
+    }
+    // In the order they run.
+    let mut appended: Vec<(&[Name], Source)> = chain
+        .iter()
+        .rev()
+        .map(|group| (group.bundles_append.as_slice(), Source::Group(group.name.clone())))
+        .collect();
+    if let Some(host) = record {
+        appended.push((&host.bundles_append, Source::Host(host.name.clone())));
+    }
+    for (names, source) in appended.into_iter().filter(|(names, _)| !names.is_empty()) {
+        values.push(("bundles_append".to_owned(), listed(names), source));
     }
     Resolved {
         values,
@@ -150,6 +163,13 @@ fn asked(catalog: &Catalog, facts: &Facts, own: Option<&Host>, given: &crate::ru
     all
 }
 
+fn listed(names: &[Name]) -> String {
+    match names {
+        [] => "none".to_owned(),
+        names => names.iter().map(Name::as_str).collect::<Vec<_>>().join(", "),
+    }
+}
+
 fn image_text(image: &Option<Name>, version: &Option<Name>) -> Option<String> {
     let image = image.as_ref()?;
     Some(version.as_ref().map_or_else(|| image.to_string(), |version| image.at_version(version).to_string()))
@@ -166,6 +186,7 @@ impl Items {
                 ("loader", host.loader.map(|loader| loader.as_str().to_owned())),
                 ("template", host.template.as_ref().map(ToString::to_string)),
                 ("location", host.location.clone()),
+                ("bundles", host.bundles.as_deref().map(listed)),
             ],
             [("params", &host.params), ("label", &host.labels)],
         )
@@ -178,13 +199,14 @@ impl Items {
                 ("loader", group.loader.map(|loader| loader.as_str().to_owned())),
                 ("template", group.template.as_ref().map(ToString::to_string)),
                 ("location", group.location.clone()),
+                ("bundles", group.bundles.as_deref().map(listed)),
             ],
             [("params", &group.params), ("label", &group.labels)],
         )
     }
 
     fn of(
-        single: [(&str, Option<String>); 4],
+        single: [(&str, Option<String>); 5],
         maps: [(&str, &std::collections::BTreeMap<String, String>); 2],
     ) -> Items {
         let single = single.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?)));

@@ -24,6 +24,7 @@ pub(crate) struct Given {
     pub(crate) group: Option<usize>,
     pub(crate) location: Option<usize>,
     pub(crate) kernel_args: Option<usize>,
+    pub(crate) bundles: Option<usize>,
     /// By key.
     pub(crate) params: BTreeMap<String, usize>,
     /// The first rule that may give the group once the machine has told more; none before it does.
@@ -41,6 +42,7 @@ impl Given {
             || self.template.is_some()
             || self.location.is_some()
             || self.kernel_args.is_some()
+            || self.bundles.is_some()
             || !self.params.is_empty()
     }
 }
@@ -77,11 +79,11 @@ pub enum RuleFinding {
     },
     /// It gives nothing.
     Empty(Name),
-    /// It names an image, a template or a group that is not there.
+    /// It names an image, a template, a group or a bundle that is not there.
     Missing {
         /// The rule.
         rule: Name,
-        /// `image`, `template` or `group`.
+        /// `image`, `template`, `group` or `bundle`.
         kind: &'static str,
         /// What it names.
         name: Name,
@@ -238,6 +240,7 @@ impl Rules {
                     take(&mut given.template, rule.template.is_some(), "template");
                     take(&mut given.location, rule.location.is_some(), "location");
                     take(&mut given.kernel_args, !rule.kernel_args_append.is_empty(), "kernel_args");
+                    take(&mut given.bundles, rule.bundles.is_some(), "bundles");
                     if let (Some(chain_of), Some(group)) = (groups, &rule.group)
                         && take(&mut given.group, true, "group")
                         && let Some(chain) = chain_of(group)
@@ -297,6 +300,10 @@ impl Rules {
 
     pub(crate) fn kernel_args(&self, given: &Given) -> &[String] {
         given.kernel_args.and_then(|at| self.at(at)).map_or(&[], |rule| &rule.kernel_args_append)
+    }
+
+    pub(crate) fn bundles(&self, given: &Given) -> Option<Vec<Name>> {
+        self.at(given.bundles?)?.bundles.clone()
     }
 
     /// True when whoever the rule at `at` means is meant by the one at `before` as well. A rule that gives a group between

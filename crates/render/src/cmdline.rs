@@ -54,6 +54,8 @@ pub struct Additions {
     pub boot_mac: Option<MacAddr>,
     /// URL of the machine's answer file: what stands for [`ANSWER_PLACE`] in the words of image and host.
     pub answer: Option<String>,
+    /// ESXi: the module that carries the machine's scripts, below the image.
+    pub overlay: Option<String>,
 }
 
 impl Additions {

@@ -13,6 +13,7 @@
 //! word that starts with `#`, then expands `${…}` in each word again and again until none is left, so nothing can be
 //! escaped. Syslinux 6.04 reads one directive per line, its value up to the end of the line.
 
+pub mod bundle;
 pub mod cmdline;
 pub mod esxi;
 pub mod ipxe;

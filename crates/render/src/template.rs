@@ -29,7 +29,7 @@ mod values;
 pub use event::{EventTemplate, EventValues};
 pub use fault::TemplateFault;
 pub(crate) use scan::nearest;
-pub use values::{BootValues, ImageValues, MachineValues, ServerValues, Values};
+pub use values::{BootValues, BundleValues, ImageValues, MachineValues, ServerValues, Values};
 
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Value;
@@ -73,6 +73,11 @@ pub struct Compiled {
 /// When it is too large, does not parse, or names a filter, a test or a variable that cannot exist.
 pub fn compile(name: &str, kind: TemplateKind, text: &str) -> Result<Compiled, TemplateFault> {
     compile_over(values::NAMES, name, kind, text)
+}
+
+/// Compiles a script of a bundle: as a template, but it cannot name what carries it.
+pub(crate) fn compile_script(name: &str, kind: TemplateKind, text: &str) -> Result<Compiled, TemplateFault> {
+    compile_over(values::SCRIPT_NAMES, name, kind, text)
 }
 
 /// Compiles a template that may name these variables.
@@ -171,7 +176,7 @@ impl Compiled {
     }
 
     fn render_assuming(&self, values: &Values, assumed: &[String]) -> Result<String, TemplateFault> {
-        self.render_over(values.context(assumed), Some(values))
+        self.render_over(values.context(self.kind, assumed), Some(values))
     }
 
     fn render_over(&self, context: Value, values: Option<&Values>) -> Result<String, TemplateFault> {

@@ -2,6 +2,7 @@
 //! catalog after every change.
 
 mod apply;
+mod bundles;
 mod explain;
 mod fault;
 mod fleet;
@@ -100,6 +101,7 @@ impl Daemon {
             revision: host.revision.0,
             life: self.world.life(&host.resource.name).map(|life| life::view(&life)),
             first_seen: when.as_ref().map(|(first, _)| first.clone()),
+            bundle_runs: Vec::new(),
             last_seen: when.map(|(_, last)| last),
             identity_changes: machines::changes(&self.world, name),
             address: seen.and_then(|facts| facts.address).map(|address| address.to_string()),
@@ -168,7 +170,7 @@ impl Backend for Daemon {
             api: "v1".to_owned(),
             features: [
                 "hosts", "orders", "drift", "rollouts", "machines", "power", "groups", "rules", "images",
-                "versions", "imports", "leases", "boots", "explain", "events", "hooks", "config", "store", "apply", "templates",
+                "versions", "imports", "leases", "boots", "bundles", "explain", "events", "hooks", "config", "store", "apply", "templates",
             ]
             .map(str::to_owned)
             .to_vec(),
@@ -191,7 +193,9 @@ impl Backend for Daemon {
     }
 
     fn host(&self, reference: &HostRef) -> Result<HostView, BackendError> {
-        Ok(self.host_view(&self.find_host(reference)?))
+        let host = self.find_host(reference)?;
+        let bundle_runs = bundles::of_host(&self.world, &host.resource);
+        Ok(HostView { bundle_runs, ..self.host_view(&host) })
     }
 
     fn put_host(&self, host: Host, expect: Expect, dry_run: bool) -> Result<Written<HostView>, BackendError> {

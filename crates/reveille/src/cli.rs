@@ -2,12 +2,14 @@
 
 mod gitops;
 mod fleet;
+mod bundle;
 mod hook;
 mod orders;
 mod policy;
 
 pub(crate) use gitops::{Apply, Diff, Export, Resource, Sources};
 pub(crate) use fleet::{Drift, HostSet, Rollout, RolloutPace, RolloutStart};
+pub(crate) use bundle::{Bundle, RenderBundle};
 pub(crate) use hook::Hook;
 pub(crate) use orders::{AcceptChange, Adopt, Expiry, HostImport, HostOrder, Machine, Power};
 
@@ -107,6 +109,9 @@ pub(crate) enum Command {
     /// Objects of every kind and whose they are.
     #[command(subcommand, alias = "resources")]
     Resource(Resource),
+    /// Bundles of scripts, from a configuration file, and how those of a host ended.
+    #[command(subcommand, alias = "bundles")]
+    Bundle(Bundle),
     /// Make the hash of a password for an answer file.
     Passwd(Passwd),
     /// Addresses given out.
@@ -279,6 +284,9 @@ pub(crate) struct HostFields {
     /// Template of its answer file, in place of its image's.
     #[arg(long)]
     pub(crate) template: Option<Name>,
+    /// Bundle it runs, in place of those of its groups; may be repeated, in their order. `none` for no bundle at all.
+    #[arg(long = "bundle", value_name = "NAME")]
+    pub(crate) bundles: Vec<Name>,
     /// Say what would change, change nothing.
     #[arg(long)]
     pub(crate) dry_run: bool,
@@ -523,7 +531,7 @@ pub(crate) struct LintTemplate {
     #[arg(value_name = "FILE|NAME")]
     pub(crate) what: String,
     /// What reads the file; without it that is guessed.
-    #[arg(long, value_parser = ["esxi-kickstart", "kickstart", "preseed", "user-data", "json", "unattend", "text"])]
+    #[arg(long, value_parser = ["esxi-kickstart", "kickstart", "preseed", "user-data", "json", "unattend", "shell", "text"])]
     pub(crate) kind: Option<String>,
     /// Major release of ESXi it is for.
     #[arg(long, value_name = "MAJOR")]

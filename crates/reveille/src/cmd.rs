@@ -2,6 +2,7 @@
 
 pub(crate) mod api;
 pub(crate) mod boot;
+pub(crate) mod bundle;
 pub(crate) mod config;
 pub(crate) mod doctor;
 pub(crate) mod drift;

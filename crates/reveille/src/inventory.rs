@@ -15,7 +15,7 @@ use store::records::{
     IGNORED, Ignored, RULE_SET, RuleSet, decode_image, decode_owned, is_ignored_key, name_key,
 };
 use store::{Revision, Store, Stored, Table};
-use types::resource::{Group, Host, Image, Name, Owner, Rule, Template};
+use types::resource::{Bundle, Group, Host, Image, Name, Owner, Rule, Template};
 use types::subnet::LoaderChoice;
 
 /// Records read from the store at once.
@@ -48,6 +48,7 @@ pub(crate) struct FromFile {
     pub(crate) hosts: Vec<(Host, String)>,
     pub(crate) images: Vec<(Image, String)>,
     pub(crate) templates: Vec<(Template, String)>,
+    pub(crate) bundles: Vec<Bundle>,
     pub(crate) groups: Vec<(Group, String)>,
     pub(crate) rules: Vec<(Rule, String)>,
     pub(crate) site: Option<Name>,
@@ -288,6 +289,7 @@ impl Inventory {
             current,
             images: images.into_iter().filter(complete).map(|image| image.resource).collect(),
             templates: templates.into_iter().map(|template| template.resource).collect(),
+            bundles: self.file.bundles.clone(),
             default_image: self.file.default_image.clone(),
             unknown: self.file.unknown,
             loaders: self.file.loaders.clone(),

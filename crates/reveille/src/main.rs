@@ -76,6 +76,7 @@ async fn dispatch(global: &Global, command: Command) -> Result<ExitCode, Failure
         Command::Check(asked) => return cmd::config::check(global, &asked),
         Command::Config(asked) => return cmd::config::command(global, asked),
         Command::Template(asked) => return cmd::template::command(global, asked).await,
+        Command::Bundle(asked) => return cmd::bundle::command(global, asked).await,
         Command::Apply(asked) => return cmd::gitops::apply(global, asked).await,
         Command::Diff(asked) => return cmd::gitops::diff(global, asked).await,
         Command::Export(asked) => return cmd::gitops::export(global, asked).await,

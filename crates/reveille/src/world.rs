@@ -4,6 +4,7 @@
 //! their secrets may be lost in a restart; what must survive is in the store ([`lives`], [`memory`]).
 
 mod alarms;
+mod bundles;
 mod claims;
 mod identity;
 mod limits;
@@ -19,6 +20,7 @@ use alarms::{Alarms, Doubts};
 use arc_swap::ArcSwap;
 use boots::life::{Effect, Gate, ImageRef, Life, LifeEvent, Meant, NextBoot, Report, Timeouts};
 use boots::{Attempt, Finding, Tracker};
+pub(crate) use bundles::Runs;
 use claims::{Claims, Waits};
 pub(crate) use identity::Differs;
 pub(crate) use lives::{LifeFault, Lives};
@@ -32,7 +34,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tickets::{Holder, Tickets};
-use tree::{BootHolder, BootLedger, BootTicket, CallbackError, Held, Opener};
+use tree::{BootHolder, BootLedger, BootTicket, BundleReport, CallbackError, Held, Opener};
 use types::event::{Level, Value};
 use types::resource::{Host, Image, Name};
 use types::{Event, EventName, EventSink, Facts, MacAddr, UnixTime};
@@ -50,6 +52,7 @@ pub(crate) struct World {
     tickets: Mutex<Tickets>,
     lives: Lives,
     rollouts: Rollouts,
+    runs: Runs,
     claims: Mutex<Claims>,
     memory: Mutex<Memory>,
     alarms: Mutex<Alarms>,
@@ -93,6 +96,7 @@ impl World {
             tickets: Mutex::default(),
             lives,
             rollouts: Rollouts::in_memory(),
+            runs: Runs::default(),
             claims: Mutex::default(),
             claim_wait,
             refusals: Mutex::default(),
@@ -170,6 +174,7 @@ impl World {
         }
         self.lives.flush();
         self.look_at_machines();
+        self.runs.flush();
     }
 
     /// Something happens to a host: made durable, then told. Blocks on the disk.
@@ -199,6 +204,7 @@ impl World {
     /// A host is recorded no more.
     pub(crate) fn host_removed(&self, host: &Name) {
         self.lives.removed(host);
+        self.runs.removed(host);
     }
 
     /// What this machine does next, with what is remembered of its host.
@@ -512,6 +518,10 @@ impl BootLedger for World {
             self.publish(event);
         }
         Ok(())
+    }
+
+    fn report_bundle(&self, token: &str, from: IpAddr, report: &BundleReport) -> Result<(), CallbackError> {
+        self.bundle_reported(token, from, report, Instant::now())
     }
 }
 

@@ -9,6 +9,8 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
+#[path = "cli/bundle.rs"]
+mod bundle;
 #[path = "cli/store.rs"]
 mod store;
 #[path = "cli/template.rs"]

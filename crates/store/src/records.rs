@@ -19,6 +19,7 @@
 //! | boots | `host/<name>` | [`boots::life::Life`] | 1 |
 //! | boots | `rollout/<name>` | [`boots::rollout::Rollout`] without its hosts | 1 |
 //! | boots | `rollout-hosts/<name>/<number>` | 128 of its hosts | 1 |
+//! | boots | `bundles/<host>` | [`ScriptRun`]s | 1 |
 //! | others | as their owners say | any `Serialize` value | theirs |
 //!
 //! Beside the record of a host, group, rule or template stands its owner, `{"v":2,"owner":"apply:ci","record":{…}}`, unless it
@@ -28,6 +29,7 @@
 //! a program before them keeps what it finds there and does not look inside.
 
 mod alarm;
+mod bundle;
 mod ignored;
 mod lease;
 mod life;
@@ -37,6 +39,10 @@ mod rollout;
 mod rules;
 
 pub use alarm::{ALARM, Alarm, AlarmKind, is_alarm_key};
+pub use bundle::{
+    BUNDLE_RUNS, BUNDLE_RUNS_BYTES_MAX, OUTPUT_BYTES_MAX, ScriptRun, bundle_runs_host, bundle_runs_key,
+    decode_bundle_runs, encode_bundle_runs,
+};
 pub use ignored::{IGNORED, Ignored, ignored_key, is_ignored_key};
 pub use lease::{LEASE, decode_lease, encode_lease};
 pub use life::{LIFE, LIFE_BYTES_MAX, decode_life, encode_life, life_host, life_key};

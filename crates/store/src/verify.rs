@@ -80,6 +80,9 @@ pub(crate) fn unreadable_record(key: &[u8], envelope: &[u8]) -> Option<(String, 
         Table::Boots if records::rollout_part(key.get(1..)?).is_some() => {
             records::check_rollout_part(value).err()
         }
+        Table::Boots if records::bundle_runs_host(key.get(1..)?).is_some() => {
+            records::decode_bundle_runs(value).err()
+        }
         Table::Facts if records::is_ignored_key(key.get(1..)?) => {
             records::IGNORED.decode::<records::Ignored>(value).err()
         }

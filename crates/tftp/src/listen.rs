@@ -401,11 +401,22 @@ impl Shared {
             .because(refusal.reason)
             .with("address", *key.remote.ip())
             .with("text", refusal.text.as_str());
-        if let Some(name) = name {
+        if let Some(name) = name.filter(|name| !may_hold_a_token(name)) {
             event = event.with("file", name);
         }
         self.events.record(event);
     }
+}
+
+/// The secret of a boot has this many hex digits in a row; no name of a loader or an image that we know has as many.
+const TOKEN_DIGITS: usize = 32;
+
+fn may_hold_a_token(name: &str) -> bool {
+    let mut digits = 0;
+    name.bytes().any(|byte| {
+        digits = if byte.is_ascii_hexdigit() { digits + 1 } else { 0 };
+        digits >= TOKEN_DIGITS
+    })
 }
 
 /// One admitted request, from opening its file to its last event.

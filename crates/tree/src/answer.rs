@@ -22,7 +22,7 @@ const VENDOR_DATA: &str = "vendor-data";
 const NETWORK_CONFIG: &str = "network-config";
 
 /// Stands for the secret and the id where none are given yet; as long as they are.
-const NO_TOKEN: &str = "00000000000000000000000000000000";
+pub(crate) const NO_TOKEN: &str = "00000000000000000000000000000000";
 const NO_BOOT: &str = "00000000000000000000000000";
 
 impl Tree {
@@ -58,7 +58,8 @@ impl Tree {
             VENDOR_DATA | NETWORK_CONFIG if template.kind == TemplateKind::UserData => return Err(absent()),
             _ => {
                 let values = self.values(&holder.facts, host.as_deref(), &image, who, (token, &holder.boot));
-                rendered(&template, values).map_err(|fault| {
+                let values = self.with_bundles(values, host.as_deref(), &image, who, token);
+                values.and_then(|values| rendered(&template, values)).map_err(|fault| {
                     self.parts.ledger.refuse_boot(&holder.facts, host.as_deref(), &image, &fault);
                     OpenError::Unmade(fault)
                 })?
@@ -75,7 +76,7 @@ impl Tree {
 
     /// What the machine of a boot is given now. Nothing that is another host's than the one the boot was begun for: the
     /// token says whose it is, and a record may have been changed since.
-    fn profile_of(&self, holder: &BootHolder) -> Option<Arc<Host>> {
+    pub(crate) fn profile_of(&self, holder: &BootHolder) -> Option<Arc<Host>> {
         let verdict = self.parts.decider.decide(&holder.facts);
         let own = verdict.host.as_ref().map(|host| host.name.as_str());
         match &holder.host {
@@ -119,7 +120,8 @@ impl Tree {
         image: &Image,
         who: &Who,
     ) -> Result<(), String> {
-        rendered(template, self.values(facts, host, image, who, (NO_TOKEN, NO_BOOT))).map(drop)
+        let values = self.values_before(facts, host, image, who);
+        rendered(template, self.with_bundles(values, host, image, who, NO_TOKEN)?).map(drop)
     }
 
     /// Where the answer file of a boot is.
@@ -131,12 +133,24 @@ impl Tree {
             TemplateKind::UserData => "",
             TemplateKind::Json => "ks.json",
             TemplateKind::Unattend => "unattend.xml",
+            TemplateKind::Shell => "answer.sh",
             TemplateKind::Text => "answer.txt",
         };
         Origin::http(who.local, self.parts.http_port).url(&format!("b/{token}/{FOLDER}/{file}"))
     }
 
-    fn values(
+    /// The values before a boot has begun.
+    pub(crate) fn values_before(
+        &self,
+        facts: &Facts,
+        host: Option<&Host>,
+        image: &Image,
+        who: &Who,
+    ) -> Values {
+        self.values(facts, host, image, who, (NO_TOKEN, NO_BOOT))
+    }
+
+    pub(crate) fn values(
         &self,
         facts: &Facts,
         host: Option<&Host>,

@@ -5,6 +5,7 @@
 //! | `<image>/mboot.efi`, `crypto64.efi` | `efi/boot/bootx64.efi` and its neighbour, as the medium has them |
 //! | `<image>/01-<mac>/boot.cfg` | made for that machine: what `mboot` asks for first, by itself |
 //! | `<image>/boot.cfg` | made for the machine at the address that asks |
+//! | `<image>/reveille/<token>/bundles.tgz` | the module with the scripts of that boot ([`crate::overlay`]) |
 //! | `<image>/<file>` | a file of the image, or of its base; `mboot.efi` also of another image ([`lent`]) |
 //!
 //! A machine that is to boot something else meanwhile is sent to its next boot entry: without an answer the loader would
@@ -66,6 +67,9 @@ impl Tree {
         let rest = rest.to_ascii_lowercase();
         if rest == BOOT_CFG {
             return Some(self.boot_cfg(&image, None, who));
+        }
+        if let Some(opened) = self.open_overlay(&image, &rest, who) {
+            return Some(opened);
         }
         let (folder, last) = rest.split_once('/')?;
         let mac = folder.strip_prefix(MAC_FOLDER).filter(|_| last == BOOT_CFG)?;
@@ -213,6 +217,7 @@ impl Tree {
             Door::Tftp => format!("/{}", image.name),
         };
         let (image_words, host_words) = boot.words();
+        let modules: Vec<String> = image.modules.iter().chain(&boot.additions.overlay).cloned().collect();
         let mode = if image.stateless { EsxiMode::Stateless } else { EsxiMode::Install };
         render::esxi::generate(
             &config,
@@ -222,7 +227,7 @@ impl Tree {
                 kickstart: boot.additions.answer.as_deref().filter(|_| mode == EsxiMode::Install),
                 cmdline: &image_words,
                 kernel_args_append: &host_words,
-                modules: &image.modules,
+                modules: &modules,
                 // UEFI loaders know where they came from and say so themselves.
                 boot_mac: boot.additions.boot_mac.filter(|_| boot.firmware == Some(Firmware::Bios)),
                 ..ForMachine::default()
@@ -255,4 +260,4 @@ fn first_line(fault: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -225,6 +225,7 @@ impl Tree {
             self.parts.ledger.refuse_boot(facts, host, image, &fault.what);
             return Err(fault.shown);
         }
+        let scripts = self.try_bundles(facts, profile, image, who).map_err(refused)?;
         let template = self.template_of(profile, image).map_err(refused)?;
         if let Some(template) = &template {
             self.try_answer(template, facts, profile, image, who).map_err(refused)?;
@@ -234,7 +235,11 @@ impl Tree {
             host: profile,
             generation: verdict.generation,
             firmware: facts.firmware,
-            additions: Additions { callback: None, boot_mac: facts.mac, answer: None },
+            additions: Additions {
+                boot_mac: facts.mac,
+                overlay: scripts.want_a_module().then(crate::bundles::overlay_before),
+                ..Additions::default()
+            },
         };
         // Rendered once without the secret: an attempt that cannot be rendered is none.
         render(&boot).map_err(|error| refused(error.to_string()))?;
@@ -242,6 +247,9 @@ impl Tree {
         let base = Origin::http(who.local, self.parts.http_port);
         boot.additions.callback = Some(base.url(&format!("b/{}/up", ticket.token)));
         boot.additions.answer = template.map(|template| self.answer_url(&template, &ticket.token, who));
+        if scripts.want_a_module() {
+            boot.additions.overlay = self.begin_overlay(&ticket.token, image, who).map_err(refused)?;
+        }
         let text = render(&boot).map_err(|error| refused(error.to_string()))?;
         Ok(Made { text, image: Some(image.name.shared()), boot: Some(ticket.boot) })
     }

@@ -75,6 +75,28 @@ pub enum Opener<'a> {
     Holder(&'a BootHolder),
 }
 
+/// What a machine tells of a script of its bundles.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct BundleReport {
+    /// The bundle.
+    pub bundle: Name,
+    /// The script.
+    pub script: Name,
+    /// What became of it.
+    pub step: BundleStep,
+    /// Its last words.
+    pub output: Option<String>,
+}
+
+/// What becomes of a script.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum BundleStep {
+    /// It begins.
+    Started,
+    /// It ended, with this status: 0 is good.
+    Exited(u8),
+}
+
 /// Boot attempts and their secrets.
 pub trait BootLedger: Send + Sync {
     /// A script or configuration that boots `image` is about to be given to this machine.
@@ -116,4 +138,10 @@ pub trait BootLedger: Send + Sync {
         stage: &str,
         detail: Option<&str>,
     ) -> Result<(), CallbackError>;
+
+    /// A machine tells of a script of its bundles, with its token.
+    ///
+    /// # Errors
+    /// When the token is unknown, expired or bound to another address, or the machine has no such script.
+    fn report_bundle(&self, token: &str, from: IpAddr, report: &BundleReport) -> Result<(), CallbackError>;
 }

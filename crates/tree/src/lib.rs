@@ -8,6 +8,7 @@
 //! | `pxelinux.cfg/<guid, 01-mac, HEXIP, default>` | the configuration for the machine named, or asking |
 //! | `<image>/01-<mac>/boot.cfg`, `<image>/boot.cfg` | ESXi's configuration for that machine, or the asking one |
 //! | `b/<token>/answer/<file>` | the answer file of a boot, by HTTP |
+//! | `b/<token>/bundle/…`, `<image>/reveille/<token>/bundles.tgz` | the scripts a machine runs once its system is there |
 //! | `<image>/<file>` | a file of an image |
 //!
 //! `grub/grub.cfg*` will stand here too. `b/<token>/<stage>` is the HTTP door's: nothing is opened by it.
@@ -20,14 +21,16 @@
 //! opened; a script or configuration that names an image begins a boot attempt through [`BootLedger`].
 
 mod answer;
+mod bundles;
 mod esxi;
 mod generated;
 mod ledger;
 pub mod names;
+mod overlay;
 mod secrets;
 
 pub use esxi::{LentLoader, holds, lent_loader};
-pub use ledger::{BootHolder, BootLedger, BootTicket, CallbackError, Held, Opener};
+pub use ledger::{BootHolder, BootLedger, BootTicket, BundleReport, BundleStep, CallbackError, Held, Opener};
 pub use names::NameFault;
 
 use bytes::Bytes;
@@ -80,6 +83,8 @@ pub enum Role {
     Module,
     /// The answer file of an installer.
     Answer,
+    /// A script of a bundle, or what runs them.
+    Bundle,
     /// Any other file of an image.
     File,
 }
@@ -95,6 +100,7 @@ impl Role {
             Role::Initrd => "initrd",
             Role::Module => "module",
             Role::Answer => "answer",
+            Role::Bundle => "bundle",
             Role::File => "file",
         }
     }
@@ -226,12 +232,13 @@ pub struct TreeParts {
 pub struct Tree {
     parts: Arc<TreeParts>,
     configs: Arc<esxi::Configs>,
+    overlays: Arc<overlay::Kept>,
 }
 
 impl Tree {
     /// A tree over these parts.
     pub fn new(parts: TreeParts) -> Tree {
-        Tree { parts: Arc::new(parts), configs: Arc::default() }
+        Tree { parts: Arc::new(parts), configs: Arc::default(), overlays: Arc::default() }
     }
 
     /// What it stands on.
@@ -254,6 +261,9 @@ impl Tree {
             return opened;
         }
         if let Some(opened) = self.open_answer(&name, who) {
+            return opened;
+        }
+        if let Some(opened) = self.open_bundle(&name, who) {
             return opened;
         }
         if let Some(opened) = self.open_esxi(&name, who) {

@@ -60,6 +60,9 @@ impl BootLedger for Counting {
     fn call_back(&self, _: &str, _: IpAddr, _: &str, _: Option<&str>) -> Result<(), CallbackError> {
         Err(CallbackError::Unknown)
     }
+    fn report_bundle(&self, _: &str, _: IpAddr, _: &BundleReport) -> Result<(), CallbackError> {
+        Err(CallbackError::Unknown)
+    }
 }
 
 pub(crate) struct Bench {

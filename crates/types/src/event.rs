@@ -126,6 +126,12 @@ event_names! {
     BootStage = "boot.stage",
     /// The booted system reported a failure.
     BootFailed = "boot.failed",
+    /// A machine begins a script of a bundle.
+    BundleScriptStarted = "bundle.script_started",
+    /// It ran to its end, with exit status 0.
+    BundleScriptDone = "bundle.script_done",
+    /// It failed: `exit_status` says how, `output` has its last words.
+    BundleFailed = "bundle.failed",
     /// A boot stopped short of its kernel.
     BootStuck = "boot.stuck",
     /// A kernel was fetched and nothing was heard since.
@@ -372,6 +378,7 @@ impl Event {
             | EventName::LoaderUnsupportedArch
             | EventName::HttpStalled
             | EventName::BootFailed
+            | EventName::BundleFailed
             | EventName::PowerFailed
             | EventName::RolloutHostFailed
             | EventName::RolloutStopped

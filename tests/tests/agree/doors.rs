@@ -78,6 +78,9 @@ impl BootLedger for Generous {
     fn holder(&self, _: &str, _: IpAddr) -> Result<BootHolder, CallbackError> {
         Err(CallbackError::Unknown)
     }
+    fn report_bundle(&self, _: &str, _: IpAddr, _: &tree::BundleReport) -> Result<(), CallbackError> {
+        Err(CallbackError::Unknown)
+    }
     fn call_back(&self, _: &str, _: IpAddr, _: &str, _: Option<&str>) -> Result<(), CallbackError> {
         Err(CallbackError::Unknown)
     }

@@ -1,5 +1,6 @@
 //! Why a machine boots what it boots, as the API shows it.
 
+use super::ScriptRunView;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -33,6 +34,9 @@ pub struct Explanation {
     /// Every value it is given, with its origin.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub values: Vec<GivenValue>,
+    /// Scripts of its bundles in their order; of a recorded host with how the last run of each ended.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bundle_runs: Vec<ScriptRunView>,
     /// The script it would get.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub script: Option<String>,

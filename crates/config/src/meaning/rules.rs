@@ -148,6 +148,7 @@ fn catalog(file: &File, elsewhere: &Elsewhere<'_>) -> Option<Catalog> {
         images,
         versions,
         groups: resources.groups.clone(),
+        bundles: resources.bundles.iter().cloned().filter_map(crate::file::BundleFile::resource).collect(),
         rules: resources.rules.clone(),
         site: file.site.as_ref().map(Name::shared),
         default_image: file.boot.default_image.clone(),

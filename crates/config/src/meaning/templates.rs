@@ -66,7 +66,7 @@ pub(super) fn check(
 }
 
 /// The host with what groups and rules give it; `None` when that depends on what only the machine can say.
-fn given<'a>(host: &'a Host, catalog: Option<&Catalog>) -> Option<Cow<'a, Host>> {
+pub(super) fn given<'a>(host: &'a Host, catalog: Option<&Catalog>) -> Option<Cow<'a, Host>> {
     let Some(catalog) = catalog else { return Some(Cow::Borrowed(host)) };
     let facts = types::Facts {
         mac: host.identity.mac.0.first().copied(),
@@ -145,7 +145,7 @@ fn sound(template: &TemplateFile, index: usize, texts: &Texts, view: &mut View<'
 }
 
 /// The place of a line of a template; where only the whole can be pointed at, the line in words.
-fn at(spot: Spot, line: u32, column: Option<u32>, text: &str, texts: &Texts) -> (Spot, String) {
+pub(super) fn at(spot: Spot, line: u32, column: Option<u32>, text: &str, texts: &Texts) -> (Spot, String) {
     match place(spot, line, column, text, texts) {
         Some(spot) => (spot, String::new()),
         None if line == 0 => (Spot { length: 1, ..spot }, String::new()),

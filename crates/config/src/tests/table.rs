@@ -208,6 +208,27 @@ fn rows() -> Vec<(Row, &'static str)> {
         ("resources.rules[].params", "{a: b}", |l| debug(&l.rules[0].params)),
         ("resources.rules[].kernel_args_append", "[single]", |l| debug(&l.rules[0].kernel_args_append)),
         ("resources.rules[].description", "One line", |l| debug(&l.rules[0].description)),
+        ("resources.bundles[].name", "other", |l| debug(&l.bundles[0].name)),
+        ("resources.bundles[].deliver", "module", |l| debug(l.bundles[0].deliver)),
+        ("resources.bundles[].description", "One line", |l| debug(&l.bundles[0].description)),
+        ("resources.bundles[].scripts[].name", "[{name: other, text: a}]", |l| debug(&l.bundles[0].scripts)),
+        ("resources.bundles[].scripts[].text", "[{name: s, text: 'echo {{ host.name }}'}]", |l| {
+            debug(&l.bundles[0].scripts)
+        }),
+        ("resources.bundles[].scripts[].interpreter", "[{name: s, text: a, interpreter: /bin/ash}]", |l| {
+            debug(&l.bundles[0].scripts)
+        }),
+        ("resources.bundles[].scripts[].timeout_secs", "[{name: s, text: a, timeout_secs: 60}]", |l| {
+            debug(&l.bundles[0].scripts)
+        }),
+        ("resources.bundles[].scripts[].on_failure", "[{name: s, text: a, on_failure: continue}]", |l| {
+            debug(&l.bundles[0].scripts)
+        }),
+        ("resources.hosts[].bundles", "[known]", |l| debug(&l.hosts[0].bundles)),
+        ("resources.hosts[].bundles_append", "[known]", |l| debug(&l.hosts[0].bundles_append)),
+        ("resources.groups[].bundles", "[known]", |l| debug(&l.groups[0].bundles)),
+        ("resources.groups[].bundles_append", "[known]", |l| debug(&l.groups[0].bundles_append)),
+        ("resources.rules[].bundles", "[known]", |l| debug(&l.rules[0].bundles)),
         ("resources.hosts[].kernel_args_append", "[single]", |l| debug(&l.hosts[0].kernel_args_append)),
     ];
     rows.into_iter().map(|row| (row, template(row.0))).collect()
@@ -245,6 +266,22 @@ fn template(key: &str) -> &'static str {
         }
         "resources.hosts[].group" => {
             "resources: { groups: [{ name: known }], hosts: [{ name: a, match: { serial: a }, KEY }] }"
+        }
+        "resources.bundles[].name" => "resources: { bundles: [{ scripts: [{ name: s, text: a }], KEY }] }",
+        key if key.starts_with("resources.bundles[].scripts") => {
+            "resources: { bundles: [{ name: a, SCRIPTS }] }"
+        }
+        key if key.starts_with("resources.bundles") => {
+            "resources: { bundles: [{ name: a, scripts: [{ name: s, text: a }], KEY }] }"
+        }
+        "resources.hosts[].bundles" | "resources.hosts[].bundles_append" => {
+            "resources: { bundles: [{ name: known, scripts: [{ name: s, text: a }] }], hosts: [{ name: a, match: { serial: a }, KEY }] }"
+        }
+        "resources.groups[].bundles" | "resources.groups[].bundles_append" => {
+            "resources: { bundles: [{ name: known, scripts: [{ name: s, text: a }] }], groups: [{ name: a, KEY }] }"
+        }
+        "resources.rules[].bundles" => {
+            "resources: { bundles: [{ name: known, scripts: [{ name: s, text: a }] }], rules: [{ name: a, image: i, KEY }] }"
         }
         "resources.groups[].name" => "resources: { groups: [{ KEY }] }",
         "resources.rules[].name" => "resources: { rules: [{ image: i, KEY }] }",
@@ -304,6 +341,10 @@ fn fill(key: &str, template: &str, value: Option<&str>) -> String {
         ("KEY", _) => nested(),
         (_, "boot.default_image") => template.replace("HOST", "").replace("BOOT", &nested()),
         (_, "resources.hosts[].image") => template.replace("HOST", &pair).replace("BOOT", ""),
+        (_, key) if key.starts_with("resources.bundles[].scripts") => {
+            let usual = "[{name: s, text: a}]";
+            template.replace("SCRIPTS", &format!("scripts: {}", value.unwrap_or(usual)))
+        }
         _ => template.replace("KEY", &pair),
     }
 }
@@ -327,7 +368,13 @@ fn every_setting_arrives_and_differs_from_its_default() {
     leaves(&FILE, "", &mut all);
     // What `expect` says is no setting; its keys have their own test (`expect.rs`).
     // `version` has one value, `store.backend` too; `include` and `file` have their own tests.
-    let exempt = ["version", "store.backend", "include", "resources.templates[].file"];
+    let exempt = [
+        "version",
+        "store.backend",
+        "include",
+        "resources.templates[].file",
+        "resources.bundles[].scripts[].file",
+    ];
     let missing: Vec<&String> = all
         .iter()
         .filter(|key| {

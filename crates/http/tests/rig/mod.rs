@@ -101,6 +101,9 @@ impl BootLedger for Ledger {
     fn holder(&self, _: &str, _: IpAddr) -> Result<BootHolder, CallbackError> {
         Err(CallbackError::Unknown)
     }
+    fn report_bundle(&self, _: &str, _: IpAddr, _: &tree::BundleReport) -> Result<(), CallbackError> {
+        Err(CallbackError::Unknown)
+    }
     fn call_back(
         &self,
         token: &str,

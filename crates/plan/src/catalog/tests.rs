@@ -21,6 +21,8 @@ fn serde_json_host(name: &str) -> Host {
         params: Default::default(),
         template: None,
         kernel_args_append: Vec::new(),
+        bundles: None,
+        bundles_append: Vec::new(),
     }
 }
 

@@ -72,6 +72,53 @@ fn values_are_inherited_and_know_their_origin() {
 }
 
 #[test]
+fn bundles_come_from_the_nearest_list_and_know_their_origin() {
+    let shown = |host: Option<Vec<&str>>, group: Option<Vec<&str>>| -> Vec<String> {
+        let named = |names: Vec<&str>| names.into_iter().map(name).collect::<Vec<_>>();
+        let catalog = catalog(|parts| {
+            parts.groups = groups();
+            parts.groups[0].bundles_append = vec![name("agent")];
+            parts.groups[1].bundles = group.map(named);
+            parts.hosts[0].group = Some(name("rack12"));
+            parts.hosts[0].bundles = host.map(named);
+            parts.hosts[0].bundles_append = vec![name("own"), name("base")];
+            let mut rule = rule("all", 1, "");
+            rule.bundles = Some(vec![name("ruled")]);
+            parts.rules = vec![rule];
+        });
+        let values = resolve(&catalog, &facts(Stage::Ipxe)).values.into_iter();
+        let bundles = values.filter(|(key, ..)| key.starts_with("bundles"));
+        bundles.map(|(key, value, source)| format!("{key} {value} ← {source}")).collect()
+    };
+    let appended = ["bundles_append agent ← group prod-eu", "bundles_append own, base ← host web01"];
+    let with = |first: &'static str| [&[first], &appended[..]].concat();
+    assert_eq!(shown(None, None), with("bundles ruled ← rule all"));
+    assert_eq!(shown(None, Some(vec!["base", "db"])), with("bundles base, db ← group rack12"));
+    assert_eq!(shown(Some(vec!["mine"]), Some(vec!["base"])), with("bundles mine ← host web01"));
+    assert_eq!(shown(Some(vec![]), Some(vec!["base"])), with("bundles none ← host web01"), "none is a list");
+}
+
+#[test]
+fn a_bundle_that_is_not_there_is_warned_of_wherever_it_is_named() {
+    let catalog = catalog(|parts| {
+        parts.groups = groups();
+        parts.groups[0].bundles_append = vec![name("gone")];
+        parts.hosts[0].bundles = Some(vec![name("away")]);
+        let mut rule = rule("all", 1, "");
+        rule.bundles = Some(vec![name("lost")]);
+        parts.rules = vec![rule];
+    });
+    let told: Vec<String> = catalog.warnings().iter().map(ToString::to_string).collect();
+    for wanted in [
+        "group `prod-eu` names bundle `gone`, which is not there",
+        "host `web01` names bundle `away`, which is not there",
+        "rule `all` names bundle `lost`, which is not there; define bundle `lost`, or name another",
+    ] {
+        assert!(told.iter().any(|line| line.starts_with(wanted)), "{wanted}: {told:#?}");
+    }
+}
+
+#[test]
 fn the_first_rule_that_matches_decides_each_item() {
     let catalog = catalog(|parts| {
         parts.hosts.clear();

@@ -22,6 +22,8 @@ fn host(words: &[&str]) -> Host {
         params: std::collections::BTreeMap::new(),
         template: None,
         kernel_args_append: words.iter().map(|word| (*word).to_owned()).collect(),
+        bundles: None,
+        bundles_append: Vec::new(),
     }
 }
 
@@ -30,6 +32,7 @@ fn ours() -> Additions {
         callback: Some("http://10.0.0.1:8080/b/00/up".to_owned()),
         boot_mac: Some("52:54:00:12:34:56".parse().unwrap()),
         answer: None,
+        overlay: None,
     }
 }
 

@@ -31,6 +31,8 @@ fn web01() -> Host {
         params: std::collections::BTreeMap::new(),
         template: None,
         kernel_args_append: vec!["console=ttyS0".to_owned()],
+        bundles: None,
+        bundles_append: Vec::new(),
     }
 }
 
@@ -39,6 +41,7 @@ fn additions() -> Additions {
         callback: Some("http://10.77.0.1:8080/b/0123456789abcdef0123456789abcdef/up".to_owned()),
         boot_mac: Some("52:54:00:12:34:56".parse().unwrap()),
         answer: None,
+        overlay: None,
     }
 }
 

@@ -23,6 +23,7 @@ fn boot(image: &Image) -> BootImage<'_> {
             callback: Some("http://10.77.0.1:8080/b/0123456789abcdef0123456789abcdef/up".to_owned()),
             boot_mac: Some("52:54:00:12:34:56".parse().unwrap()),
             answer: None,
+            overlay: None,
         },
     }
 }
@@ -43,6 +44,8 @@ fn linux_image() {
         params: std::collections::BTreeMap::new(),
         template: None,
         kernel_args_append: vec!["console=ttyS0".to_owned()],
+        bundles: None,
+        bundles_append: Vec::new(),
     };
     assert_snapshot!(super::image(&BootImage { host: Some(&host), ..boot(&image) }).unwrap());
 }

@@ -6,6 +6,7 @@
 //! | user-data | as it is, unless it could end its scalar: then it is refused and `\| yaml` quotes it |
 //! | JSON | escaped for the inside of a string; `\| json` gives the whole value with its quotes |
 //! | unattend | escaped for text and attributes |
+//! | shell | as it is, when it is one plain word; anything else is refused and `\| quote` makes one word of it |
 //! | text | as it is |
 
 use super::TemplateFault;
@@ -55,6 +56,10 @@ pub(super) fn write(out: &mut Output<'_>, kind: TemplateKind, value: &Value) -> 
         }
         TemplateKind::Json => Ok(out.write_str(&json_inside(text))?),
         TemplateKind::Unattend => Ok(out.write_str(&xml(text)?)?),
+        TemplateKind::Shell => {
+            plain_word(text)?;
+            Ok(out.write_str(text)?)
+        }
         TemplateKind::Text => Ok(out.write_str(text)?),
     }
 }
@@ -83,6 +88,18 @@ fn plain_yaml(text: &str) -> Result<(), Error> {
         return Err(refusal(
             "the value would not stay one YAML scalar",
             "write it as {{ … | yaml }}, which quotes it, or in a script as {{ … | quote }}",
+        ));
+    }
+    Ok(())
+}
+
+/// Refuses what a shell would take apart, expand or run, in quotes or without (POSIX.1-2024 XCU §2.2).
+fn plain_word(text: &str) -> Result<(), Error> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_@%+=:,./-".contains(&byte);
+    if !text.bytes().all(plain) {
+        return Err(refusal(
+            "a shell would take the value apart, or run a part of it",
+            "write it as {{ … | quote }}, outside of any quotes",
         ));
     }
     Ok(())

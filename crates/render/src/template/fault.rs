@@ -40,6 +40,11 @@ impl TemplateFault {
         }
     }
 
+    /// One that is of the whole text.
+    pub(crate) fn of_whole(template: &str, message: impl Into<String>, fix: &str) -> TemplateFault {
+        TemplateFault::new(template, message).fix(fix)
+    }
+
     pub(super) fn fix(mut self, fix: impl Into<String>) -> TemplateFault {
         self.fix = Some(fix.into());
         self

@@ -198,6 +198,11 @@ fn quote(kind: TemplateKind, text: &str) -> Result<Value, Error> {
             // Single quotes are part of a script here, not of YAML.
             Ok(Value::from_safe_string(quoted))
         }
+        // A NUL cannot stand in a word of a shell, nor in its script.
+        TemplateKind::Shell if text.contains('\0') => {
+            Err(refusal("the value has a NUL in it, which no shell can carry", "take it out"))
+        }
+        TemplateKind::Shell => Ok(Value::from_safe_string(quoted)),
         _ => Ok(Value::from(quoted)),
     }
 }

@@ -6,7 +6,7 @@ use super::scan::{Tag, nearest, place};
 use minijinja::value::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-use types::resource::{Host, Image, secret_of};
+use types::resource::{Host, Image, TemplateKind, secret_of};
 use types::{Facts, Firmware, MacAddr, MachineGuid};
 
 /// The values of one render. What is `None` is undefined in the template.
@@ -28,6 +28,21 @@ pub struct Values {
     pub callback: Option<String>,
     /// `url`: where the rendered text itself is fetched.
     pub url: Option<String>,
+    /// `bundles.*`: of a machine that runs any by its answer file.
+    pub bundles: Option<BundleValues>,
+}
+
+/// The bundles a machine runs.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct BundleValues {
+    /// `bundles.names`: their names, with a blank between.
+    pub names: String,
+    /// `bundles.url`: where the script is fetched that runs them.
+    pub url: String,
+    /// `bundles.run`: one line for a shell that fetches it and runs it.
+    pub run: String,
+    /// `bundles.inline`: the same script, to stand in the answer file itself; many lines.
+    pub inline: String,
 }
 
 /// The image that boots.
@@ -155,11 +170,21 @@ impl Values {
         values.boot = Some(BootValues { id: "preview".to_owned() });
         values.callback = Some(format!("{server}/b/00000000000000000000000000000000"));
         values.url = Some(format!("{server}/preview"));
+        let names = host.bundle_names();
+        if !names.is_empty() {
+            let url = format!("{server}/b/00000000000000000000000000000000/bundle/bundle.sh");
+            values.bundles = Some(BundleValues {
+                names: names.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(" "),
+                run: crate::bundle::run_line(&url),
+                url,
+                inline: "( : 'the scripts stand here' )\n".to_owned(),
+            });
+        }
         values
     }
 
     /// As minijinja takes them. `assumed` are dotted names that are given a stand-in.
-    pub(super) fn context(&self, assumed: &[String]) -> Value {
+    pub(super) fn context(&self, kind: TemplateKind, assumed: &[String]) -> Value {
         let mut root = Map::default();
         let params: BTreeMap<String, Value> =
             self.params.iter().map(|(key, value)| (key.clone(), Value::from(value.as_str()))).collect();
@@ -199,11 +224,40 @@ impl Values {
         );
         root.put("boot", &[("id", self.boot.as_ref().map(|boot| boot.id.clone()))]);
         root.put("", &[("callback", self.callback.clone()), ("url", self.url.clone())]);
+        root.insert("bundles", self.bundles.as_ref().map(|own| own.members(kind)).unwrap_or_default());
         for name in assumed {
             let (at, key) = name.rsplit_once('.').unwrap_or(("", name));
             root.put(at, &[(key, Some("0".to_owned()))]);
         }
         root.value()
+    }
+}
+
+impl BundleValues {
+    fn members(&self, kind: TemplateKind) -> BTreeMap<String, Value> {
+        // Lines of ours, and lines of scripts that all begin with a colon: no section of a kickstart begins or ends there.
+        let lines = matches!(
+            kind,
+            TemplateKind::EsxiKickstart | TemplateKind::Kickstart | TemplateKind::Shell | TemplateKind::Text
+        );
+        let line = |text: &str| match kind {
+            // It is a command, not a word of one.
+            TemplateKind::Shell => Value::from_safe_string(text.to_owned()),
+            _ => Value::from(text),
+        };
+        let inline = match lines {
+            true => Value::from_safe_string(self.inline.clone()),
+            false => Value::from(self.inline.as_str()),
+        };
+        [
+            ("names", line(&self.names)),
+            ("url", Value::from(self.url.as_str())),
+            ("run", line(&self.run)),
+            ("inline", inline),
+        ]
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
     }
 }
 
@@ -248,6 +302,7 @@ pub(super) type Names = &'static [(&'static str, &'static [&'static str])];
 /// Every root and what can stand behind it; none means it has no members, a star that any name is one.
 pub(super) const NAMES: Names = &[
     ("boot", &["id"]),
+    ("bundles", &["inline", "names", "run", "url"]),
     ("callback", &[]),
     ("host", &["name", "params"]),
     ("image", &["description", "kind", "name", "version"]),
@@ -255,6 +310,17 @@ pub(super) const NAMES: Names = &[
     ("params", &["*"]),
     ("server", &["address", "http"]),
     ("url", &[]),
+];
+
+/// What a script of a bundle can know: all of it but the answer file that carries it.
+pub(super) const SCRIPT_NAMES: Names = &[
+    ("boot", &["id"]),
+    ("callback", &[]),
+    ("host", &["name", "params"]),
+    ("image", &["description", "kind", "name", "version"]),
+    ("machine", &["address", "asset", "firmware", "mac", "mac_dashes", "model", "serial", "uuid", "vendor"]),
+    ("params", &["*"]),
+    ("server", &["address", "http"]),
 ];
 
 /// Refuses names that no render could ever give, and returns those a template needs.

@@ -66,6 +66,12 @@ pub(super) fn explain(world: &World, library: &Library, inventory: &Inventory, g
             .map(|line| Because { text: format!("{:<16} {line}", line.step()), matched: applied(line) })
             .collect(),
         notes,
+        bundle_runs: super::bundles::of_profile(
+            world,
+            &catalog,
+            rom.host.as_ref().map(|host| &host.name),
+            resolved.profile.as_deref(),
+        ),
         script: None,
         groups: resolved.groups.iter().map(ToString::to_string).collect(),
         rules: resolved.rules.iter().map(asked).collect(),

@@ -178,12 +178,17 @@ pub(super) fn with_removal(
     host: &Name,
     batch: store::Batch,
 ) -> Result<store::Batch, BackendError> {
-    let key = store::records::life_key(host);
-    let stored = daemon.store.get(store::Table::Boots, &key).map_err(|error| {
-        internal(
-            crate::failure::Failure::new("R-STO-01", "cannot read boots")
-                .cause(crate::failure::chain(&error)),
-        )
-    })?;
-    Ok(if stored.is_some() { batch.delete(store::Table::Boots, key) } else { batch })
+    let mut batch = batch;
+    for key in [store::records::life_key(host), store::records::bundle_runs_key(host)] {
+        let stored = daemon.store.get(store::Table::Boots, &key).map_err(|error| {
+            internal(
+                crate::failure::Failure::new("R-STO-01", "cannot read boots")
+                    .cause(crate::failure::chain(&error)),
+            )
+        })?;
+        if stored.is_some() {
+            batch = batch.delete(store::Table::Boots, key);
+        }
+    }
+    Ok(batch)
 }

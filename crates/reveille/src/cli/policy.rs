@@ -108,6 +108,9 @@ pub(crate) struct ItemFields {
     /// Word added to the kernel command line; may be repeated.
     #[arg(long = "kernel-arg", value_name = "WORD", allow_hyphen_values = true)]
     pub(crate) kernel_args: Vec<String>,
+    /// Bundle they run; may be repeated, in their order. `none` for no bundle at all.
+    #[arg(long = "bundle", value_name = "NAME")]
+    pub(crate) bundles: Vec<Name>,
     /// One line for people.
     #[arg(long)]
     pub(crate) description: Option<String>,

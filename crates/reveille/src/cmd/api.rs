@@ -171,7 +171,7 @@ fn written(path: &str, dry_run: bool) -> String {
 }
 
 /// What the server adds to a resource in its documents.
-const ADDED: [&str; 11] = [
+const ADDED: [&str; 12] = [
     "managed_by",
     "revision",
     "life",
@@ -183,6 +183,7 @@ const ADDED: [&str; 11] = [
     "children",
     "state",
     "findings",
+    "bundle_runs",
 ];
 
 /// The resource inside a document: what may be sent back.

@@ -92,6 +92,9 @@ fn text(document: &Value) -> String {
         let (key, from) = (table::cell(value, "/key"), table::cell(value, "/from"));
         line(label, &format!("{key} {} ← {from}{owner}", table::cell(value, "/value")));
     }
+    for (at, run) in list("/bundle_runs").enumerate() {
+        line(if at == 0 { "scripts" } else { "" }, &super::bundle::line(run));
+    }
     for (at, step) in document.pointer("/steps").and_then(Value::as_array).into_iter().flatten().enumerate() {
         let label = if at == 0 { "answers" } else { "" };
         line(label, &format!("{:<8} {}", table::cell(step, "/stage"), table::cell(step, "/answer")));

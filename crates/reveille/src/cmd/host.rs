@@ -114,6 +114,7 @@ fn merged(mut document: Value, fields: &HostFields) -> Value {
         if !fields.kernel_args.is_empty() {
             host.insert("kernel_args_append".into(), json!(fields.kernel_args));
         }
+        super::policy::set_bundles(host, &fields.bundles);
     }
     document
 }
@@ -151,6 +152,8 @@ fn show(global: &Global, document: &Value) {
         ("loader", "/loader"),
         ("kernel args", "/kernel_args_append"),
         ("template", "/template"),
+        ("bundles", "/bundles"),
+        ("and bundles", "/bundles_append"),
         ("location", "/location"),
         ("labels", "/labels"),
         ("params", "/params"),
@@ -168,5 +171,8 @@ fn show(global: &Global, document: &Value) {
     super::identity::show_changes(document);
     if let Some(life) = document.pointer("/life") {
         super::orders::show(life, "");
+    }
+    for run in document.pointer("/bundle_runs").and_then(Value::as_array).into_iter().flatten() {
+        putln!("{:<12} {}", "script", super::bundle::line(run));
     }
 }

@@ -206,6 +206,9 @@ fn sets(rule: &Value) -> String {
     if rule.pointer("/kernel_args_append").is_some() {
         sets.push("kernel args".to_owned());
     }
+    if rule.pointer("/bundles").is_some() {
+        sets.push(format!("bundles {}", table::cell(rule, "/bundles")));
+    }
     if sets.is_empty() { "-".to_owned() } else { sets.join(", ") }
 }
 
@@ -381,7 +384,18 @@ fn items(object: &mut Map<String, Value>, fields: &ItemFields) -> Result<(), Fai
     if !fields.kernel_args.is_empty() {
         object.insert("kernel_args_append".into(), json!(fields.kernel_args));
     }
+    set_bundles(object, &fields.bundles);
     Ok(())
+}
+
+/// The list in place of the one that was there; `none` is the empty one.
+pub(super) fn set_bundles(object: &mut Map<String, Value>, names: &[types::resource::Name]) {
+    let names: Vec<&str> = names.iter().map(types::resource::Name::as_str).collect();
+    match names.as_slice() {
+        [] => {}
+        ["none"] => drop(object.insert("bundles".into(), json!([]))),
+        names => drop(object.insert("bundles".into(), json!(names))),
+    }
 }
 
 /// Adds pairs to a map that may not be there yet.
@@ -415,6 +429,8 @@ fn show(global: &Global, document: &Value) {
         ("params", "/params"),
         ("labels", "/labels"),
         ("kernel args", "/kernel_args_append"),
+        ("bundles", "/bundles"),
+        ("and bundles", "/bundles_append"),
         ("description", "/description"),
         ("owner", "/managed_by"),
         ("revision", "/revision"),

@@ -74,7 +74,7 @@ fn or_a_file(failure: Failure) -> Failure {
 }
 
 /// Runs on a sound configuration; a faulty one is reported as `config show` does.
-fn with(
+pub(super) fn with(
     global: &Global,
     file: &Path,
     run: impl FnOnce(&Loaded) -> Result<ExitCode, Failure>,
@@ -132,7 +132,7 @@ fn used_by<'a>(loaded: &'a Loaded, host: &'a Host) -> Option<&'a Name> {
     host.template.as_ref().or_else(|| image_of(loaded, host)?.template.as_ref())
 }
 
-fn no_such(what: &str, name: &Name, config: &Path) -> Failure {
+pub(super) fn no_such(what: &str, name: &Name, config: &Path) -> Failure {
     Failure::new("R-TPL-01", format!("no {what} `{name}`"))
         .cause(format!("{} does not define it", config.display()))
         .exit(Exit::NotFound)
@@ -332,13 +332,14 @@ fn told(global: &Global, asked: &LintTemplate, kind: TemplateKind, findings: &[F
 }
 
 /// Every kind, for names on the command line.
-const KINDS: [TemplateKind; 7] = [
+const KINDS: [TemplateKind; 8] = [
     TemplateKind::EsxiKickstart,
     TemplateKind::Kickstart,
     TemplateKind::Preseed,
     TemplateKind::UserData,
     TemplateKind::Json,
     TemplateKind::Unattend,
+    TemplateKind::Shell,
     TemplateKind::Text,
 ];
 
@@ -352,6 +353,7 @@ fn guessed(path: &Path, text: &str) -> TemplateKind {
     match path.extension().and_then(|extension| extension.to_str()).unwrap_or("") {
         "json" => TemplateKind::Json,
         "xml" => TemplateKind::Unattend,
+        "sh" => TemplateKind::Shell,
         "yaml" | "yml" => TemplateKind::UserData,
         _ if line("accepteula") || line("vmaccepteula") => TemplateKind::EsxiKickstart,
         _ if line("d-i ") => TemplateKind::Preseed,

@@ -190,6 +190,7 @@ pub(super) fn from_file(loaded: &Loaded, loaders: Vec<LoaderChoice>) -> FromFile
         hosts: loaded.hosts.iter().cloned().zip(loaded.host_origins.iter().map(owner)).collect(),
         images: loaded.images.iter().cloned().zip(loaded.image_origins.iter().map(owner)).collect(),
         templates: loaded.templates.iter().cloned().zip(loaded.template_origins.iter().map(owner)).collect(),
+        bundles: loaded.bundles.clone(),
         groups: loaded.groups.iter().cloned().zip(loaded.group_origins.iter().map(owner)).collect(),
         rules: loaded.rules.iter().cloned().zip(loaded.rule_origins.iter().map(owner)).collect(),
         site: settings.site.clone(),

@@ -34,6 +34,8 @@ fn world() -> (Arc<World>, Arc<EventBus>) {
         params: std::collections::BTreeMap::new(),
         template: None,
         kernel_args_append: Vec::new(),
+        bundles: None,
+        bundles_append: Vec::new(),
     };
     let by_mac =
         types::resource::HostMatch { mac: types::resource::OneOrMany(vec![mac(1)]), ..Default::default() };

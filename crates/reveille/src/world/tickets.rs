@@ -9,7 +9,7 @@ use std::io::Read;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-use tree::{BootTicket, CallbackError};
+use tree::{BootTicket, BundleReport, BundleStep, CallbackError};
 use types::resource::{Host, Name};
 use types::{Facts, MacAddr};
 
@@ -25,6 +25,9 @@ const TICKETS_OF_SOURCE_MAX: usize = 64;
 /// Different stages one boot may report.
 const STAGES_MAX: usize = 64;
 
+/// Times one script may be begun or ended in one boot.
+const BUNDLE_STEPS_MAX: u32 = 1_000;
+
 /// A ticket and whom it was given to.
 #[derive(Clone)]
 pub(super) struct Holder {
@@ -34,6 +37,8 @@ pub(super) struct Holder {
     pub(super) boot: Arc<str>,
     issued: Instant,
     reported: HashSet<Box<str>>,
+    /// What was last told of each script, and how often something was. Callers keep to scripts the machine has.
+    scripts: HashMap<(Name, Name), (BundleStep, u32)>,
 }
 
 /// A machine at an address: the MAC alone is no key, everybody on the wire knows it.
@@ -50,12 +55,13 @@ pub(super) struct Tickets {
 }
 
 impl Tickets {
-    /// The ticket this machine was given a moment ago, at the same address for the same image, still unused.
+    /// The ticket this machine was given a moment ago, at the same address for the same image, still unused: nothing was told
+    /// with it.
     pub(super) fn live(&self, now: Instant, facts: &Facts, image: &Name) -> Option<BootTicket> {
         let token = self.newest.get(&(facts.mac?, facts.address))?;
         let holder = self.holders.get(token)?;
         let fresh = now.saturating_duration_since(holder.issued) < TICKET_REUSE;
-        (fresh && holder.image == *image && holder.reported.is_empty())
+        (fresh && holder.image == *image && holder.reported.is_empty() && holder.scripts.is_empty())
             .then(|| BootTicket { boot: holder.boot.clone(), token: token.clone() })
     }
 
@@ -76,6 +82,7 @@ impl Tickets {
             boot: boot.clone(),
             issued: now,
             reported: HashSet::new(),
+            scripts: HashMap::new(),
         };
         self.holders.insert(token.clone(), holder);
         self.order.push_back(token.clone());
@@ -111,6 +118,23 @@ impl Tickets {
             return Err(CallbackError::Expired);
         }
         Ok(Holder { reported: HashSet::new(), ..holder.clone() })
+    }
+
+    /// Takes what is told of a script. False when it was just told.
+    pub(super) fn take_bundle_step(
+        &mut self,
+        token: &str,
+        report: &BundleReport,
+    ) -> Result<bool, CallbackError> {
+        let holder = self.holders.get_mut(token).ok_or(CallbackError::Unknown)?;
+        let key = (report.bundle.clone(), report.script.clone());
+        match holder.scripts.get_mut(&key) {
+            Some((last, _)) if *last == report.step => return Ok(false),
+            Some((_, told)) if *told >= BUNDLE_STEPS_MAX => return Err(CallbackError::Expired),
+            Some((last, told)) => (*last, *told) = (report.step, *told + 1),
+            None => drop(holder.scripts.insert(key, (report.step, 1))),
+        }
+        Ok(true)
     }
 
     pub(super) fn expire(&mut self, now: Instant) {

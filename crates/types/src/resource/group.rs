@@ -42,6 +42,12 @@ pub struct Group {
     /// Words added to the kernel command line.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kernel_args_append: Vec<String>,
+    /// Bundles its hosts run, in their order, in place of those of the groups above it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bundles: Option<Vec<Name>>,
+    /// Bundles they run after those.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bundles_append: Vec<Name>,
     /// One line for people.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub description: String,
@@ -61,6 +67,8 @@ impl Group {
             params: BTreeMap::new(),
             labels: BTreeMap::new(),
             kernel_args_append: Vec::new(),
+            bundles: None,
+            bundles_append: Vec::new(),
             description: String::new(),
         }
     }

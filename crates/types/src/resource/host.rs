@@ -48,6 +48,12 @@ pub struct Host {
     /// Words added to the image's kernel command line.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kernel_args_append: Vec<String>,
+    /// Bundles it runs, in their order, in place of those of its groups; `[]` for none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bundles: Option<Vec<Name>>,
+    /// Bundles it runs after those.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bundles_append: Vec<Name>,
 }
 
 impl Host {
@@ -66,7 +72,20 @@ impl Host {
             power: None,
             params: BTreeMap::new(),
             kernel_args_append: Vec::new(),
+            bundles: None,
+            bundles_append: Vec::new(),
         }
+    }
+
+    /// The bundles it runs, in their order: those of the nearest list, then what is appended, each once.
+    pub fn bundle_names(&self) -> Vec<&Name> {
+        let mut names: Vec<&Name> = Vec::new();
+        for name in self.bundles.iter().flatten().chain(&self.bundles_append) {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        names
     }
 }
 

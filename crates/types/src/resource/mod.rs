@@ -1,5 +1,6 @@
 //! Resources: what an operator writes and the store keeps. One wire form everywhere (YAML, API, CLI, store).
 
+pub mod bundle;
 mod group;
 mod host;
 mod image;
@@ -11,6 +12,7 @@ mod rule;
 mod set;
 mod template;
 
+pub use bundle::{Bundle, Delivery, OnFailure, Script};
 pub use group::Group;
 pub use host::{Host, HostMatch, LoaderKind, OneOrMany};
 pub use image::{Image, ImageKind};

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Gives items to the machines its selector means. Rules are asked in their order; the first that matches and has an item
-/// decides that item: image, template, loader, group, location, kernel arguments, and each parameter by its key.
+/// decides that item: image, template, loader, group, location, kernel arguments, bundles, and each parameter by its key.
 ///
 /// What a host or its groups say themselves counts more than any rule.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
@@ -45,6 +45,9 @@ pub struct Rule {
     /// Words added to the kernel command line.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kernel_args_append: Vec<String>,
+    /// Bundles they run, in their order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bundles: Option<Vec<Name>>,
     /// One line for people.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub description: String,
@@ -72,6 +75,7 @@ impl Rule {
             location: None,
             params: BTreeMap::new(),
             kernel_args_append: Vec::new(),
+            bundles: None,
             description: String::new(),
         }
     }
@@ -85,6 +89,7 @@ impl Rule {
             ("group", self.group.is_some()),
             ("location", self.location.is_some()),
             ("kernel_args", !self.kernel_args_append.is_empty()),
+            ("bundles", self.bundles.is_some()),
         ];
         let mut items: Vec<String> =
             single.into_iter().filter(|(_, there)| *there).map(|(name, _)| name.to_owned()).collect();

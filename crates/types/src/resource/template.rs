@@ -32,6 +32,8 @@ pub enum TemplateKind {
     Json,
     /// XML: Windows Setup.
     Unattend,
+    /// A script for a POSIX shell: a value that is more than one plain word has to be quoted.
+    Shell,
     /// Anything else; values are taken as they are.
     Text,
 }
@@ -46,6 +48,7 @@ impl TemplateKind {
             TemplateKind::UserData => "user-data",
             TemplateKind::Json => "json",
             TemplateKind::Unattend => "unattend",
+            TemplateKind::Shell => "shell",
             TemplateKind::Text => "text",
         }
     }

@@ -95,6 +95,8 @@ fn full(optional: bool) -> Values {
         template: None,
         params: params.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
         kernel_args_append: Vec::new(),
+        bundles: None,
+        bundles_append: Vec::new(),
     };
     Values::preview(&host, Some(&Image::new("image-1".parse().unwrap(), ImageKind::Esxi)))
 }
