@@ -5,9 +5,11 @@
 //! its commit.
 
 mod hooks;
+mod logs;
 mod policy;
 
 pub use hooks::Hooks;
+pub use logs::BootLogs;
 pub use policy::{Policy, RuleChange};
 
 use crate::problem::{FieldError, Problem};
@@ -214,7 +216,7 @@ pub struct Download {
 }
 
 /// The daemon behind the API.
-pub trait Backend: Policy + Hooks + Send + Sync + 'static {
+pub trait Backend: Policy + Hooks + BootLogs + Send + Sync + 'static {
     /// Version and features.
     fn version(&self) -> VersionInfo;
 

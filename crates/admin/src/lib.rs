@@ -25,13 +25,14 @@ mod api {
     pub(crate) mod hosts;
     pub(crate) mod images;
     pub(crate) mod lists;
+    pub(crate) mod logs;
     pub(crate) mod policy;
     pub(crate) mod store;
     pub(crate) mod stream;
 }
 
 pub use backend::{
-    Backend, BackendError, Download, Expect, Hooks, HostRef, ListPage, Page, Policy, RuleChange, Written,
+    Backend, BackendError, BootLogs, Download, Expect, Hooks, HostRef, ListPage, Page, Policy, RuleChange, Written,
     paginate,
 };
 pub use client::{Client, ClientError};

@@ -3,11 +3,13 @@
 mod explain;
 mod hooks;
 mod life;
+mod logs;
 mod machine;
 mod policy;
 
 pub use explain::{AskedRule, AskedTerm, Because, ExplainedStep, Explanation, GivenValue};
 pub use hooks::{HookTried, HookView};
+pub use logs::BootLogView;
 pub use life::{InstalledView, LifeView, Order, OrderRequest, OrderView};
 pub use machine::{HostWrite, IgnoredView, MachineView};
 pub use policy::{

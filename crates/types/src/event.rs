@@ -126,6 +126,8 @@ event_names! {
     BootStage = "boot.stage",
     /// The booted system reported a failure.
     BootFailed = "boot.failed",
+    /// An installer sent a log; `log` names it.
+    BootLogReceived = "boot.log_received",
     /// A boot stopped short of its kernel.
     BootStuck = "boot.stuck",
     /// A kernel was fetched and nothing was heard since.

@@ -68,6 +68,7 @@ impl MemoryBackend {
 
 impl reveille_admin::Policy for MemoryBackend {}
 impl reveille_admin::Hooks for MemoryBackend {}
+impl reveille_admin::BootLogs for MemoryBackend {}
 
 impl Backend for MemoryBackend {
     fn version(&self) -> VersionInfo {
