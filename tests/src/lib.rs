@@ -27,6 +27,7 @@ pub mod packet;
 pub mod payload;
 pub mod python;
 pub mod qemu;
+pub mod recipe;
 pub mod reference;
 pub mod scene;
 pub mod storm;
