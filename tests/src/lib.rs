@@ -30,6 +30,7 @@ pub mod qemu;
 pub mod recipe;
 pub mod reference;
 pub mod scene;
+pub mod stand_in;
 pub mod storm;
 pub mod timeline;
 pub mod torture;

@@ -35,7 +35,8 @@ pub fn kickstart_sections(text: &str, head: &str) -> Vec<String> {
 pub fn preseed_value(text: &str, question: &str) -> Option<String> {
     let joined = text.replace("\\\n", "");
     let lines = joined.lines().map(str::trim_start);
-    let line = lines.filter(|line| !line.starts_with('#')).find(|line| line.contains(&format!(" {question} ")))?;
+    let line =
+        lines.filter(|line| !line.starts_with('#')).find(|line| line.contains(&format!(" {question} ")))?;
     // Owner, question, type, value.
     let rest = line.split_once(question)?.1.trim_start();
     Some(rest.split_once(char::is_whitespace)?.1.trim_start().to_owned())
@@ -69,10 +70,13 @@ pub fn xml_texts(text: &str, element: &str) -> Vec<String> {
     let (open, close) = (format!("<{element}>"), format!("</{element}>"));
     let parts = text.split(&open).skip(1).filter_map(|rest| rest.split_once(&close));
     let read = |text: &str| {
-        ["&lt;<", "&gt;>", "&quot;\"", "&#39;'", "&apos;'", "&amp;&"].iter().fold(text.to_owned(), |text, pair| {
-            let (entity, char) = pair.split_at(pair.len() - 1);
-            text.replace(entity, char)
-        })
+        ["&lt;<", "&gt;>", "&quot;\"", "&#39;'", "&apos;'", "&amp;&"].iter().fold(
+            text.to_owned(),
+            |text, pair| {
+                let (entity, char) = pair.split_at(pair.len() - 1);
+                text.replace(entity, char)
+            },
+        )
     };
     parts.map(|(inside, _)| read(inside)).collect()
 }

@@ -57,8 +57,9 @@ impl Site {
             "name": "installer", "kind": "linux", "source": format!("dir:{}", medium.display()), "kernel": "kernel",
             "initrd": ["initrd"], "cmdline": "answer={{ url }}", "template": "recipe", "destructive": true,
         });
-        let mut config = Config::server(NETWORK, POOL)
-            .host(json!({ "name": "web01", "match": { "mac": MAC }, "image": "installer", "params": params }));
+        let mut config = Config::server(NETWORK, POOL).host(
+            json!({ "name": "web01", "match": { "mac": MAC }, "image": "installer", "params": params }),
+        );
         config.set(&["resources", "images"], json!([image]));
         config.set(&["resources", "templates"], json!([{ "name": "recipe", "kind": kind, "text": text }]));
         let daemon = Daemon::start(&lab, &server, config).unwrap();
@@ -111,7 +112,8 @@ impl Site {
 
     /// The host failed, said `detail`, and its logs have these texts.
     fn has_failed(&self, detail: &str, logs: &[(&str, &str)]) {
-        let failed = |events: &[Event]| events.iter().rev().find(|event| event.name() == "boot.failed").cloned();
+        let failed =
+            |events: &[Event]| events.iter().rev().find(|event| event.name() == "boot.failed").cloned();
         let failed = self.daemon.wait_events("boot.failed", EVENT_DEADLINE, failed).unwrap();
         assert!(failed.text("detail").is_some_and(|own| own.contains(detail)), "{failed:?}");
         assert_eq!(self.stage(), "failed");
@@ -141,7 +143,10 @@ fn anaconda_reports_and_sends_its_logs_when_it_fails() {
         ("/tmp/packaging.log", ""),
     ];
     site.run(&["sh"], &script(&text, "%onerror"), &logs);
-    site.has_failed("no disk", &[("anaconda.log", "CRT: no disk"), ("storage.log", "sda is \\x1b[31mgone\\x1b[0m")]);
+    site.has_failed(
+        "no disk",
+        &[("anaconda.log", "CRT: no disk"), ("storage.log", "sda is \\x1b[31mgone\\x1b[0m")],
+    );
     let text = site.boot();
     site.run(&["sh"], &script(&text, "%pre"), &[]);
     site.run(&["sh"], &script(&text, "%post"), &[]);
@@ -211,7 +216,8 @@ fn esxi_reports_from_all_its_sections() {
 #[test]
 fn photon_reports_and_sends_its_log_when_there_is_a_traceback() {
     needs_tools!();
-    let site = Site::new("photon.json", "json", json!({ "root_hash": HASH, "ssh_key": "ssh-ed25519 AAAA it's me" }));
+    let site =
+        Site::new("photon.json", "json", json!({ "root_hash": HASH, "ssh_key": "ssh-ed25519 AAAA it's me" }));
     let text = site.boot();
     let log = "INFO - started\nTraceback (most recent call last):\nException: no such disk\n";
     // As the installer of Photon does, it waits for the script and not for what that leaves running.
@@ -224,7 +230,8 @@ fn photon_reports_and_sends_its_log_when_there_is_a_traceback() {
     site.run(&["bash"], &recipe::json_lines(&text, "preinstall").unwrap(), &[]);
     site.is_installing();
     let stand_in = "systemctl() { echo \"systemctl $*\"; }\n";
-    let said = site.run(&["bash"], &format!("{stand_in}{}", recipe::json_lines(&text, "postinstall").unwrap()), &[]);
+    let said =
+        site.run(&["bash"], &format!("{stand_in}{}", recipe::json_lines(&text, "postinstall").unwrap()), &[]);
     assert!(said.contains("systemctl enable sshd"), "{said}");
     site.is_installed();
 }
@@ -232,7 +239,11 @@ fn photon_reports_and_sends_its_log_when_there_is_a_traceback() {
 #[test]
 fn autoinstall_reports_and_sends_its_logs_when_it_fails() {
     needs_tools!();
-    let site = Site::new("autoinstall.yaml", "user-data", json!({ "root_hash": HASH, "ssh_key": "ssh-ed25519 AAAA me" }));
+    let site = Site::new(
+        "autoinstall.yaml",
+        "user-data",
+        json!({ "root_hash": HASH, "ssh_key": "ssh-ed25519 AAAA me" }),
+    );
     let run = |text: &str, key: &str, files: recipe::Files<'_>| {
         let commands = recipe::autoinstall_commands(text, key);
         assert!(!commands.is_empty(), "{key} in\n{text}");
@@ -261,13 +272,24 @@ fn autoinstall_reports_and_sends_its_logs_when_it_fails() {
 #[test]
 fn cloud_init_phones_home_with_a_form() {
     needs_tools!();
-    let site = Site::new("cloud-init.yaml", "user-data", json!({ "ssh_key": "ssh-ed25519 AAAA me", "ntp": "10.77.0.1" }));
+    let site = Site::new(
+        "cloud-init.yaml",
+        "user-data",
+        json!({ "ssh_key": "ssh-ed25519 AAAA me", "ntp": "10.77.0.1" }),
+    );
     let text = site.boot();
     let line = |key: &str| text.lines().find_map(|line| line.strip_prefix(key)).unwrap().trim().to_owned();
     let url = line("  url: ").trim_matches('"').to_owned();
     assert_eq!(line("  post: "), "[instance_id, hostname, fqdn]");
     let send = |url: &str| {
-        let form = ["--data-urlencode", "instance_id=i-1", "--data-urlencode", "hostname=web01", "--data-urlencode", "fqdn=web01.lab & co"];
+        let form = [
+            "--data-urlencode",
+            "instance_id=i-1",
+            "--data-urlencode",
+            "hostname=web01",
+            "--data-urlencode",
+            "fqdn=web01.lab & co",
+        ];
         let agent = ["-A", "Cloud-Init/22.4.2", "-H", "Accept-Encoding: gzip, deflate", "-H", "Accept: */*"];
         clients::curl_head(&site.lab, &site.client, &[&agent[..], &form, &[url]].concat()).unwrap()
     };

@@ -27,7 +27,9 @@ const ROM: &str = "PXEClient:Arch:00007:UNDI:003016";
 /// curl with these arguments: everything it was told, head and body, whatever it says.
 fn curl(lab: &Lab, from: &Namespace, args: &[&str]) -> String {
     let mut command = Command::new("sh");
-    command.args(["-c", "curl -s -i --path-as-is --noproxy '*' --max-time 10 \"$@\" || true", "curl"]).args(args);
+    command
+        .args(["-c", "curl -s -i --path-as-is --noproxy '*' --max-time 10 \"$@\" || true", "curl"])
+        .args(args);
     from.output(lab, "neighbour", command, clients::CLIENT_DEADLINE).unwrap()
 }
 
@@ -64,10 +66,9 @@ type Told = (&'static str, String);
 /// Every way that is open without knowing a secret. `address` is where the host is or was.
 fn ways(lab: &Lab, from: &Namespace, address: &str) -> Vec<Told> {
     let ask = |args: &[&str]| curl(lab, from, args);
-    let all = |paths: &[String]| paths.iter().map(|path| ask(&[&url(path)])).collect::<String>();
-    let tftp = |names: &[String]| {
-        names.iter().map(|name| ask(&[&format!("tftp://{SERVER}/{name}")])).collect::<String>()
-    };
+    let each = |urls: Vec<String>| ask(&urls.iter().map(String::as_str).collect::<Vec<_>>());
+    let all = |paths: &[String]| each(paths.iter().map(|path| url(path)).collect());
+    let tftp = |names: &[String]| each(names.iter().map(|name| format!("tftp://{SERVER}/{name}")).collect());
     let text = |parts: &[&str]| parts.iter().map(|part| (*part).to_owned()).collect::<Vec<_>>();
     let octets = address.split('.').map(|octet| format!("{:02X}", octet.parse::<u8>().unwrap()));
     let hex_address: String = octets.collect();
@@ -76,8 +77,20 @@ fn ways(lab: &Lab, from: &Namespace, address: &str) -> Vec<Told> {
     told.push((
         "names an answer file might have",
         all(&text(&[
-            "ks.cfg", "web01/ks.cfg", "web01.cfg", "answer/web01", "answer/ks.cfg", "esxi/ks.cfg", "esxi/web01/ks.cfg",
-            "templates/secret", "template/secret", "b/", "b", "b/answer/ks.cfg", "seed/web01/user-data", "user-data",
+            "ks.cfg",
+            "web01/ks.cfg",
+            "web01.cfg",
+            "answer/web01",
+            "answer/ks.cfg",
+            "esxi/ks.cfg",
+            "esxi/web01/ks.cfg",
+            "templates/secret",
+            "template/secret",
+            "b/",
+            "b",
+            "b/answer/ks.cfg",
+            "seed/web01/user-data",
+            "user-data",
         ])),
     ));
     told.push((
@@ -159,12 +172,13 @@ fn ways(lab: &Lab, from: &Namespace, address: &str) -> Vec<Told> {
         format!("X-Original-URL: /esxi/01-{DASHED}/boot.cfg"),
     ]
     .iter()
-    .flat_map(|field| [ask(&["-H", field, &boot_cfg()]), ask(&["-H", field, &script])])
+    .map(|field| ask(&["-H", field, &boot_cfg(), &script]))
     .collect();
     told.push(("fields that name another address", spoofed));
-    let methods: String = ["HEAD", "OPTIONS", "POST", "PUT", "TRACE", "PROPFIND"]
+    let methods: String = ["OPTIONS", "POST", "PUT", "TRACE", "PROPFIND"]
         .iter()
         .map(|method| ask(&["-X", method, "-m", "3", &boot_cfg()]))
+        .chain([ask(&["-I", &boot_cfg()])])
         .collect();
     let ranges = ask(&["-r", "0-20000", &boot_cfg()]) + &ask(&["-r", "-4000", &boot_cfg()]);
     let absolute = ask(&["--request-target", &boot_cfg(), &url("")]);
@@ -173,22 +187,35 @@ fn ways(lab: &Lab, from: &Namespace, address: &str) -> Vec<Told> {
     told.push((
         "ways up and around",
         all(&[
-            up("../esxi/"), up("%2e%2e/esxi/"), up("..%2fesxi/"), up("..%5cesxi%5c"), up("x/../"), up("%252e%252e/"),
+            up("../esxi/"),
+            up("%2e%2e/esxi/"),
+            up("..%2fesxi/"),
+            up("..%5cesxi%5c"),
+            up("x/../"),
+            up("%252e%252e/"),
             "../../../appliance/reveille.yaml".to_owned(),
             "%2e%2e/%2e%2e/appliance/reveille.yaml".to_owned(),
             "esxi/..%00/reveille.yaml".to_owned(),
             "library/logs".to_owned(),
             "logs".to_owned(),
             "store/journal".to_owned(),
-        ]) + &tftp(&text(&["../appliance/reveille.yaml", "..\\..\\reveille.yaml", "/etc/reveille/reveille.yaml"])),
+        ]) + &tftp(&text(&[
+            "../appliance/reveille.yaml",
+            "..\\..\\reveille.yaml",
+            "/etc/reveille/reveille.yaml",
+        ])),
     ));
-    let ports: String = ["80", "443", "8443", "8081", "9090"]
-        .iter()
-        .map(|port| ask(&["-m", "2", &format!("http://{SERVER}:{port}/api/v1/hosts/web01")]))
-        .collect();
+    let ports = ["80", "443", "8443", "8081", "9090"];
+    let ports = each(ports.iter().map(|port| format!("http://{SERVER}:{port}/api/v1/hosts/web01")).collect());
     let api = all(&text(&[
-        "api/v1/hosts/web01", "api/v1/hosts/web01/explain", "api/v1/config", "api/v1/store/dump", "api/v1/boot-logs",
-        "api/v1/events", "admin.sock", "metrics",
+        "api/v1/hosts/web01",
+        "api/v1/hosts/web01/explain",
+        "api/v1/config",
+        "api/v1/store/dump",
+        "api/v1/boot-logs",
+        "api/v1/events",
+        "admin.sock",
+        "metrics",
     ]));
     assert!(!(ports.clone() + &api).contains("200 OK"), "the admin plane answers the segment:\n{ports}{api}");
     told.push(("the admin plane", ports + &api));
@@ -252,8 +279,9 @@ fn a_neighbour_reads_nothing_that_is_for_another_host() {
     let seed = lab.path("seed");
     std::fs::create_dir(&seed).unwrap();
     std::fs::write(seed.join("kernel"), "kernel").unwrap();
-    let kickstart =
-        format!("# {MARK}\naccepteula\nrootpw --iscrypted {{{{ params.root_hash }}}}\ninstall --firstdisk\nreboot\n");
+    let kickstart = format!(
+        "# {MARK}\naccepteula\nrootpw --iscrypted {{{{ params.root_hash }}}}\ninstall --firstdisk\nreboot\n"
+    );
     let mut config = Config::server(NETWORK, POOL).unknown("menu");
     config = config
         .host(json!({
@@ -299,7 +327,9 @@ fn a_neighbour_reads_nothing_that_is_for_another_host() {
         let request: Vec<&str> = address.map(|address| vec!["-r", address]).unwrap_or_default();
         let lease = clients::udhcpc(&lab, &victim, &[&["-V", ROM], &request[..]].concat()).unwrap();
         let config = curl(&lab, &victim, &[&boot_cfg()]);
-        let token = token(&config).unwrap_or_else(|| panic!("the host has no boot.cfg of its own: {config}")).to_owned();
+        let token = token(&config)
+            .unwrap_or_else(|| panic!("the host has no boot.cfg of its own: {config}"))
+            .to_owned();
         assert!(config.contains("ks=http://") && config.contains(WORD), "{config}");
         let answer = curl(&lab, &victim, &[&url(&format!("b/{token}/answer/ks.cfg"))]);
         assert!(answer.contains(HASH) && answer.contains(MARK), "{answer}");
@@ -314,7 +344,8 @@ fn a_neighbour_reads_nothing_that_is_for_another_host() {
     }
     // A boot of its own, whose token opens nothing of others.
     let own = curl(&lab, &leased, &[&url("boot.ipxe/plain")]);
-    let own_token = token(&own).unwrap_or_else(|| panic!("a neighbour boots from the menu: {own}")).to_owned();
+    let own_token =
+        token(&own).unwrap_or_else(|| panic!("a neighbour boots from the menu: {own}")).to_owned();
     let other: String = ["ks.cfg", "web01/ks.cfg", "../../web01/answer/ks.cfg", "user-data"]
         .iter()
         .map(|file| curl(&lab, &leased, &[&url(&format!("b/{own_token}/answer/{file}"))]))

@@ -32,8 +32,8 @@ mod api {
 }
 
 pub use backend::{
-    Backend, BackendError, BootLogs, Download, Expect, Hooks, HostRef, ListPage, Page, Policy, RuleChange, Written,
-    paginate,
+    Backend, BackendError, BootLogs, Download, Expect, Hooks, HostRef, ListPage, Page, Policy, RuleChange,
+    Written, paginate,
 };
 pub use client::{Client, ClientError};
 pub use events::{EventBus, Next, Position, Stamped, Subscription};

@@ -9,8 +9,8 @@ mod policy;
 
 pub use explain::{AskedRule, AskedTerm, Because, ExplainedStep, Explanation, GivenValue};
 pub use hooks::{HookTried, HookView};
-pub use logs::BootLogView;
 pub use life::{InstalledView, LifeView, Order, OrderRequest, OrderView};
+pub use logs::BootLogView;
 pub use machine::{HostWrite, IgnoredView, MachineView};
 pub use policy::{
     GroupView, RuleFindingView, RuleSetView, RuleTest, RuleTestChange, RuleView, RulesActivated,

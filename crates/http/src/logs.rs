@@ -128,8 +128,7 @@ async fn answer(
         .closing());
     }
     let (logs, from) = (door.parts.logs.clone(), link.remote);
-    let beginning =
-        blocking(move || logs.begin(&Upload { token: &token, from, name: &name, bytes })).await?;
+    let beginning = blocking(move || logs.begin(&Upload { token: &token, from, name: &name, bytes })).await?;
     let sink = beginning.map_err(|refused| refusal(refused).closing())?;
     receive(door, sink, body).await.map_err(Refusal::closing)?;
     bump(&door.counters.logs);
@@ -164,7 +163,10 @@ async fn receive(door: &Shared, mut sink: Box<dyn LogSink>, mut body: Body) -> R
     blocking(move || sink.finish()).await?.map_err(|error| failed(&error))
 }
 
-async fn written(mut sink: Box<dyn LogSink>, mut piece: Vec<u8>) -> Result<(Box<dyn LogSink>, Vec<u8>), Refusal> {
+async fn written(
+    mut sink: Box<dyn LogSink>,
+    mut piece: Vec<u8>,
+) -> Result<(Box<dyn LogSink>, Vec<u8>), Refusal> {
     let writing = blocking(move || {
         sink.write(&piece)?;
         piece.clear();
@@ -197,11 +199,9 @@ fn refusal(refused: LogRefused) -> Refusal {
             Refusal::new(StatusCode::GONE, "token_expired", "this call-back is no longer valid")
         }
         LogRefused::Token(error) => unknown().recorded_as(error.reason()),
-        LogRefused::Full => Refusal::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "logs_full",
-            "this boot has sent all the logs it may",
-        ),
+        LogRefused::Full => {
+            Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "logs_full", "this boot has sent all the logs it may")
+        }
         LogRefused::Busy => Refusal::busy("logs_busy", "too many logs are on their way"),
         LogRefused::Failed(error) => failed(&error),
     }
@@ -221,7 +221,19 @@ mod tests {
         for good in ["syslog", "anaconda.log", "weasel.log", "A_b-1.2", &"x".repeat(LOG_NAME_BYTES_MAX)] {
             assert!(name_is_good(good), "{good}");
         }
-        for bad in ["", ".", "..", ".about", "a/b", "a\\b", "a b", "a%2eb", "ä", "a\n", &"x".repeat(LOG_NAME_BYTES_MAX + 1)] {
+        for bad in [
+            "",
+            ".",
+            "..",
+            ".about",
+            "a/b",
+            "a\\b",
+            "a b",
+            "a%2eb",
+            "ä",
+            "a\n",
+            &"x".repeat(LOG_NAME_BYTES_MAX + 1),
+        ] {
             assert!(!name_is_good(bad), "{bad:?}");
         }
     }

@@ -75,7 +75,10 @@ async fn what_is_no_log_of_this_boot_is_refused_before_a_byte_of_it_is_read() {
     assert_eq!(rig.ask(&chunked).await.status, 400);
     assert_eq!((kept(&rig), rig.meter.snapshot().logs), (vec![], 0));
     let told = format!("{:?}", rig.events.0.lock().unwrap());
-    assert!(told.contains("token_foreign_address") && !told.contains(TOKEN) && !told.contains(FOREIGN), "{told}");
+    assert!(
+        told.contains("token_foreign_address") && !told.contains(TOKEN) && !told.contains(FOREIGN),
+        "{told}"
+    );
 }
 
 #[tokio::test]
@@ -94,7 +97,8 @@ async fn a_log_that_stops_coming_leaves_nothing() {
     drop(gone);
     until("it ended", || rig.shelf.open.load(Ordering::SeqCst) == 0).await;
     assert_eq!(kept(&rig), []);
-    let refused = rig.events.0.lock().unwrap().iter().filter(|event| event.name == EventName::HttpRefused).count();
+    let refused =
+        rig.events.0.lock().unwrap().iter().filter(|event| event.name == EventName::HttpRefused).count();
     assert!(refused >= 1);
 }
 

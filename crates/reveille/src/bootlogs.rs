@@ -183,15 +183,13 @@ impl BootLogs {
     /// Boots with logs, latest first: those of this boot id, host name or hardware address, or all.
     pub(crate) fn of(&self, reference: Option<&str>) -> Vec<(String, Kept)> {
         let state = self.shelf.state();
-        let mac = reference.and_then(|text| text.strip_prefix("mac:")).map(|mac| {
-            mac.parse::<types::MacAddr>().map_or_else(|_| mac.to_owned(), |mac| mac.to_string())
-        });
+        let mac = reference
+            .and_then(|text| text.strip_prefix("mac:"))
+            .map(|mac| mac.parse::<types::MacAddr>().map_or_else(|_| mac.to_owned(), |mac| mac.to_string()));
         let is = |boot: &str, kept: &Kept| match (reference, &mac) {
             (None, _) => true,
             (Some(_), Some(mac)) => kept.about.mac.as_ref() == Some(mac),
-            (Some(text), None) => {
-                boot.eq_ignore_ascii_case(text) || kept.about.host.as_deref() == Some(text)
-            }
+            (Some(text), None) => boot.eq_ignore_ascii_case(text) || kept.about.host.as_deref() == Some(text),
         };
         let found = state.boots.iter().rev().filter(|(boot, kept)| !kept.logs.is_empty() && is(boot, kept));
         found.map(|(boot, kept)| (boot.clone(), kept.clone())).collect()
@@ -263,7 +261,8 @@ impl Shelf {
         }
         if let Some(kept) = state.boots.get(&*holder.boot) {
             let others = kept.logs.iter().filter(|(name, _)| name.as_str() != upload.name);
-            let (count, bytes) = others.fold((0, 0), |(count, bytes), (_, log)| (count + 1, bytes + log.bytes));
+            let (count, bytes) =
+                others.fold((0, 0), |(count, bytes), (_, log)| (count + 1, bytes + log.bytes));
             if count + kept.under_way >= bounds.boot_logs
                 || bytes + kept.promised + upload.bytes > bounds.boot_bytes
             {
@@ -290,11 +289,13 @@ impl Shelf {
     /// Makes room for `bytes` more: the oldest boots go, but neither this one nor one that is sending.
     fn prune(&self, state: &mut State, bytes: u64, spare: &str) {
         let full = |state: &State| {
-            let boots = state.boots.len() + usize::from(!spare.is_empty() && !state.boots.contains_key(spare));
+            let boots =
+                state.boots.len() + usize::from(!spare.is_empty() && !state.boots.contains_key(spare));
             state.bytes() + bytes > self.bounds.bytes || boots > self.bounds.boots
         };
         while full(state) {
-            let oldest = state.boots.iter().find(|(boot, kept)| kept.under_way == 0 && boot.as_str() != spare);
+            let oldest =
+                state.boots.iter().find(|(boot, kept)| kept.under_way == 0 && boot.as_str() != spare);
             let Some(boot) = oldest.map(|(boot, _)| boot.clone()) else { return };
             if let Err(error) = fs::remove_dir_all(self.folder.join(&boot))
                 && error.kind() != io::ErrorKind::NotFound

@@ -1,9 +1,11 @@
 //! The command line: `reveille <noun> <verb>`, bare verbs for daily work.
 
+mod boot;
 mod hook;
 mod orders;
 mod policy;
 
+pub(crate) use boot::Boot;
 pub(crate) use hook::Hook;
 pub(crate) use orders::{Adopt, Expiry, HostImport, HostOrder, Machine, Power};
 
@@ -525,21 +527,6 @@ pub(crate) struct Passwd {
 pub(crate) enum Lease {
     /// All leases.
     List,
-}
-
-/// `boot …`.
-#[derive(Subcommand, Debug)]
-pub(crate) enum Boot {
-    /// The newest boot of every machine.
-    List,
-    /// Logs that installers sent: what there is of a host or boot, or the text of one.
-    Log {
-        /// Name of a host, mac:…, or id of a boot.
-        #[arg(value_name = "HOST|BOOT")]
-        of: String,
-        /// Name of the log; without it those that are there are listed.
-        name: Option<String>,
-    },
 }
 
 /// `events`.

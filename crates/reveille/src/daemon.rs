@@ -23,8 +23,8 @@ use config::{Loaded, LogFormat, Settings};
 use doors::{bind_admin, bind_dhcp, bind_http, bind_tftp, listeners, witness};
 use nix::sys::stat::{Mode, umask};
 use prepare::{
-    from_file, import_configured, open_boot_logs, open_library, open_store, refuse_own_addresses_in_pools, served_interfaces,
-    usable_loaders,
+    from_file, import_configured, open_boot_logs, open_library, open_store, refuse_own_addresses_in_pools,
+    served_interfaces, usable_loaders,
 };
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -348,7 +348,11 @@ impl BootLedger for World {
     fn begin_boot(&self, facts: &Facts, host: Option<&Host>, image: &Image) -> Result<BootTicket, String> {
         let denied = self.doubt(facts, host).is_some();
         // What somebody else boots in a machine's name is none of that machine's attempts.
-        let facts = if denied { &Facts { mac: None, guid: None, serial: None, asset: None, ..facts.clone() } } else { facts };
+        let facts = if denied {
+            &Facts { mac: None, guid: None, serial: None, asset: None, ..facts.clone() }
+        } else {
+            facts
+        };
         let mut started = Event::new(EventName::BootStarted)
             .of(facts)
             .host(host.map(|host| host.name.shared()))

@@ -18,9 +18,9 @@ impl admin::BootLogs for Daemon {
         let boots = self.logs.of(Some(of));
         let has = boots.iter().find_map(|(boot, kept)| Some((boot, kept, kept.logs.get(name)?)));
         let Some((boot, kept, log)) = has else {
-            let there = boots.first().map(|(_, kept)| {
-                kept.logs.keys().map(String::as_str).collect::<Vec<_>>().join(", ")
-            });
+            let there = boots
+                .first()
+                .map(|(_, kept)| kept.logs.keys().map(String::as_str).collect::<Vec<_>>().join(", "));
             return Err(BackendError::Problem(none(of, name, there.as_deref())));
         };
         let bytes = self.logs.read(boot, name).map_err(|error| match error.kind() {

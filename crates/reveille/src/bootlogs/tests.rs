@@ -56,7 +56,11 @@ impl Bench {
 
     fn names(&self, reference: Option<&str>) -> Vec<String> {
         let found = self.logs.of(reference).into_iter();
-        found.flat_map(|(_, kept)| kept.logs.into_keys().map(move |log| format!("{}/{log}", kept.about.host.clone().unwrap()))).collect()
+        found
+            .flat_map(|(_, kept)| {
+                kept.logs.into_keys().map(move |log| format!("{}/{log}", kept.about.host.clone().unwrap()))
+            })
+            .collect()
     }
 
     fn files(&self) -> usize {

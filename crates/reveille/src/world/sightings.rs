@@ -138,7 +138,8 @@ impl Sightings {
 
     /// The machine DHCP placed at this address.
     pub(super) fn holder(&self, address: IpAddr) -> Option<MacAddr> {
-        let booted = self.addresses.get(&address).filter(|mac| self.machines.get(mac).is_some_and(|own| own.held));
+        let booted =
+            self.addresses.get(&address).filter(|mac| self.machines.get(mac).is_some_and(|own| own.held));
         booted.or_else(|| self.lent.get(&address)).copied()
     }
 

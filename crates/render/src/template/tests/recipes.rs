@@ -205,7 +205,9 @@ fn a_recipe_asks_for_nothing_that_is_not_said() {
 #[test]
 fn a_recipe_is_the_same_wherever_it_stands() {
     let examples = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
-    let read = |name: String| std::fs::read_to_string(examples.join(&name)).unwrap_or_else(|error| panic!("{name}: {error}"));
+    let read = |name: String| {
+        std::fs::read_to_string(examples.join(&name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+    };
     for (folder, file) in [
         ("photon", "photon.json"),
         ("rocky-kickstart", "anaconda.ks"),
@@ -213,7 +215,11 @@ fn a_recipe_is_the_same_wherever_it_stands() {
         ("debian-preseed", "debian.cfg"),
         ("windows-unattend", "unattend.xml"),
     ] {
-        assert_eq!(read(format!("{folder}/{file}")), read(format!("templates/{file}")), "cp examples/templates/{file} examples/{folder}/");
+        assert_eq!(
+            read(format!("{folder}/{file}")),
+            read(format!("templates/{file}")),
+            "cp examples/templates/{file} examples/{folder}/"
+        );
     }
 }
 
@@ -225,8 +231,12 @@ fn every_recipe_reports_how_far_its_machine_came() {
         let says = |stage: &str| text.contains(&format!("/b/{}/{stage}", "0".repeat(32)));
         match recipe.file {
             "cloud-init.yaml" => assert!(says("up")),
-            "esxi.ks" => assert!(says("installing") && says("installed") && says("up") && says("log/weasel.log")),
-            file => assert!(says("installing") && says("installed") && says("failed") && says("log/"), "{file}"),
+            "esxi.ks" => {
+                assert!(says("installing") && says("installed") && says("up") && says("log/weasel.log"))
+            }
+            file => {
+                assert!(says("installing") && says("installed") && says("failed") && says("log/"), "{file}")
+            }
         }
     }
 }
