@@ -7,9 +7,10 @@ use harness::clients;
 use harness::daemon::{Config, Daemon, workspace};
 use harness::packages::{self, BOOT, CLIENTS, MEDIA};
 use harness::qemu::wait_payload;
+use harness::reference::Dnsmasq;
 use harness::scene::{BOOT_DEADLINE, EVENT_DEADLINE, NETWORK, POOL, SERVER};
 use harness::stand_in::Family;
-use harness::{Firmware, Lab, Machine, Namespace, Segment};
+use harness::{Firmware, Lab, Machine, Namespace, Running, Segment};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::process::Command;
@@ -40,17 +41,30 @@ fn of_example(folder: &str, key: &str) -> String {
 /// Fields in dropping order.
 struct Site {
     daemon: Daemon,
-    server: Namespace,
+    _other: Option<(Running, Namespace)>,
+    _server: Namespace,
     segment: Segment,
     lab: Lab,
 }
 
+/// Who the host is, what it boots, and how it comes to its address.
+struct Plan {
+    matched: Value,
+    image: Value,
+    template: Option<(&'static str, String)>,
+    params: Value,
+    /// Beside dnsmasq, which gives the addresses.
+    proxy: bool,
+}
+
 impl Site {
-    fn new(image: &Value, template: Option<(&str, String)>, params: Value, mac: &str, lab: Lab) -> Site {
+    fn new(lab: Lab, plan: Plan) -> Site {
+        let Plan { matched, image, template, params, proxy } = plan;
         let segment = lab.segment().unwrap();
         let server = lab.station(&segment, "server", Some(&format!("{SERVER}/24"))).unwrap();
-        let mut config = Config::server(NETWORK, POOL).host(json!({
-            "name": "host-1", "match": { "mac": mac }, "image": image["name"], "params": params,
+        let config = if proxy { Config::proxy(NETWORK) } else { Config::server(NETWORK, POOL) };
+        let mut config = config.host(json!({
+            "name": "host-1", "match": matched, "image": image["name"], "params": params,
             "kernel_args_append": ["console=ttyS0", "quiet"],
         }));
         if let Some((kind, text)) = template {
@@ -61,7 +75,12 @@ impl Site {
         }
         config.set(&["resources", "images"], json!([image]));
         let daemon = Daemon::start(&lab, &server, config).unwrap();
-        Site { daemon, server, segment, lab }
+        let other = proxy.then(|| {
+            let station = lab.station(&segment, "other", Some("10.77.0.2/24")).unwrap();
+            let running = Dnsmasq::new("10.77.0.200", "10.77.0.220").start(&lab, &station).unwrap();
+            (running, station)
+        });
+        Site { daemon, _other: other, _server: server, segment, lab }
     }
 
     fn host(&self) -> Value {
@@ -84,16 +103,20 @@ impl Site {
     }
 }
 
-/// An installation: `fetched` and `ran` are what the machine says of itself, in this order.
-fn installs(
-    folder: &str,
+/// An installation of an example.
+struct Install {
+    folder: &'static str,
     family: Family,
     firmware: Firmware,
-    kind: &str,
-    recipe: &str,
-    params: Value,
-    said: &[&str],
-) {
+    recipe: (&'static str, &'static str),
+    /// The host is told by its GUID alone.
+    by_guid: bool,
+    proxy: bool,
+}
+
+/// Installs; `said` is what the machine says of itself, in this order.
+fn installs(install: Install, params: Value, said: &[&str]) {
+    let Install { folder, family, firmware, recipe: (kind, recipe), by_guid, proxy } = install;
     let lab = Lab::new().unwrap();
     let medium = lab.path("medium");
     let source = match family {
@@ -113,7 +136,12 @@ fn installs(
         "template": "recipe", "destructive": true,
     });
     let machine = Machine::new("machine", firmware, 1);
-    let site = Site::new(&image, Some((kind, example(folder, recipe))), params, machine.mac_text(), lab);
+    let matched = match by_guid {
+        true => json!({ "uuid": machine.uuid_text() }),
+        false => json!({ "mac": machine.mac_text() }),
+    };
+    let template = Some((kind, example(folder, recipe)));
+    let site = Site::new(lab, Plan { matched, image, template, params, proxy });
     site.daemon.command(&["host", "arm", "host-1"]).unwrap();
     let lines = site.boot(&machine);
     let mut rest = lines.iter();
@@ -144,7 +172,15 @@ fn photon_installs_from_its_medium() {
         "fetched photon-release-5.0-1.ph5.noarch.rpm 7",
         "ran postinstall",
     ];
-    installs("photon", Family::Photon, Firmware::Bios, "json", "photon.json", params, &said);
+    let install = Install {
+        folder: "photon",
+        family: Family::Photon,
+        firmware: Firmware::Bios,
+        recipe: ("json", "photon.json"),
+        by_guid: true,
+        proxy: false,
+    };
+    installs(install, params, &said);
 }
 
 #[test]
@@ -152,11 +188,19 @@ fn rocky_installs_from_its_medium() {
     needs_tools!();
     let params = json!({ "root_hash": HASH, "ssh_key": "ssh-ed25519 AAAA me", "ntp": SERVER, "tree": "http://10.77.0.1:8080/rocky-9" });
     let said = ["fetched ks.cfg ", "fetched .treeinfo ", "ran %pre", "fetched repomd.xml ", "ran %post"];
-    installs("rocky-kickstart", Family::Rocky, Firmware::Bios, "kickstart", "anaconda.ks", params, &said);
+    let install = Install {
+        folder: "rocky-kickstart",
+        family: Family::Rocky,
+        firmware: Firmware::Bios,
+        recipe: ("kickstart", "anaconda.ks"),
+        by_guid: false,
+        proxy: false,
+    };
+    installs(install, params, &said);
 }
 
 #[test]
-fn ubuntu_installs_from_its_medium_on_uefi() {
+fn ubuntu_installs_from_its_medium_on_uefi_beside_another_dhcp_server() {
     needs_tools!();
     let params = json!({ "root_hash": HASH, "ssh_key": "ssh-ed25519 AAAA me" });
     let said = [
@@ -166,15 +210,15 @@ fn ubuntu_installs_from_its_medium_on_uefi() {
         "ran early-commands",
         "ran late-commands",
     ];
-    installs(
-        "ubuntu-autoinstall",
-        Family::Ubuntu,
-        Firmware::UefiPxe,
-        "user-data",
-        "autoinstall.yaml",
-        params,
-        &said,
-    );
+    let install = Install {
+        folder: "ubuntu-autoinstall",
+        family: Family::Ubuntu,
+        firmware: Firmware::UefiPxe,
+        recipe: ("user-data", "autoinstall.yaml"),
+        by_guid: false,
+        proxy: true,
+    };
+    installs(install, params, &said);
 }
 
 #[test]
@@ -199,7 +243,8 @@ fn alpine_runs_from_memory_and_says_that_it_is_up() {
         "initrd": [of_example("alpine", "initrd").trim_matches(['[', ']'])], "cmdline": of_example("alpine", "cmdline"),
     });
     let machine = Machine::new("machine", Firmware::Bios, 1);
-    let site = Site::new(&image, None, json!({}), machine.mac_text(), lab);
+    let matched = json!({ "mac": machine.mac_text() });
+    let site = Site::new(lab, Plan { matched, image, template: None, params: json!({}), proxy: false });
     let lines = site.boot(&machine);
     for wanted in [
         "fetched modloop-lts 7",
@@ -225,7 +270,8 @@ fn a_script_of_ipxe_says_how_far_it_came() {
         "name": "firmware-tool", "kind": "ipxe-script", "source": format!("dir:{}", folder.display()), "script": "script.ipxe",
     });
     let machine = Machine::new("machine", Firmware::Bios, 1);
-    let site = Site::new(&image, None, json!({}), machine.mac_text(), lab);
+    let matched = json!({ "mac": machine.mac_text() });
+    let site = Site::new(lab, Plan { matched, image, template: None, params: json!({}), proxy: false });
     let port = machine.port(&site.lab, &site.segment).unwrap();
     let running = machine.start(&site.lab, &site.segment, &port).unwrap();
     let order = ["boot.started", "boot.stage", "boot.up"];
@@ -242,8 +288,9 @@ fn every_file_that_wimboot_is_to_fetch_is_there() {
     needs_tools!();
     let lab = Lab::new().unwrap();
     let medium = lab.path("medium");
-    let bytes =
-        |seed: u32, count: u32| (0..count).map(|at| (at.wrapping_mul(seed) >> 13) as u8).collect::<Vec<u8>>();
+    let bytes = |seed: u32, count: u32| {
+        (0..count).map(|at| at.wrapping_mul(seed).to_be_bytes()[1]).collect::<Vec<u8>>()
+    };
     let files = [
         ("wimboot", bytes(3, 40_000)),
         ("boot/bcd", bytes(5, 16_384)),
@@ -265,8 +312,8 @@ fn every_file_that_wimboot_is_to_fetch_is_there() {
         "template": "windows", "destructive": true,
     });
     let params = json!({ "admin_password": "Change-me-1", "edition": "Windows Server 2025 SERVERSTANDARD" });
-    let site =
-        Site::new(&image, Some(("unattend", example("windows-unattend", "unattend.xml"))), params, mac, lab);
+    let template = Some(("unattend", example("windows-unattend", "unattend.xml")));
+    let site = Site::new(lab, Plan { matched: json!({ "mac": mac }), image, template, params, proxy: false });
     site.daemon.command(&["host", "arm", "host-1"]).unwrap();
     let client = site.lab.station(&site.segment, "client", None).unwrap();
     client.ip(&["link", "set", "eth0", "address", mac]).unwrap();
@@ -292,5 +339,4 @@ fn every_file_that_wimboot_is_to_fetch_is_there() {
             None => assert!(String::from_utf8(body).unwrap().contains("<ComputerName>host-1</ComputerName>")),
         }
     }
-    let _ = &site.server;
 }

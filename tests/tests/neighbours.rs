@@ -143,7 +143,7 @@ fn ways(lab: &Lab, from: &Namespace, address: &str) -> Vec<Told> {
         format!("boot.ipxe?mac={MAC}&platform=efi&arch=x86_64"),
         format!("boot.ipxe?mac={MAC}&uuid={UUID}&serial=S1&platform=efi&arch=x86_64"),
         format!("boot.ipxe?uuid={UUID}"),
-        format!("boot.ipxe?serial=S1&mac=&uuid="),
+        "boot.ipxe?serial=S1&mac=&uuid=".to_owned(),
         format!("boot.ipxe?mac={SEED_MAC}&platform=pcbios&arch=x86_64"),
         format!("boot.ipxe?mac={SEED_MAC}&uuid=&serial=S2"),
         format!("autoexec.ipxe?mac={SEED_MAC}"),

@@ -1,5 +1,5 @@
 //! Logs of installers: what is taken, what is refused, and that nothing half stays.
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
 mod rig;
 

@@ -73,13 +73,13 @@ IP address       HW type     Flags       HW address            Mask     Device
         };
         assert_eq!(cards(9), [0x56, 0x57], "one on each segment");
         for last in [1, 2, 10, 11] {
-            assert_eq!(cards(last), [], "10.77.0.{last}");
+            assert!(cards(last).is_empty(), "10.77.0.{last}");
         }
-        assert_eq!(cards_in("", Ipv4Addr::LOCALHOST), []);
+        assert!(cards_in("", Ipv4Addr::LOCALHOST).is_empty());
     }
 
     #[test]
     fn the_kernels_own_table_is_read() {
-        assert_eq!(cards_at(Ipv4Addr::LOCALHOST), []);
+        assert!(cards_at(Ipv4Addr::LOCALHOST).is_empty());
     }
 }

@@ -427,11 +427,14 @@ impl BootLedger for World {
             }
             told.insert(key, now);
         }
-        let event = Event::new(EventName::BootRefused)
+        let mut event = Event::new(EventName::BootRefused)
             .of(facts)
             .host(host.map(|host| host.name.shared()))
             .with("image", image.name.shared())
             .with("cause", fault);
+        if let Some(address) = facts.address {
+            event = event.with("from", address);
+        }
         self.publish(event);
     }
 

@@ -121,17 +121,20 @@ impl BootLedger for Ledger {
     }
 }
 
+/// Logs that came whole, by name.
+pub type Whole = Vec<(String, Vec<u8>)>;
+
 /// Keeps logs in memory: name and bytes of those that came whole, and how many are open.
 #[derive(Default)]
 pub struct Shelf {
-    pub kept: Arc<Mutex<Vec<(String, Vec<u8>)>>>,
+    pub kept: Arc<Mutex<Whole>>,
     pub open: Arc<AtomicUsize>,
 }
 
 struct Open {
     name: String,
     bytes: Vec<u8>,
-    kept: Arc<Mutex<Vec<(String, Vec<u8>)>>>,
+    kept: Arc<Mutex<Whole>>,
     open: Arc<AtomicUsize>,
 }
 
