@@ -26,7 +26,7 @@ pub const INSTALLER: &str = "/usr/lib/debian-installer/images/12/amd64/text/debi
 pub const BUSYBOX: &str = "/bin/busybox";
 
 /// In loading order: each needs those before it.
-const MODULES: [&str; 13] = [
+pub(crate) const MODULES: [&str; 13] = [
     "virtio",
     "virtio_ring",
     "virtio_pci_legacy_dev",
@@ -110,7 +110,7 @@ $b poweroff -f
 "#;
 
 /// What udhcpc calls. It writes to a file: the console is the main script's.
-const LEASE: &str = r#"#!/bin/busybox sh
+pub(crate) const LEASE: &str = r#"#!/bin/busybox sh
 b=/bin/busybox
 [ "$1" = bound ] || exit 0
 $b ip address add "$ip/$mask" dev "$interface"
@@ -166,7 +166,7 @@ impl Payload {
 }
 
 /// The modules of [`MODULES`], out of the installer's ramdisk.
-fn modules() -> Result<Vec<Vec<u8>>> {
+pub(crate) fn modules() -> Result<Vec<Vec<u8>>> {
     let initrd = Path::new(INSTALLER).join("initrd.gz");
     let mut gzip = crate::world::command("gzip")
         .args(["-dc"])

@@ -3,7 +3,7 @@
 use crate::run::{cargo_command, has_cargo, step};
 use anyhow::Result;
 use clap::Args;
-use harness::packages::{self, BOOT, CLIENTS, DIRECTORY, MEDIA, TORTURE};
+use harness::packages::{self, BOOT, CLIENTS, DIRECTORY, INSTALLERS, MEDIA, TORTURE};
 use harness::python::{self, REDFISH};
 
 /// Every test: unit, property, real clients, real firmware in QEMU.
@@ -15,7 +15,7 @@ pub(crate) struct Test {
 
 impl Test {
     pub(crate) fn run(self) -> Result<()> {
-        packages::ensure(&[BOOT, CLIENTS, DIRECTORY, MEDIA, TORTURE].concat())?;
+        packages::ensure(&[BOOT, CLIENTS, DIRECTORY, INSTALLERS, MEDIA, TORTURE].concat())?;
         python::ensure(&[REDFISH])?;
         harness::world::find()?;
         let binary = harness::daemon::binary()?;

@@ -7,11 +7,13 @@
 mod apply;
 mod fleet;
 mod hooks;
+mod logs;
 mod policy;
 
 pub use apply::Applies;
 pub use fleet::{Fleet, RolloutOrder};
 pub use hooks::Hooks;
+pub use logs::BootLogs;
 pub use policy::{Policy, RuleChange};
 
 use crate::problem::{FieldError, Problem};
@@ -218,7 +220,7 @@ pub struct Download {
 }
 
 /// The daemon behind the API.
-pub trait Backend: Policy + Fleet + Hooks + Applies + Send + Sync + 'static {
+pub trait Backend: Policy + Fleet + Hooks + Applies + BootLogs + Send + Sync + 'static {
     /// Version and features.
     fn version(&self) -> VersionInfo;
 

@@ -27,6 +27,7 @@ mod api {
     pub(crate) mod hosts;
     pub(crate) mod images;
     pub(crate) mod lists;
+    pub(crate) mod logs;
     pub(crate) mod machines;
     pub(crate) mod policy;
     pub(crate) mod store;
@@ -34,8 +35,8 @@ mod api {
 }
 
 pub use backend::{
-    Applies, Backend, BackendError, Download, Expect, Fleet, Hooks, HostRef, ListPage, Page, Policy, RolloutOrder,
-    RuleChange, Written, paginate,
+    Applies, Backend, BackendError, BootLogs, Download, Expect, Fleet, Hooks, HostRef, ListPage, Page, Policy,
+    RolloutOrder, RuleChange, Written, paginate,
 };
 pub use client::{Client, ClientError};
 pub use events::{EventBus, Next, Position, Stamped, Subscription};

@@ -1,6 +1,6 @@
 //! The routes and what they share.
 
-use crate::api::{apply, config, fleet, hooks, hosts, images, lists, machines, policy, store, stream};
+use crate::api::{apply, config, fleet, hooks, hosts, images, lists, logs, machines, policy, store, stream};
 use crate::backend::{Backend, BackendError, Expect, ListPage};
 use crate::{EventBus, Problem};
 use axum::Router;
@@ -114,6 +114,8 @@ pub fn router(api: Api) -> Router {
         .route("/imports/{id}/content", put(images::receive))
         .route("/leases", get(lists::leases))
         .route("/boots", get(lists::boots))
+        .route("/boot-logs", get(logs::list))
+        .route("/boot-logs/{of}/{name}", get(logs::read))
         .route("/store/backup", get(store::backup))
         .route("/store/dump", get(store::dump))
         .route("/store/verify", get(store::verify))

@@ -6,6 +6,7 @@ mod explain;
 mod fleet;
 mod hooks;
 mod life;
+mod logs;
 mod machine;
 mod policy;
 
@@ -21,6 +22,7 @@ pub use fleet::{
 };
 pub use hooks::{HookTried, HookView};
 pub use life::{InstalledView, LifeView, Order, OrderRequest, OrderView};
+pub use logs::BootLogView;
 pub use machine::{AlarmView, ChangeView, HostWrite, IgnoredView, MachineDetail, MachineView};
 pub use policy::{
     GroupView, RuleFindingView, RuleSetView, RuleTest, RuleTestChange, RuleView, RulesActivated,

@@ -8,7 +8,7 @@ use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
-use http::header::CACHE_CONTROL;
+use http::header::{CACHE_CONTROL, CONNECTION};
 use http::{HeaderValue, Method, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
 use std::sync::{Arc, Weak};
@@ -65,6 +65,8 @@ async fn answer(
             bump(&door.counters.callbacks);
             let mut response = StatusCode::NO_CONTENT.into_response();
             response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+            // QUIRK(ipxe-204): iPXE takes an answer without a length to last until the connection ends, a 204 too.
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             Ok(response)
         }
         Ok(Err(error)) => Err(refused(error)),

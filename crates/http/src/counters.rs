@@ -54,6 +54,10 @@ counters! {
     partial,
     /// Call-backs taken.
     callbacks,
+    /// Logs of boots kept.
+    logs,
+    /// Bytes of these.
+    log_bytes,
     /// Names that do not exist.
     not_found,
     /// Requests refused for any other reason.

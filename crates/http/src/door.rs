@@ -6,7 +6,7 @@ use crate::limits::{HEADER_BYTES_MAX, REFUSED_EVENTS_PER_SECOND, TARGET_BYTES_MA
 use crate::pulse::Pulse;
 use crate::refusal::Refusal;
 use crate::seam::Files;
-use crate::{bundles, callbacks, files};
+use crate::{bundles, callbacks, files, logs};
 use axum::Router;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
@@ -35,6 +35,8 @@ pub struct Parts {
     pub decider: Arc<dyn Decider>,
     /// Takes call-backs.
     pub ledger: Arc<dyn BootLedger>,
+    /// Keeps logs of boots.
+    pub logs: Arc<dyn logs::Logs>,
     /// Where events go.
     pub events: Arc<dyn EventSink>,
 }
@@ -68,6 +70,7 @@ impl Shared {
             router: Router::new()
                 .route("/b/{token}/{stage}", any(callbacks::take))
                 .route("/b/{token}/bundle/{bundle}/{script}/{what}", any(bundles::take))
+                .route("/b/{token}/log/{name}", any(logs::take))
                 .fallback(files::serve)
                 .with_state(weak.clone()),
         })

@@ -1,4 +1,4 @@
-//! The HTTP boot plane: boot scripts, files with ranges, and call-backs of booted machines.
+//! The HTTP boot plane: boot scripts, files with ranges, call-backs of booted machines and logs of their installers.
 //!
 //! One plain-text listener per address, HTTP/1 only: firmware speaks nothing else, and h2 would add floods
 //! to bound. The serve loop is ours (hyper-util's pieces, axum's router on top) because `axum::serve` never times
@@ -25,6 +25,7 @@ mod files;
 pub mod fuzzing;
 pub mod limits;
 mod listen;
+mod logs;
 mod pulse;
 mod query;
 mod ranges;
@@ -36,4 +37,5 @@ mod target;
 pub use counters::Snapshot;
 pub use door::Parts;
 pub use listen::{BindError, HttpDoor, Meter, Options};
+pub use logs::{LogRefused, LogSink, Logs, Upload};
 pub use seam::Files;

@@ -20,6 +20,15 @@ pub const HEAD_BYTES_MAX: usize = TARGET_BYTES_MAX + HEADER_BYTES_MAX + 8 * 1024
 /// Detail text of a call-back; more is 413.
 pub const DETAIL_BYTES_MAX: usize = 4 * 1024;
 
+/// One log of a boot; more is 413. Installers write a few hundred kilobytes.
+pub const LOG_BYTES_MAX: u64 = 8 << 20;
+
+/// Name of a log.
+pub const LOG_NAME_BYTES_MAX: usize = 64;
+
+/// For one log to arrive, however steadily: 8 MiB over half a megabit a second.
+pub const LOG_TIME: Duration = Duration::from_secs(130);
+
 /// Ranges of one request that are looked at; with more the whole file is sent (CVE-2011-3192).
 pub const RANGES_MAX: usize = 5;
 

@@ -161,6 +161,7 @@ async fn a_taken_port_says_so_with_a_hint() {
         files: rig.tree.clone(),
         decider: rig.mind.clone(),
         ledger: rig.ledger.clone(),
+        logs: rig.shelf.clone(),
         events: rig.events.clone(),
     };
     let options = reveille_http::Options { listen: vec![rig.address], ..Default::default() };

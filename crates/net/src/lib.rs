@@ -7,7 +7,7 @@
 //! - [`Listener`]: the TFTP port. Tells which of our addresses was asked, so that the answer comes from it.
 //! - [`TransferSocket`]: one TFTP transfer. A whole window leaves with one system call.
 //! - [`Prober`]: asks whether an address is in use, by ARP and ICMP echo.
-//! - [`interface`]: what is plugged in.
+//! - [`interface`]: what is plugged in. [`neighbours`]: which card is at an address.
 //!
 //! What is deliberately absent: protocols, retries, decisions. IPv4 only for now; every signature that names an
 //! address takes the `SocketAddrV4` of `types::Arrival`.
@@ -20,6 +20,7 @@ mod frame;
 pub mod interface;
 mod linux;
 mod listener;
+pub mod neighbours;
 mod probe;
 mod transfer;
 

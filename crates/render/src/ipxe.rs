@@ -96,6 +96,8 @@ pub fn image(boot: &BootImage<'_>, origin: Origin) -> Result<String, RenderError
             let own = need(image, "script", image.script.as_deref())?;
             if let Some(url) = &boot.additions.callback {
                 script.line(&format!("set reveille-callback {url}"));
+                // A stage name goes behind it.
+                script.line(&format!("set reveille-base {}", url.strip_suffix("/up").unwrap_or(url)));
             }
             script.line(&format!("chain --autofree {} || goto failed", file(own)));
             // It came back: whatever it decided, what is left is the local disk.
@@ -116,6 +118,10 @@ pub fn image(boot: &BootImage<'_>, origin: Origin) -> Result<String, RenderError
                     return Err(RenderError::FileName { name: text::screen(base) });
                 }
                 script.line(&format!("initrd --name {base} {} || goto failed", file(initrd)));
+            }
+            // wimboot puts it beside the other files of Windows PE, into X:\Windows\System32.
+            if let Some(url) = &boot.additions.answer {
+                script.line(&format!("initrd --name {UNATTEND_FILE} {url} || goto failed"));
             }
             script.line("boot || goto failed");
         }
@@ -189,6 +195,9 @@ fn joined(first: &str, words: &str) -> String {
 
 /// The folder of the machine that runs the script, as `mboot` asks for it by itself.
 const OWN_FOLDER: &str = "01-${netX/mac:hexhyp}";
+
+/// What Windows PE finds its answer file as.
+pub const UNATTEND_FILE: &str = "unattend.xml";
 
 /// The loader of Windows images that bring none, by its name in the boot tree.
 pub const WIMBOOT_FILE: &str = "wimboot";

@@ -10,6 +10,7 @@ mod hooks;
 mod images;
 mod imports;
 mod life;
+mod logs;
 mod machines;
 mod policy;
 mod power;
@@ -57,6 +58,7 @@ pub(crate) struct Daemon {
     pub(crate) world: Arc<World>,
     pub(crate) importer: Arc<Importer>,
     pub(crate) hooks: Arc<::hooks::Hooks>,
+    pub(crate) logs: crate::bootlogs::BootLogs,
     pub(crate) meters: Meters,
     pub(crate) settings: Vec<Setting>,
     pub(crate) files: Vec<String>,

@@ -3,6 +3,7 @@
 mod gitops;
 mod fleet;
 mod bundle;
+mod boot;
 mod hook;
 mod orders;
 mod policy;
@@ -10,6 +11,7 @@ mod policy;
 pub(crate) use gitops::{Apply, Diff, Export, Resource, Sources};
 pub(crate) use fleet::{Drift, HostSet, Rollout, RolloutPace, RolloutStart};
 pub(crate) use bundle::{Bundle, RenderBundle};
+pub(crate) use boot::Boot;
 pub(crate) use hook::Hook;
 pub(crate) use orders::{AcceptChange, Adopt, Expiry, HostImport, HostOrder, Machine, Power};
 
@@ -559,13 +561,6 @@ pub(crate) struct Passwd {
 #[derive(Subcommand, Debug)]
 pub(crate) enum Lease {
     /// All leases.
-    List,
-}
-
-/// `boot …`.
-#[derive(Subcommand, Debug)]
-pub(crate) enum Boot {
-    /// The newest boot of every machine.
     List,
 }
 

@@ -21,10 +21,11 @@ use crate::world::{Lives, Memory, Rollouts, Runs, World};
 use admin::EventBus;
 use admin::view::Setting;
 use config::{Loaded, LogFormat, Settings};
-use doors::{bind_admin, bind_dhcp, bind_http, bind_tftp, listeners};
+use doors::{bind_admin, bind_dhcp, bind_http, bind_tftp, listeners, witness};
 use nix::sys::stat::{Mode, umask};
 use prepare::{
-    from_file, open_library, open_store, refuse_own_addresses_in_pools, served_interfaces, usable_loaders,
+    from_file, open_boot_logs, open_library, open_store, refuse_own_addresses_in_pools, served_interfaces,
+    usable_loaders,
 };
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -76,7 +77,8 @@ pub(crate) async fn run(global: &Global, loaded: Loaded, strictness: Strictness)
     let runs = Runs::load(store.clone())?;
     let wait = settings.boot.claim_wait;
     let world = World::waiting(catalog, bus.clone(), (sightings, kept), lives, wait).keeping(runs);
-    let world = Arc::new(world.with_rollouts(Rollouts::load(store.clone())?));
+    let world = world.with_rollouts(Rollouts::load(store.clone())?).with_witness(witness(&settings));
+    let world = Arc::new(world);
     let hooks = Arc::new(hooks::from_settings(&settings, world.clone())?);
     let follower = hooks::Follower::new(bus.clone(), hooks.clone());
     let importer = Arc::new(Importer::new(library.clone(), inventory.clone(), world.clone()));
@@ -87,8 +89,9 @@ pub(crate) async fn run(global: &Global, loaded: Loaded, strictness: Strictness)
         library: library.clone(),
         http_port: settings.http.listen.port,
     });
+    let logs = open_boot_logs(&settings, &world)?;
     let (stop, stopping) = watch::channel(false);
-    let http = bind_http(&settings, budget, &tree, &world)?;
+    let http = bind_http(&settings, budget, &tree, &world, &logs)?;
     let tftp = bind_tftp(&settings, budget, &interfaces, &tree, &world)?;
     let dhcp = bind_dhcp(&settings, &interfaces, leases, &store, &world)?;
     let inbox = settings.library.inbox.clone();
@@ -108,6 +111,7 @@ pub(crate) async fn run(global: &Global, loaded: Loaded, strictness: Strictness)
         world: world.clone(),
         importer: importer.clone(),
         hooks,
+        logs,
         meters,
         settings: shown_settings(&loaded),
         files: files_of(&loaded),

@@ -3,6 +3,7 @@
 //! `serve` and `run` are the daemon ([`daemon`]); every other command is a client of its admin API or works on files.
 
 mod backend;
+mod bootlogs;
 mod choose;
 mod cli;
 mod cmd;

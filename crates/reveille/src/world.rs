@@ -14,6 +14,7 @@ mod rollouts;
 mod sightings;
 mod tickets;
 mod twins;
+mod witness;
 
 use admin::EventBus;
 use alarms::{Alarms, Doubts};
@@ -37,7 +38,9 @@ use tickets::{Holder, Tickets};
 use tree::{BootHolder, BootLedger, BootTicket, BundleReport, CallbackError, Held, Opener};
 use types::event::{Level, Value};
 use types::resource::{Host, Image, Name};
-use types::{Event, EventName, EventSink, Facts, MacAddr, UnixTime};
+use types::{Event, EventName, EventSink, Facts, MacAddr, Stage, UnixTime};
+use witness::Doubt;
+pub(crate) use witness::Witness;
 
 /// A machine that asks again and again for what it cannot have is told of once in this time.
 const REFUSAL_REPEAT: Duration = Duration::from_secs(60);
@@ -60,6 +63,7 @@ pub(crate) struct World {
     doubts: ArcSwap<Doubts>,
     /// Events about identities that were more than are told.
     untold: AtomicU64,
+    witness: Witness,
     /// How long an unknown machine waits.
     claim_wait: Duration,
     /// When a refused boot was told last, by machine and image.
@@ -98,6 +102,7 @@ impl World {
             rollouts: Rollouts::in_memory(),
             runs: Runs::default(),
             claims: Mutex::default(),
+            witness: Witness::default(),
             claim_wait,
             refusals: Mutex::default(),
             bus,
@@ -112,6 +117,11 @@ impl World {
     /// Changes of many hosts.
     pub(crate) fn rollouts(&self) -> &Rollouts {
         &self.rollouts
+    }
+
+    /// The same, with somebody to ask who is at an address.
+    pub(crate) fn with_witness(self, witness: Witness) -> World {
+        World { witness, ..self }
     }
 
     /// Swaps the catalog whole; requests under way finish on the old one.
@@ -340,6 +350,7 @@ impl EventSink for World {
             return;
         }
         self.notice_local_disk(&event);
+        self.notice_lease(&event);
         let attempt = lock(&self.tracker).observe(Instant::now(), &event, tickets::new_boot_id);
         event.boot = event.boot.or(attempt);
         self.publish(event);
@@ -347,6 +358,23 @@ impl EventSink for World {
 }
 
 impl World {
+    /// An address went to a system that runs.
+    fn notice_lease(&self, event: &Event) {
+        if event.name == EventName::DhcpAck
+            && event.stage == Some(Stage::Os)
+            && let (Some(mac), Some(Value::Text(address))) = (event.mac, event.field("address"))
+            && let Ok(address) = address.parse()
+        {
+            lock(&self.sightings).lend(mac, address);
+        }
+    }
+
+    /// What speaks against this being the machine it says it is.
+    fn doubt(&self, facts: &Facts, host: Option<&Host>) -> Option<Doubt> {
+        let cards = facts.address.map(|address| self.witness.cards(address)).unwrap_or_default();
+        self.witness.doubt(&lock(&self.sightings), &cards, facts, host)
+    }
+
     /// A recorded host asked and was sent to its own disk.
     fn notice_local_disk(&self, event: &Event) {
         let says =
@@ -368,12 +396,13 @@ impl World {
 
 impl BootLedger for World {
     fn begin_boot(&self, facts: &Facts, host: Option<&Host>, image: &Image) -> Result<BootTicket, String> {
-        let denied = match (facts.mac, facts.address) {
-            (Some(mac), Some(address)) => lock(&self.sightings).denies(mac, address),
-            _ => false,
-        };
+        let denied = self.doubt(facts, host).is_some();
         // What somebody else boots in a machine's name is none of that machine's attempts.
-        let facts = if denied { &Facts { mac: None, guid: None, ..facts.clone() } } else { facts };
+        let facts = if denied {
+            &Facts { mac: None, guid: None, serial: None, asset: None, ..facts.clone() }
+        } else {
+            facts
+        };
         let mut started = Event::new(EventName::BootStarted)
             .of(facts)
             .host(host.map(|host| host.name.shared()))
@@ -399,6 +428,10 @@ impl BootLedger for World {
         drop(tickets);
         self.publish(started.boot(Some(boot)));
         Ok(ticket)
+    }
+
+    fn vouch(&self, facts: &Facts, host: Option<&Host>) -> Result<(), String> {
+        self.doubt(facts, host).map_or(Ok(()), |doubt| Err(doubt.to_string()))
     }
 
     fn open_payload(&self, opener: Opener<'_>, image: &Image) -> Result<(), String> {
@@ -444,11 +477,14 @@ impl BootLedger for World {
             }
             told.insert(key, now);
         }
-        let event = Event::new(EventName::BootRefused)
+        let mut event = Event::new(EventName::BootRefused)
             .of(facts)
             .host(host.map(|host| host.name.shared()))
             .with("image", image.name.shared())
             .with("cause", fault);
+        if let Some(address) = facts.address {
+            event = event.with("from", address);
+        }
         self.publish(event);
     }
 
@@ -470,8 +506,17 @@ impl BootLedger for World {
     }
 
     fn holder(&self, token: &str, from: IpAddr) -> Result<BootHolder, CallbackError> {
-        let Holder { boot, facts, host, image, .. } = self.ticket_holder(Instant::now(), token, from)?;
-        Ok(BootHolder { boot, facts, host, image })
+        let holder = self.caller(token, from)?;
+        let cards = self.witness.cards(from);
+        let catalog = self.catalog.load();
+        let record = holder.host.as_deref().and_then(|host| catalog.host(host));
+        let listed = record.map_or(&[][..], |host| &host.identity.mac.0);
+        // It holds what is for the machine alone: on our own segments its card must be there.
+        let own = |card: &MacAddr| holder.facts.mac == Some(*card) || listed.contains(card);
+        if holder.facts.mac.is_some() && !cards.is_empty() && !cards.iter().any(own) {
+            return Err(CallbackError::ForeignAddress);
+        }
+        Ok(holder)
     }
 
     fn call_back(
@@ -564,6 +609,12 @@ impl World {
             }
             Err(fault) => Err(fault.to_string()),
         }
+    }
+
+    /// Whom a token belongs to that is used to tell us something: it opens nothing.
+    pub(crate) fn caller(&self, token: &str, from: IpAddr) -> Result<BootHolder, CallbackError> {
+        let Holder { boot, facts, host, image, .. } = self.ticket_holder(Instant::now(), token, from)?;
+        Ok(BootHolder { boot, facts, host, image })
     }
 
     /// Whom a token belongs to. The system may have another address than its loader had, but not one that DHCP gave to

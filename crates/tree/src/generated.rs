@@ -227,6 +227,12 @@ impl Tree {
         }
         let scripts = self.try_bundles(facts, profile, image, who).map_err(refused)?;
         let template = self.template_of(profile, image).map_err(refused)?;
+        // Whoever only says to be this machine gets what is everybody's: no word of its record, no answer file.
+        let (host, profile) = match self.parts.ledger.vouch(facts, host) {
+            Ok(()) => (host, profile),
+            Err(_) if template.is_none() && !image.destructive => (None, None),
+            Err(doubt) => return Err(refused(doubt)),
+        };
         if let Some(template) = &template {
             self.try_answer(template, facts, profile, image, who).map_err(refused)?;
         }

@@ -99,6 +99,16 @@ pub enum BundleStep {
 
 /// Boot attempts and their secrets.
 pub trait BootLedger: Send + Sync {
+    /// Whether this request may be that machine's: asked before anything of a host's record is given. `host` is whom the facts
+    /// were taken for.
+    ///
+    /// # Errors
+    /// What speaks against it, in words for an event.
+    fn vouch(&self, facts: &Facts, host: Option<&Host>) -> Result<(), String> {
+        let _ = (facts, host);
+        Ok(())
+    }
+
     /// A script or configuration that boots `image` is about to be given to this machine.
     ///
     /// A machine that asks again within the same attempt may be given the same ticket.

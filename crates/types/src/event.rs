@@ -132,6 +132,8 @@ event_names! {
     BundleScriptDone = "bundle.script_done",
     /// It failed: `exit_status` says how, `output` has its last words.
     BundleFailed = "bundle.failed",
+    /// An installer sent a log; `log` names it.
+    BootLogReceived = "boot.log_received",
     /// A boot stopped short of its kernel.
     BootStuck = "boot.stuck",
     /// A kernel was fetched and nothing was heard since.

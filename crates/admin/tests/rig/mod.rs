@@ -71,6 +71,7 @@ impl reveille_admin::Applies for MemoryBackend {}
 
 impl reveille_admin::Fleet for MemoryBackend {}
 impl reveille_admin::Hooks for MemoryBackend {}
+impl reveille_admin::BootLogs for MemoryBackend {}
 
 impl Backend for MemoryBackend {
     fn version(&self) -> VersionInfo {

@@ -3,9 +3,10 @@
 
 use bytes::Bytes;
 use plan::{Catalog, CatalogParts, Decider, Verdict};
-use reveille_http::{Files, HttpDoor, Meter, Options, Parts};
+use reveille_http::{Files, HttpDoor, LogRefused, LogSink, Logs, Meter, Options, Parts, Upload};
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -123,12 +124,67 @@ impl BootLedger for Ledger {
     }
 }
 
+/// Logs that came whole, by name.
+pub type Whole = Vec<(String, Vec<u8>)>;
+
+/// Keeps logs in memory: name and bytes of those that came whole, and how many are open.
+#[derive(Default)]
+pub struct Shelf {
+    pub kept: Arc<Mutex<Whole>>,
+    pub open: Arc<AtomicUsize>,
+}
+
+struct Open {
+    name: String,
+    bytes: Vec<u8>,
+    kept: Arc<Mutex<Whole>>,
+    open: Arc<AtomicUsize>,
+}
+
+impl Logs for Shelf {
+    fn begin(&self, upload: &Upload<'_>) -> Result<Box<dyn LogSink>, LogRefused> {
+        match (upload.token, upload.name) {
+            (TOKEN, "full.log") => return Err(LogRefused::Full),
+            (TOKEN, "busy.log") => return Err(LogRefused::Busy),
+            (TOKEN, "broken.log") => {
+                return Err(LogRefused::Failed(std::io::Error::other("/secret/path is on fire")));
+            }
+            (TOKEN, _) => {}
+            (EXPIRED, _) => return Err(LogRefused::Token(CallbackError::Expired)),
+            (FOREIGN, _) => return Err(LogRefused::Token(CallbackError::ForeignAddress)),
+            _ => return Err(LogRefused::Token(CallbackError::Unknown)),
+        }
+        self.open.fetch_add(1, Ordering::SeqCst);
+        let (kept, open) = (self.kept.clone(), self.open.clone());
+        Ok(Box::new(Open { name: upload.name.to_owned(), bytes: Vec::new(), kept, open }))
+    }
+}
+
+impl LogSink for Open {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.bytes.extend_from_slice(bytes);
+        Ok(())
+    }
+    fn finish(mut self: Box<Self>) -> std::io::Result<()> {
+        let whole = (std::mem::take(&mut self.name), std::mem::take(&mut self.bytes));
+        self.kept.lock().unwrap().push(whole);
+        Ok(())
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.open.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
 pub struct Rig {
     pub address: SocketAddr,
     pub events: Arc<Recorder>,
     pub tree: Arc<Memory>,
     pub mind: Arc<Mind>,
     pub ledger: Arc<Ledger>,
+    pub shelf: Arc<Shelf>,
     pub meter: Meter,
     pub stop: watch::Sender<bool>,
     pub running: tokio::task::JoinHandle<std::io::Result<()>>,
@@ -155,13 +211,19 @@ pub fn start_with<const N: usize>(change: impl FnOnce(&mut Options), more: [(&st
     let tree = Arc::new(Memory { files, asked: Mutex::default() });
     let (events, mind, ledger) =
         (Arc::<Recorder>::default(), Arc::<Mind>::default(), Arc::<Ledger>::default());
-    let parts =
-        Parts { files: tree.clone(), decider: mind.clone(), ledger: ledger.clone(), events: events.clone() };
+    let shelf = Arc::<Shelf>::default();
+    let parts = Parts {
+        files: tree.clone(),
+        decider: mind.clone(),
+        ledger: ledger.clone(),
+        logs: shelf.clone(),
+        events: events.clone(),
+    };
     let door = HttpDoor::bind(options, parts).unwrap();
     let (address, meter) = (door.addresses()[0], door.meter());
     let (stop, stopped) = watch::channel(false);
     let running = tokio::spawn(door.run(stopped));
-    Rig { address, events, tree, mind, ledger, meter, stop, running }
+    Rig { address, events, tree, mind, ledger, shelf, meter, stop, running }
 }
 
 impl Rig {

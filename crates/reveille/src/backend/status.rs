@@ -118,6 +118,8 @@ fn counters(daemon: &Daemon) -> BTreeMap<String, BTreeMap<String, u64>> {
         all.insert("hooks".to_owned(), flat);
     }
     all.insert("machines".to_owned(), daemon.world.memory_numbers());
+    let logs = daemon.logs.counts().map(|(name, count)| (name.to_owned(), count));
+    all.insert("boot_logs".to_owned(), logs.into());
     let pairs = meters.http.snapshot().pairs();
     all.insert("http".to_owned(), pairs.into_iter().map(|(name, count)| (name.to_owned(), count)).collect());
     all

@@ -1,8 +1,9 @@
 //! Every door, bound with what the settings say of it and not yet answering.
 
 use super::descriptors::Budget;
+use crate::bootlogs::BootLogs;
 use crate::failure::{Exit, Failure, chain};
-use crate::world::{Hearsay, World};
+use crate::world::{Hearsay, Witness, World};
 use admin::AdminDoor;
 use admin::view::Listener;
 use config::{DhcpPolicy, Settings};
@@ -23,6 +24,7 @@ pub(super) fn bind_http(
     budget: Budget,
     tree: &Tree,
     world: &Arc<World>,
+    logs: &BootLogs,
 ) -> Result<http_door::HttpDoor, Failure> {
     let listen = settings.http.listen;
     let address = SocketAddr::new(listen.address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)), listen.port);
@@ -38,6 +40,7 @@ pub(super) fn bind_http(
         files: Arc::new(tree.clone()),
         decider: Arc::new(Hearsay(world.clone())),
         ledger: world.clone(),
+        logs: Arc::new(logs.clone()),
         events: world.clone(),
     };
     http_door::HttpDoor::bind(options, parts)
@@ -73,6 +76,28 @@ pub(super) fn bind_tftp(
         .map_err(|error| bind_failure("R-TFT-01", &error, error.source.kind(), error.hint()))
 }
 
+/// Mode of networks that no subnet describes.
+fn default_mode(settings: &Settings) -> DhcpMode {
+    match settings.dhcp.mode {
+        DhcpPolicy::Auto | DhcpPolicy::Proxy => DhcpMode::Proxy,
+        DhcpPolicy::Server | DhcpPolicy::Off => DhcpMode::Off,
+    }
+}
+
+fn answers(mode: DhcpMode) -> bool {
+    mode != DhcpMode::Off
+}
+
+/// What tells who is at an address.
+pub(super) fn witness(settings: &Settings) -> Witness {
+    let subnets = settings.dhcp.subnets.clone();
+    let elsewhere = answers(default_mode(settings));
+    Witness::new(net::neighbours::cards_at, move |address| {
+        let own = subnets.iter().find(|subnet| subnet.network.contains(&address));
+        own.map_or(elsewhere, |subnet| answers(subnet.mode))
+    })
+}
+
 pub(super) fn bind_dhcp(
     settings: &Settings,
     interfaces: &[Interface],
@@ -80,11 +105,7 @@ pub(super) fn bind_dhcp(
     store: &Store,
     world: &Arc<World>,
 ) -> Result<Option<dhcp::Door>, Failure> {
-    let default_mode = match settings.dhcp.mode {
-        DhcpPolicy::Auto | DhcpPolicy::Proxy => DhcpMode::Proxy,
-        DhcpPolicy::Server | DhcpPolicy::Off => DhcpMode::Off,
-    };
-    let answers = |mode: DhcpMode| mode != DhcpMode::Off;
+    let default_mode = default_mode(settings);
     if !answers(default_mode) && !settings.dhcp.subnets.iter().any(|subnet| answers(subnet.mode)) {
         return Ok(None);
     }

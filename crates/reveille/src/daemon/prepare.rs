@@ -1,10 +1,11 @@
 //! What has to be there before a door is opened: interfaces, store, library, loaders, leases.
 
 use super::Strictness;
+use crate::bootlogs::{BootLogs, Bounds};
 use crate::choose;
 use crate::failure::{Exit, Failure, chain};
 use crate::inventory::FromFile;
-use crate::world::Sightings;
+use crate::world::{Sightings, World};
 use config::{AssetPath, Assets, Loaded, Settings, UnknownHosts};
 use library::{Library, LibraryError, LibraryOptions};
 use net::interface::Interface;
@@ -125,6 +126,16 @@ pub(super) async fn open_library(settings: &Settings, store: &Store) -> Result<L
     };
     let opened: Result<Library, LibraryError> = opening.await.map_err(|error| fail(error.to_string()))?;
     opened.map_err(|error| fail(chain(&error)))
+}
+
+/// The logs that installers sent, beside the images.
+pub(super) fn open_boot_logs(settings: &Settings, world: &Arc<World>) -> Result<BootLogs, Failure> {
+    let folder = settings.library.path.join("logs");
+    BootLogs::open(folder.clone(), Bounds::default(), world.clone(), world.clone()).map_err(|error| {
+        Failure::new("R-LOG-02", format!("cannot open the folder of boot logs {}", folder.display()))
+            .cause(error)
+            .fix("run as root, or set library.path to a folder this user may write")
+    })
 }
 
 /// Where loaders are searched, in the words of the library.

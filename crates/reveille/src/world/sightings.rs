@@ -60,6 +60,8 @@ pub(super) enum Noticed {
 pub(crate) struct Sightings {
     machines: HashMap<MacAddr, Machine>,
     addresses: HashMap<IpAddr, MacAddr>,
+    /// Addresses that DHCP gave to running systems: known for who is there, not as machines to boot.
+    lent: HashMap<IpAddr, MacAddr>,
     said: usize,
     ticks: u64,
     now: UnixTime,
@@ -188,6 +190,25 @@ impl Sightings {
         if self.noticed.len() < NOTICED_MAX && self.noticed.last() != Some(&noticed) {
             self.noticed.push(noticed);
         }
+    }
+
+    /// DHCP gave an address to a running system: whoever booted from there is there no longer.
+    pub(super) fn lend(&mut self, mac: MacAddr, address: IpAddr) {
+        if let Some(other) = self.addresses.get(&address).copied().filter(|other| *other != mac) {
+            self.addresses.remove(&address);
+            if let Some(other) = self.machines.get_mut(&other) {
+                (other.held, other.facts.address) = (false, None);
+            }
+        }
+        if self.lent.len() >= SIGHTINGS_MAX {
+            self.lent.clear();
+        }
+        self.lent.insert(address, mac);
+    }
+
+    /// The GUID that DHCP saw with this card.
+    pub(super) fn seen_guid(&self, mac: MacAddr) -> Option<MachineGuid> {
+        self.machines.get(&mac).filter(|machine| machine.seen)?.facts.own_guid()
     }
 
     /// Takes in what a script request said; true when nobody ever spoke of the machine before.
@@ -322,8 +343,9 @@ impl Sightings {
 
     /// The machine DHCP placed at this address.
     pub(super) fn holder(&self, address: IpAddr) -> Option<MacAddr> {
-        let mac = *self.addresses.get(&address)?;
-        self.machines.get(&mac).filter(|machine| machine.held).map(|_| mac)
+        let booted =
+            self.addresses.get(&address).filter(|mac| self.machines.get(mac).is_some_and(|own| own.held));
+        booted.or_else(|| self.lent.get(&address)).copied()
     }
 
     /// Everything known of a machine.
@@ -353,6 +375,9 @@ impl Sightings {
             self.forget_address(mac, earlier);
         }
         if let Some(address) = address {
+            if machine.held {
+                self.lent.remove(&address);
+            }
             let other = self.addresses.insert(address, mac).filter(|other| *other != mac);
             // The one who had it is there no longer.
             if let Some(other) = other.and_then(|other| self.machines.get_mut(&other)) {

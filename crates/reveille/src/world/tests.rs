@@ -169,3 +169,40 @@ fn a_rom_that_fetches_its_loader_again_and_again_is_left_to_its_disk() {
     world.record(Event::new(EventName::HttpFile).of(&facts(1, 1)).with("role", "kernel").with("bytes", 1u64));
     assert_ne!(reason(&world), "loop_stopped", "a kernel ends the count");
 }
+
+/// The same world where cards can be looked up: machine N has card N and address N.
+fn with_cards() -> (Arc<World>, Arc<EventBus>) {
+    let (world, bus) = world();
+    let cards = |address: std::net::Ipv4Addr| vec![mac(address.octets()[3])];
+    let world = Arc::into_inner(world).unwrap().with_witness(Witness::new(cards, |_| true));
+    (Arc::new(world), bus)
+}
+
+#[test]
+fn a_token_opens_nothing_where_another_card_is() {
+    let (world, _) = with_cards();
+    let known = world.decide(&facts(1, 1)).host.expect("machine 1 is recorded");
+    let own = world.begin_boot(&facts(1, 1), Some(&known), &image()).unwrap();
+    assert!(world.holder(&own.token, at(1)).is_ok());
+    for neighbour in [2, 66] {
+        assert!(matches!(world.holder(&own.token, at(neighbour)), Err(CallbackError::ForeignAddress)));
+    }
+    // A report opens nothing: the running system may have put another card in front.
+    assert_eq!(world.call_back(&own.token, at(66), "installed", None), Ok(()));
+}
+
+#[test]
+fn an_address_that_went_to_a_running_system_is_the_former_machines_no_more() {
+    let (world, _) = world();
+    let known = world.decide(&facts(1, 1)).host.expect("machine 1 is recorded");
+    let own = world.begin_boot(&facts(1, 1), Some(&known), &image()).unwrap();
+    assert_eq!(world.vouch(&facts(1, 1), Some(&known)), Ok(()));
+    let leased = Facts { mac: Some(mac(5)), stage: Stage::Os, ..Facts::default() };
+    world.record(Event::new(EventName::DhcpAck).of(&leased).with("address", at(1)));
+    assert!(world.vouch(&facts(1, 1), Some(&known)).is_err());
+    assert!(matches!(world.holder(&own.token, at(1)), Err(CallbackError::ForeignAddress)));
+    assert_eq!(world.recall(at(1)), None, "nor is it taken for that machine");
+    // It boots again and has the address again.
+    world.learn(&facts(1, 1));
+    assert_eq!(world.vouch(&facts(1, 1), Some(&known)), Ok(()));
+}

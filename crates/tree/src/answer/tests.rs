@@ -144,3 +144,27 @@ fn another_token_another_door_and_no_boot_find_nothing_and_tell_no_token() {
     }
     assert_eq!(text(&open(&bench, &answer("answer.txt"), &http(None))), "secret");
 }
+
+#[test]
+fn who_only_says_to_be_the_machine_gets_no_answer_file_and_no_word_of_its_record() {
+    let with_answer = with(
+        template(TemplateKind::Preseed, "d-i ntp string {{ params.ntp }}\n"),
+        "url={{ url }}",
+        r#"{"ntp":"hush"},"kernel_args_append":["hush=1"]"#,
+    );
+    *with_answer.ledger.doubt.lock().unwrap() = Some("another card is there".to_owned());
+    let script = open(&with_answer, "boot.ipxe", &machine());
+    assert!(!text(&script).contains("kernel ") && !text(&script).contains("hush"), "{}", text(&script));
+    assert!(with_answer.ledger.begun.lock().unwrap().is_empty());
+    assert_eq!(*with_answer.ledger.refused.lock().unwrap(), ["debian-12: another card is there"]);
+
+    // Without an answer file the image is everybody's; the record is not.
+    let plain = image("debian-12");
+    let json = format!(r#""match":{{"mac":"{MAC}"}},"image":"debian-12","kernel_args_append":["hush=1"]"#);
+    let bench = bench(CatalogParts { images: vec![plain], hosts: vec![host("web01", &json)], ..parts() });
+    assert!(text(&open(&bench, "boot.ipxe", &machine())).contains("hush=1"));
+    *bench.ledger.doubt.lock().unwrap() = Some("another card is there".to_owned());
+    let script = open(&bench, "boot.ipxe", &machine());
+    assert!(text(&script).contains("kernel ") && !text(&script).contains("hush"), "{}", text(&script));
+    assert_eq!(bench.ledger.begun.lock().unwrap().last().unwrap().1, None);
+}

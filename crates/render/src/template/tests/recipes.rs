@@ -19,7 +19,7 @@ const NETWORK: [(&str, &str); 4] = [
     ("nameserver", "192.0.2.2,192.0.2.3"),
 ];
 
-const RECIPES: [Recipe; 5] = [
+const RECIPES: [Recipe; 7] = [
     Recipe {
         file: "esxi.ks",
         kind: EsxiKickstart,
@@ -50,6 +50,18 @@ const RECIPES: [Recipe; 5] = [
         required: &["ssh_key", "ntp"],
         optional: &["root_hash", "timezone"],
     },
+    Recipe {
+        file: "autoinstall.yaml",
+        kind: UserData,
+        required: &["root_hash", "ssh_key"],
+        optional: &["timezone", "ntp"],
+    },
+    Recipe {
+        file: "unattend.xml",
+        kind: Unattend,
+        required: &["admin_password", "edition"],
+        optional: &["product_key", "timezone", "locale"],
+    },
 ];
 
 fn compiled(recipe: &Recipe) -> Compiled {
@@ -65,6 +77,8 @@ fn full(optional: bool) -> Values {
         ("ssh_key", "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIE00 it's me"),
         ("ntp", "192.0.2.5"),
         ("tree", "http://192.0.2.7/rocky/9/os/"),
+        ("admin_password", "Change-me-1 & <more>"),
+        ("edition", "Windows Server 2025 SERVERSTANDARD"),
     ];
     let others = [
         ("disk", "mpx.vmhba0:C0:T0:L0"),
@@ -76,6 +90,8 @@ fn full(optional: bool) -> Values {
         ("domain", "lab.example"),
         ("mirror", "mirror.lab.example"),
         ("timezone", "Europe/Berlin"),
+        ("product_key", "AAAAA-BBBBB-CCCCC-DDDDD-EEEEE"),
+        ("locale", "de-DE"),
     ];
     let mut params: Vec<(&str, &str)> = required.to_vec();
     if optional {
@@ -109,7 +125,8 @@ fn every_recipe_renders_with_everything_and_with_the_least() {
             let values = full(optional);
             assert_eq!(template.check(&values), [], "{}", recipe.file);
             let text = template.render(&values).unwrap();
-            assert!(text.contains(&values.params["ntp"]) || recipe.kind == Json, "{}", recipe.file);
+            let told = text.contains(&values.params["ntp"]) || matches!(recipe.kind, Json | Unattend);
+            assert!(told, "{}", recipe.file);
             assert!(
                 text.contains("/b/00000000000000000000000000000000/"),
                 "{}: calls nobody back",
@@ -182,6 +199,46 @@ fn a_recipe_asks_for_nothing_that_is_not_said() {
         };
         for need in compiled(recipe).needs().iter().filter_map(|need| need.strip_prefix("params.")) {
             assert!(known(need), "{}: {need}", recipe.file);
+        }
+    }
+}
+
+/// The folders of `examples/` that are whole by themselves carry a recipe as it is here.
+#[test]
+fn a_recipe_is_the_same_wherever_it_stands() {
+    let examples = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
+    let read = |name: String| {
+        std::fs::read_to_string(examples.join(&name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+    };
+    for (folder, file) in [
+        ("photon", "photon.json"),
+        ("rocky-kickstart", "anaconda.ks"),
+        ("ubuntu-autoinstall", "autoinstall.yaml"),
+        ("debian-preseed", "debian.cfg"),
+        ("windows-unattend", "unattend.xml"),
+    ] {
+        assert_eq!(
+            read(format!("{folder}/{file}")),
+            read(format!("templates/{file}")),
+            "cp examples/templates/{file} examples/{folder}/"
+        );
+    }
+}
+
+/// What an installer is to say, in every family that lets it.
+#[test]
+fn every_recipe_reports_how_far_its_machine_came() {
+    for recipe in &RECIPES {
+        let text = compiled(recipe).render(&full(true)).unwrap();
+        let says = |stage: &str| text.contains(&format!("/b/{}/{stage}", "0".repeat(32)));
+        match recipe.file {
+            "cloud-init.yaml" => assert!(says("up")),
+            "esxi.ks" => {
+                assert!(says("installing") && says("installed") && says("up") && says("log/weasel.log"))
+            }
+            file => {
+                assert!(says("installing") && says("installed") && says("failed") && says("log/"), "{file}")
+            }
         }
     }
 }
