@@ -6,9 +6,11 @@
 
 mod hooks;
 mod policy;
+mod traces;
 
 pub use hooks::Hooks;
 pub use policy::{Policy, RuleChange};
+pub use traces::{Traces, Watched, forgotten};
 
 use crate::problem::{FieldError, Problem};
 use crate::view::{
@@ -214,7 +216,7 @@ pub struct Download {
 }
 
 /// The daemon behind the API.
-pub trait Backend: Policy + Hooks + Send + Sync + 'static {
+pub trait Backend: Policy + Hooks + Traces + Send + Sync + 'static {
     /// Version and features.
     fn version(&self) -> VersionInfo;
 

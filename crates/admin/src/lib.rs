@@ -28,11 +28,12 @@ mod api {
     pub(crate) mod policy;
     pub(crate) mod store;
     pub(crate) mod stream;
+    pub(crate) mod traces;
 }
 
 pub use backend::{
-    Backend, BackendError, Download, Expect, Hooks, HostRef, ListPage, Page, Policy, RuleChange, Written,
-    paginate,
+    Backend, BackendError, Download, Expect, Hooks, HostRef, ListPage, Page, Policy, RuleChange, Traces,
+    Watched, Written, forgotten, paginate,
 };
 pub use client::{Client, ClientError};
 pub use events::{EventBus, Next, Position, Stamped, Subscription};

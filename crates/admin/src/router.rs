@@ -1,6 +1,6 @@
 //! The routes and what they share.
 
-use crate::api::{config, hooks, hosts, images, lists, policy, store, stream};
+use crate::api::{config, hooks, hosts, images, lists, policy, store, stream, traces};
 use crate::backend::{Backend, BackendError, Expect, ListPage};
 use crate::{EventBus, Problem};
 use axum::Router;
@@ -77,6 +77,10 @@ pub fn router(api: Api) -> Router {
         .route("/hosts/{reference}/orders", post(hosts::order))
         .route("/hosts/{reference}/power", post(hosts::power))
         .route("/explain", get(hosts::explain_facts))
+        .route("/hosts/{reference}/trace", get(traces::of_host))
+        .route("/boots/{id}", get(traces::boot))
+        .route("/watch", get(traces::watch))
+        .route("/simulate", post(traces::simulate))
         .route("/machines", get(policy::machines))
         .route("/ignored", get(policy::ignored))
         .route("/ignored/{octets}", put(policy::ignore).delete(policy::heed))

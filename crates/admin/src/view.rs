@@ -5,6 +5,7 @@ mod hooks;
 mod life;
 mod machine;
 mod policy;
+mod trace;
 
 pub use explain::{AskedRule, AskedTerm, Because, ExplainedStep, Explanation, GivenValue};
 pub use hooks::{HookTried, HookView};
@@ -12,6 +13,10 @@ pub use life::{InstalledView, LifeView, Order, OrderRequest, OrderView};
 pub use machine::{HostWrite, IgnoredView, MachineView};
 pub use policy::{
     GroupView, RuleFindingView, RuleSetView, RuleTest, RuleTestChange, RuleView, RulesActivated,
+};
+pub use trace::{
+    EventView, FileRequest, MoreView, OptionView, PacketRequest, ReplyView, SimulatedStep, Simulation,
+    SimulationRequest, StepView, TraceView, UsualView, WatchRow,
 };
 
 use crate::time::rfc3339_ms;

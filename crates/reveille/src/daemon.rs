@@ -20,7 +20,7 @@ use crate::world::{Lives, World};
 use admin::EventBus;
 use admin::view::Setting;
 use config::{Loaded, LogFormat, Settings};
-use doors::{bind_admin, bind_dhcp, bind_http, bind_tftp, listeners};
+use doors::{bind_admin, bind_dhcp, bind_http, bind_tftp, listeners, simulator};
 use nix::sys::stat::{Mode, umask};
 use prepare::{
     from_file, import_configured, open_library, open_store, refuse_own_addresses_in_pools, served_interfaces,
@@ -109,6 +109,7 @@ pub(crate) async fn run(global: &Global, loaded: Loaded, strictness: Strictness)
         settings: shown_settings(&loaded),
         files: files_of(&loaded),
         started,
+        simulator: simulator(&settings, &interfaces),
     });
     let api = admin::Api::new(daemon, bus, stopping.clone());
     let admin = bind_admin(&settings, api)?;

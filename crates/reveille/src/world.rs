@@ -5,12 +5,15 @@
 
 mod claims;
 mod lives;
+mod rehearsal;
 mod sightings;
 mod tickets;
+mod traced;
 
 use admin::EventBus;
 use arc_swap::ArcSwap;
 use boots::life::{Effect, Gate, ImageRef, Life, LifeEvent, NextBoot, Report, Timeouts};
+use boots::timeline::Timelines;
 use boots::{Attempt, Finding, Tracker};
 use claims::{Claims, Waits};
 pub(crate) use lives::{LifeFault, Lives};
@@ -21,6 +24,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tickets::{Holder, Tickets};
+pub(crate) use traced::{Glance, Told};
 use tree::{BootHolder, BootLedger, BootTicket, CallbackError, Held, Opener};
 use types::event::{Level, Value};
 use types::resource::{Host, Image, Name};
@@ -44,6 +48,10 @@ pub(crate) struct World {
     /// When a refused boot was told last, by machine and image.
     refusals: Mutex<HashMap<(Option<MacAddr>, Name), Instant>>,
     bus: Arc<EventBus>,
+    /// What happened in each boot.
+    timelines: Mutex<Timelines>,
+    /// Nothing of it is real: see `rehearsal`.
+    rehearses: bool,
 }
 
 impl World {
@@ -71,6 +79,8 @@ impl World {
             claim_wait,
             refusals: Mutex::default(),
             bus,
+            timelines: Mutex::default(),
+            rehearses: false,
         }
     }
 
@@ -206,7 +216,10 @@ impl World {
     }
 
     fn publish(&self, event: Event) {
-        crate::log::event(&event);
+        if !self.rehearses {
+            crate::log::event(&event);
+            self.trace(&event);
+        }
         self.bus.record(event);
     }
 }

@@ -133,7 +133,7 @@ pub(super) fn outcome(verdict: &Verdict) -> (String, Option<String>) {
     }
 }
 
-fn answer(verdict: &Verdict, library: &Library) -> String {
+pub(super) fn answer(verdict: &Verdict, library: &Library) -> String {
     match &verdict.decision {
         Decision::LeaveAlone(reason) => format!("no boot data: {reason}"),
         Decision::Boot(plan) => {
@@ -172,7 +172,7 @@ fn applied(line: &TraceLine) -> bool {
     )
 }
 
-fn shown(facts: &Facts) -> BTreeMap<String, String> {
+pub(super) fn shown(facts: &Facts) -> BTreeMap<String, String> {
     let text = |value: &Option<std::sync::Arc<str>>| value.as_deref().map(str::to_owned);
     [
         ("mac", facts.mac.map(|mac| mac.to_string())),

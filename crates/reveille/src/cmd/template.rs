@@ -25,7 +25,7 @@ pub(crate) fn command(global: &Global, command: Template) -> Result<ExitCode, Fa
             let template = named(loaded, &name, &config)?;
             match global.output {
                 Output::Json => print_json(&json!(template)),
-                Output::Table => put!("{}", template.text),
+                Output::Table | Output::Otlp => put!("{}", template.text),
             }
             Ok(ExitCode::SUCCESS)
         }),
