@@ -235,7 +235,9 @@ impl Timeline {
         let ending = match event.name {
             EventName::BootUp => Some(Ending::Up),
             EventName::BootFailed => Some(Ending::Failed),
-            EventName::DhcpOffer | EventName::DhcpAck if event.stage != Some(Stage::Os) => left.map(left_alone),
+            EventName::DhcpOffer | EventName::DhcpAck if event.stage != Some(Stage::Os) => {
+                left.map(left_alone)
+            }
             EventName::DhcpIgnored if event.reason == Some("local_disk") => Some(left_alone("local_disk")),
             _ => None,
         };
@@ -274,7 +276,8 @@ impl Timeline {
         let first = at.saturating_sub(took(event));
         let known = self.more.iter().position(|more| more.name == event.name && more.role == role);
         // Where there are too many kinds, the last one stands for the rest.
-        let place = known.or_else(|| self.more.len().checked_sub(1).filter(|last| *last + 1 >= limits::MORE_MAX));
+        let place =
+            known.or_else(|| self.more.len().checked_sub(1).filter(|last| *last + 1 >= limits::MORE_MAX));
         match place.and_then(|place| self.more.get_mut(place)) {
             Some(more) => {
                 more.count += 1;

@@ -197,7 +197,9 @@ impl Tracker {
     /// What is known of one machine alone: to try what it would be answered.
     #[must_use]
     pub fn only(&self, mac: MacAddr) -> Tracker {
-        Tracker { machines: self.machines.get(&mac).map(|machine| (mac, machine.clone())).into_iter().collect() }
+        Tracker {
+            machines: self.machines.get(&mac).map(|machine| (mac, machine.clone())).into_iter().collect(),
+        }
     }
 
     /// The newest attempt of a machine.

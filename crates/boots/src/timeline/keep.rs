@@ -48,7 +48,9 @@ impl Timelines {
         if !self.boots.contains_key(id) {
             // What is told later of a boot that is forgotten is no boot that begins.
             let seen = event.name == EventName::DhcpDiscover;
-            let Some(mac) = event.mac.filter(|_| seen || event.name == EventName::BootStarted) else { return };
+            let Some(mac) = event.mac.filter(|_| seen || event.name == EventName::BootStarted) else {
+                return;
+            };
             self.begin(id.clone(), at, mac, seen);
         }
         let Some(timeline) = self.boots.get_mut(id) else { return };
@@ -126,7 +128,9 @@ impl Timelines {
 
     /// The oldest go first, the boot that is being told of never.
     fn make_room(&mut self, told: &Arc<str>) {
-        while (self.boots.len() > limits::BOOTS_MAX || self.events > limits::EVENTS_MAX) && self.boots.len() > 1 {
+        while (self.boots.len() > limits::BOOTS_MAX || self.events > limits::EVENTS_MAX)
+            && self.boots.len() > 1
+        {
             let Some(oldest) = self.order.pop_front().or_else(|| self.said.pop_front()) else { return };
             if oldest == *told {
                 self.order.push_back(oldest);

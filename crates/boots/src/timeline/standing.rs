@@ -140,7 +140,8 @@ impl Timeline {
         };
         // Of a machine that stopped, the last thing that went wrong says more than that it did.
         let wrong = self.entries.iter().rev().filter_map(|entry| {
-            explain(&entry.event).filter(|_| !matches!(entry.event.name, EventName::BootStuck | EventName::BootSilent))
+            explain(&entry.event)
+                .filter(|_| !matches!(entry.event.name, EventName::BootStuck | EventName::BootSilent))
         });
         let stopped = matches!(last.event.name, EventName::BootStuck | EventName::BootSilent);
         let what = wrong.take(usize::from(stopped)).next().or_else(|| explain(&last.event))?;
@@ -156,10 +157,16 @@ impl Timeline {
         let since = age.saturating_sub(RATE_WINDOW);
         let sent = |name: EventName| matches!(name, EventName::HttpFile | EventName::TftpDone);
         let kept = self.entries.iter().filter(|entry| sent(entry.event.name)).map(|entry| {
-            (entry.at.saturating_sub(took(&entry.event)), entry.at, number(&entry.event, "bytes").unwrap_or(0))
+            (
+                entry.at.saturating_sub(took(&entry.event)),
+                entry.at,
+                number(&entry.event, "bytes").unwrap_or(0),
+            )
         });
-        let counted = self.more.iter().filter(|more| sent(more.name)).map(|more| (more.first, more.last, more.bytes));
-        let recent: Vec<(Duration, Duration, u64)> = kept.chain(counted).filter(|(_, end, _)| *end >= since).collect();
+        let counted =
+            self.more.iter().filter(|more| sent(more.name)).map(|more| (more.first, more.last, more.bytes));
+        let recent: Vec<(Duration, Duration, u64)> =
+            kept.chain(counted).filter(|(_, end, _)| *end >= since).collect();
         let begin = recent.iter().map(|(begin, ..)| *begin).min()?;
         let end = recent.iter().map(|(_, end, _)| *end).max()?;
         let bytes = recent.iter().fold(0u64, |sum, (.., bytes)| sum.saturating_add(*bytes));

@@ -114,14 +114,22 @@ impl Timeline {
         steps.started_kernel(self);
         let mut steps = steps.0;
         if let (Some(last), false) = (steps.last_mut(), self.is_over()) {
-            last.open |= matches!(last.kind, StepKind::Http | StepKind::Tftp | StepKind::Discover | StepKind::Offer);
+            last.open |=
+                matches!(last.kind, StepKind::Http | StepKind::Tftp | StepKind::Discover | StepKind::Offer);
         }
         steps
     }
 }
 
 impl Steps {
-    fn push(&mut self, kind: StepKind, at: Duration, until: Duration, event: &Event, words: impl Into<String>) {
+    fn push(
+        &mut self,
+        kind: StepKind,
+        at: Duration,
+        until: Duration,
+        event: &Event,
+        words: impl Into<String>,
+    ) {
         let about = ["file", "address"].iter().find_map(|name| text(event, name).cloned());
         self.0.push(Step {
             at,
@@ -167,7 +175,13 @@ impl Steps {
             }
             EventName::BootInstallBegan => {
                 let by = field("by").map(|by| format!(", armed by {by}")).unwrap_or_default();
-                self.push(StepKind::Install, at, at, event, format!("its files are handed out{by}; the arming is used up"));
+                self.push(
+                    StepKind::Install,
+                    at,
+                    at,
+                    event,
+                    format!("its files are handed out{by}; the arming is used up"),
+                );
             }
             EventName::BootInstalled => {
                 self.push(StepKind::Install, at, at, event, "installed → next boot: its own disk");
@@ -187,7 +201,8 @@ impl Steps {
 
     fn discover(&mut self, at: Duration, event: &Event) {
         let repeated = self.0.iter_mut().rev().take(2).find(|step| {
-            step.kind == StepKind::Discover || (step.kind == StepKind::Loader && step.stage == Some(Stage::Ipxe))
+            step.kind == StepKind::Discover
+                || (step.kind == StepKind::Loader && step.stage == Some(Stage::Ipxe))
         });
         if let Some(step) = repeated.filter(|step| step.stage == event.stage) {
             step.count += 1;
@@ -235,7 +250,8 @@ impl Steps {
 
     fn system(&mut self, at: Duration, event: &Event) {
         let address = text(event, "address").map(|address| format!(", {address}")).unwrap_or_default();
-        let last = self.0.last_mut().filter(|step| step.kind == StepKind::Note && step.stage == Some(Stage::Os));
+        let last =
+            self.0.last_mut().filter(|step| step.kind == StepKind::Note && step.stage == Some(Stage::Os));
         match last {
             Some(step) => {
                 step.until = at;
@@ -265,7 +281,10 @@ impl Steps {
 
     /// Takes the open step of a transfer away, and gives the moment it began.
     fn end_of(&mut self, file: &str) -> Option<Duration> {
-        let place = self.0.iter().rposition(|step| step.kind == StepKind::Tftp && step.open && &*step.about == file)?;
+        let place = self
+            .0
+            .iter()
+            .rposition(|step| step.kind == StepKind::Tftp && step.open && &*step.about == file)?;
         Some(self.0.remove(place).at)
     }
 
@@ -289,10 +308,15 @@ impl Steps {
         let mut tail = Vec::new();
         if tftp {
             tail.extend(number(event, "blksize").map(|size| format!("blksize {size}")));
-            tail.extend(number(event, "retransmits").filter(|sent| *sent > 0).map(|sent| format!("{sent} sent again")));
+            tail.extend(
+                number(event, "retransmits")
+                    .filter(|sent| *sent > 0)
+                    .map(|sent| format!("{sent} sent again")),
+            );
         }
         let tail = tail.join("  ");
-        let group = self.0.last_mut().filter(|step| step.kind == kind && step.count > 0 && step.bytes > 0 && !loader);
+        let group =
+            self.0.last_mut().filter(|step| step.kind == kind && step.count > 0 && step.bytes > 0 && !loader);
         if let Some(step) = group.filter(|step| step.tail == tail || step.count > 1) {
             step.count += 1;
             step.bytes = step.bytes.saturating_add(bytes);
@@ -317,7 +341,9 @@ impl Steps {
 
     fn script(&mut self, at: Duration, event: &Event, door: &str) {
         let file = text(event, "file").cloned().unwrap_or_else(|| "?".into());
-        if let Some(step) = self.0.last_mut().filter(|step| step.kind == StepKind::Script && step.about == file) {
+        if let Some(step) =
+            self.0.last_mut().filter(|step| step.kind == StepKind::Script && step.about == file)
+        {
             step.count += 1;
             step.until = at;
             step.tail = format!(", {} times", step.count);
@@ -340,7 +366,13 @@ impl Steps {
             return;
         }
         let message = text(event, "message").map_or("a request", |message| message);
-        self.push(StepKind::Note, at, at, event, format!("{message} not answered: {}", reason.replace('_', " ")));
+        self.push(
+            StepKind::Note,
+            at,
+            at,
+            event,
+            format!("{message} not answered: {}", reason.replace('_', " ")),
+        );
     }
 
     fn finding(&mut self, at: Duration, event: &Event, finding: Explained) {
@@ -349,7 +381,8 @@ impl Steps {
         {
             let _ = self.end_of(&file);
         }
-        let same = self.0.last_mut().filter(|step| step.kind == StepKind::Finding && step.text == finding.what);
+        let same =
+            self.0.last_mut().filter(|step| step.kind == StepKind::Finding && step.text == finding.what);
         if let Some(step) = same {
             step.count += 1;
             step.until = at;
@@ -370,7 +403,8 @@ impl Steps {
             EventName::TftpStart => return,
             _ => None,
         };
-        let group = kind.and_then(|kind| self.0.iter_mut().rev().find(|step| step.kind == kind && step.bytes > 0));
+        let group =
+            kind.and_then(|kind| self.0.iter_mut().rev().find(|step| step.kind == kind && step.bytes > 0));
         match group {
             Some(step) => {
                 step.count += more.count;
@@ -395,7 +429,10 @@ impl Steps {
         if self.0.iter().any(|step| step.open && step.kind == StepKind::Tftp) {
             return;
         }
-        let place = self.0.iter().rposition(|step| matches!(step.kind, StepKind::Http | StepKind::Tftp) && step.bytes > 0);
+        let place = self
+            .0
+            .iter()
+            .rposition(|step| matches!(step.kind, StepKind::Http | StepKind::Tftp) && step.bytes > 0);
         let Some(place) = place else { return };
         let mut kernel = Step {
             at: fetched,

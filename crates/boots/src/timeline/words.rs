@@ -32,7 +32,10 @@ pub(super) fn explain(event: &Event) -> Option<Explained> {
             "look at its console; let the image fetch its call-back: docs/images.md",
         ),
         EventName::DhcpOfferIgnored => explained(
-            format!("it asked {} times and took up none of our offers", number(event, "repeats").unwrap_or(2)),
+            format!(
+                "it asked {} times and took up none of our offers",
+                number(event, "repeats").unwrap_or(2)
+            ),
             "it prefers another server's offer, or its ROM ignores a second offer",
             "give option 66 and 67 in the server that leases its address, or let this appliance lease it",
         ),
@@ -67,7 +70,11 @@ pub(super) fn explain(event: &Event) -> Option<Explained> {
             "look at its console; compare its memory with the size of the files",
         ),
         EventName::HttpRefused | EventName::TftpRefused => explained(
-            format!("{} was not given to it ({})", field("file").unwrap_or("what it asked for"), reason(event)),
+            format!(
+                "{} was not given to it ({})",
+                field("file").unwrap_or("what it asked for"),
+                reason(event)
+            ),
             "there is no such file, or not for this machine now",
             "reveille simulate shows what it is to fetch",
         ),

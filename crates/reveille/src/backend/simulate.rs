@@ -5,6 +5,7 @@
 //! and ESXi's loader. What machines do beyond what they are told is not modelled.
 
 mod ask;
+mod ends;
 mod texts;
 mod walk;
 
@@ -14,6 +15,7 @@ use crate::world::World;
 use admin::view::{FileRequest, PacketRequest, Simulation, SimulationRequest};
 use admin::{BackendError, HostRef, Problem};
 use dhcp_proto::Responder;
+use ends::End;
 use net::interface::Interface;
 use plan::Decider;
 use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
@@ -23,7 +25,7 @@ use store::records::decode_lease;
 use tree::{Tree, TreeParts};
 use types::lease::LeaseRecord;
 use types::{Arrival, Facts, MacAddr, Stage};
-use walk::{End, Walk};
+use walk::Walk;
 
 /// Stands for a hardware address that nobody gave: locally administered, `SIM` in it.
 const MAC_STAND_IN: MacAddr = MacAddr([0x02, 0x53, 0x49, 0x4d, 0, 1]);
