@@ -138,13 +138,15 @@ impl Timeline {
             | EventName::HttpStalled => State::Stuck,
             _ => return None,
         };
-        // Of a machine that stopped, the last thing that went wrong says more than that it did.
-        let wrong = self.entries.iter().rev().filter_map(|entry| {
-            explain(&entry.event)
-                .filter(|_| !matches!(entry.event.name, EventName::BootStuck | EventName::BootSilent))
-        });
+        // Of a machine that stopped, the last thing that went wrong before says more than that it did.
+        let since = self.entries.iter().rev().map(|entry| (&entry.event, explain(&entry.event)));
+        let mut wrong = since
+            .take_while(|(event, found)| found.is_some() || event.level < Level::Info)
+            .filter(|(event, _)| !matches!(event.name, EventName::BootStuck | EventName::BootSilent))
+            .filter_map(|(_, found)| found);
         let stopped = matches!(last.event.name, EventName::BootStuck | EventName::BootSilent);
-        let what = wrong.take(usize::from(stopped)).next().or_else(|| explain(&last.event))?;
+        let what = if stopped { wrong.next() } else { None };
+        let what = what.or_else(|| explain(&last.event))?;
         Some((state, what.what))
     }
 

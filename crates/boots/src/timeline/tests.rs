@@ -64,11 +64,11 @@ fn pxe_boot(tape: &mut Tape, from: u64, up: u64) {
     tape.tell(from + 100, offer(EventName::DhcpAck, Stage::Rom, "undionly.kpxe"));
     tape.tell(
         from + 110,
-        file(EventName::TftpStart, "undionly.kpxe", "loader", 74_000, 0).with("blksize", 1468),
+        file(EventName::TftpStart, "undionly.kpxe", "loader", 74_000, 0).with("blksize", 1468u64),
     );
     tape.tell(
         from + 310,
-        file(EventName::TftpDone, "undionly.kpxe", "loader", 74_000, 200).with("blksize", 1468),
+        file(EventName::TftpDone, "undionly.kpxe", "loader", 74_000, 200).with("blksize", 1468u64),
     );
     tape.tell(from + 310, file(EventName::LoaderFetched, "undionly.kpxe", "loader", 74_000, 200));
     tape.tell(from + 2_900, discover(Stage::Ipxe));
@@ -173,7 +173,7 @@ fn a_transfer_without_an_end_is_open_and_a_retry_is_counted() {
     tape.tell(12_200, file(EventName::TftpSizeProbe, "snponly.efi", "loader", 0, 1));
     tape.tell(12_300, file(EventName::TftpStart, "snponly.efi", "loader", 174_000, 0));
     let abort = file(EventName::TftpAbort, "snponly.efi", "loader", 1_468, 900).because("timed_out");
-    tape.tell(13_200, abort.with("retransmits", 7));
+    tape.tell(13_200, abort.with("retransmits", 7u64));
     let told = told(tape.boot());
     assert!(told.contains("12200-12200 tftp asks the size of snponly.efi\n"), "{told}");
     assert!(!told.contains("no end yet"), "{told}");
@@ -295,7 +295,7 @@ fn timelines_are_bounded_whatever_is_told() {
             let role = format!("role{round}");
             tape.tell(
                 round,
-                event(*name, Stage::Ipxe).with("file", "f").with("role", role.as_str()).with("bytes", 1),
+                event(*name, Stage::Ipxe).with("file", "f").with("role", role.as_str()).with("bytes", 1u64),
             );
         }
     }

@@ -415,6 +415,9 @@ impl Walk {
         if let Some(image) = &opened.image {
             told = told.with("image", image.clone());
         }
+        if opened.role == Role::Loader {
+            self.world.record(Event { name: EventName::LoaderFetched, ..told.clone() });
+        }
         self.world.record(told);
     }
 
