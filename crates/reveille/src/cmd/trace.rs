@@ -158,7 +158,7 @@ fn text(trace: &TraceView) -> String {
         let role = more.role.as_deref().map_or_else(|| more.event.clone(), |role| format!("{role} files"));
         let bytes = if more.bytes > 0 { format!(", {}", table::size(more.bytes)) } else { String::new() };
         text.push_str(&format!(
-            "  … and {} {role} more{bytes} (counted, not listed in -o json)\n",
+            "  … and {} {role} more{bytes}\n",
             more.count
         ));
     }
