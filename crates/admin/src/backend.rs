@@ -9,12 +9,14 @@ mod fleet;
 mod hooks;
 mod logs;
 mod policy;
+mod traces;
 
 pub use apply::Applies;
 pub use fleet::{Fleet, RolloutOrder};
 pub use hooks::Hooks;
 pub use logs::BootLogs;
 pub use policy::{Policy, RuleChange};
+pub use traces::{Traces, Watched, forgotten};
 
 use crate::problem::{FieldError, Problem};
 use crate::view::{
@@ -220,7 +222,7 @@ pub struct Download {
 }
 
 /// The daemon behind the API.
-pub trait Backend: Policy + Fleet + Hooks + Applies + BootLogs + Send + Sync + 'static {
+pub trait Backend: Policy + Fleet + Hooks + Applies + BootLogs + Traces + Send + Sync + 'static {
     /// Version and features.
     fn version(&self) -> VersionInfo;
 

@@ -32,11 +32,12 @@ mod api {
     pub(crate) mod policy;
     pub(crate) mod store;
     pub(crate) mod stream;
+    pub(crate) mod traces;
 }
 
 pub use backend::{
     Applies, Backend, BackendError, BootLogs, Download, Expect, Fleet, Hooks, HostRef, ListPage, Page, Policy,
-    RolloutOrder, RuleChange, Written, paginate,
+    RolloutOrder, RuleChange, Traces, Watched, Written, forgotten, paginate,
 };
 pub use client::{Client, ClientError};
 pub use events::{EventBus, Next, Position, Stamped, Subscription};

@@ -35,6 +35,20 @@ impl Params {
         Ok(Params(pairs))
     }
 
+    /// Values that came in a body, by the same rules.
+    pub(crate) fn given<'a>(
+        pairs: impl Iterator<Item = (&'a String, &'a String)>,
+        known: &[&str],
+    ) -> Result<Params, Box<Problem>> {
+        let pairs: Vec<(String, String)> = pairs.map(|(key, value)| (key.clone(), value.clone())).collect();
+        match pairs.iter().find(|(key, _)| !known.contains(&key.as_str())) {
+            None => Ok(Params(pairs)),
+            Some((key, _)) => {
+                Err(Problem::bad_body(format!("unknown fact `{key}`; known are {}", known.join(", "))))
+            }
+        }
+    }
+
     /// The text of a parameter, when it is given and not empty.
     pub(crate) fn text(&self, key: &str) -> Option<&str> {
         self.0

@@ -1,6 +1,8 @@
 //! The routes and what they share.
 
-use crate::api::{apply, config, fleet, hooks, hosts, images, lists, logs, machines, policy, store, stream};
+use crate::api::{
+    apply, config, fleet, hooks, hosts, images, lists, logs, machines, policy, store, stream, traces,
+};
 use crate::backend::{Backend, BackendError, Expect, ListPage};
 use crate::{EventBus, Problem};
 use axum::Router;
@@ -82,6 +84,10 @@ pub fn router(api: Api) -> Router {
         .route("/hosts/{reference}/orders", post(hosts::order))
         .route("/hosts/{reference}/power", post(hosts::power))
         .route("/explain", get(hosts::explain_facts))
+        .route("/hosts/{reference}/trace", get(traces::of_host))
+        .route("/boots/{id}", get(traces::boot))
+        .route("/watch", get(traces::watch))
+        .route("/simulate", post(traces::simulate))
         .route("/machines", get(policy::machines))
         .route("/machines:conflicts", get(machines::alarms))
         .route("/machines/{mac}", get(machines::read).delete(machines::forget))

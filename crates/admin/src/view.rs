@@ -9,6 +9,7 @@ mod life;
 mod logs;
 mod machine;
 mod policy;
+mod trace;
 
 pub use apply::{
     Applied, AppliedChange, AppliedKind, ApplyRequest, OWNER_DEFAULT, OwnRequest, OwnerChanged, ResourceView,
@@ -26,6 +27,10 @@ pub use logs::BootLogView;
 pub use machine::{AlarmView, ChangeView, HostWrite, IgnoredView, MachineDetail, MachineView};
 pub use policy::{
     GroupView, RuleFindingView, RuleSetView, RuleTest, RuleTestChange, RuleView, RulesActivated,
+};
+pub use trace::{
+    EventView, FileRequest, MoreView, OptionView, PacketRequest, ReplyView, SimulatedStep, Simulation,
+    SimulationRequest, StepView, TraceView, UsualView, WatchRow,
 };
 
 use crate::time::rfc3339_ms;

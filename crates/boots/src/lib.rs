@@ -1,5 +1,5 @@
-//! Boots as pure state machines: one boot attempt ([`tracker`](Tracker)), what must outlive it ([`life`]), and changes to
-//! many hosts a few at a time ([`rollout`]).
+//! Boots as pure state machines: one boot attempt ([`tracker`](Tracker)), what happened in it ([`timeline`]), what must
+//! outlive it ([`life`]), and changes to many hosts a few at a time ([`rollout`]).
 //!
 //! An attempt begins with the first DISCOVER of a ROM (or of an iPXE in the ROM) and ends when the booted system calls
 //! back, reports a failure, or falls silent. [`Tracker`] holds one attempt per machine, the newest.
@@ -13,7 +13,8 @@
 //!
 //! | | keyed by | lost in a restart |
 //! |---|---|---|
-//! | [`Tracker`] | MAC | yes: a timeline |
+//! | [`Tracker`] | MAC | yes: how far it has come |
+//! | [`timeline::Timelines`] | boot id | yes: what happened |
 //! | [`life::Life`] | host | no: it says whether a disk may be erased |
 //! | [`rollout::Rollout`] | its name | no: it says who is next |
 //!
@@ -22,6 +23,7 @@
 pub mod drift;
 pub mod life;
 pub mod rollout;
+pub mod timeline;
 mod tracker;
 
 pub use tracker::{Attempt, BootStage, Finding, Tracker, limits};

@@ -93,7 +93,7 @@ pub enum Finding {
     Silent,
 }
 
-#[derive(Default, Debug)]
+#[derive(Clone, Default, Debug)]
 struct Machine {
     attempt: Option<Attempt>,
     /// Loader file and time, oldest first.
@@ -194,6 +194,14 @@ impl Tracker {
         goes_on.then(|| attempt.id.clone())
     }
 
+    /// What is known of one machine alone: to try what it would be answered.
+    #[must_use]
+    pub fn only(&self, mac: MacAddr) -> Tracker {
+        Tracker {
+            machines: self.machines.get(&mac).map(|machine| (mac, machine.clone())).into_iter().collect(),
+        }
+    }
+
     /// The newest attempt of a machine.
     pub fn attempt(&self, mac: MacAddr) -> Option<&Attempt> {
         self.machines.get(&mac)?.attempt.as_ref()
@@ -265,7 +273,7 @@ fn begins_attempt(now: Instant, event: &Event, attempt: Option<&Attempt>) -> boo
     }
 }
 
-fn stage_of(event: &Event) -> Option<BootStage> {
+pub(crate) fn stage_of(event: &Event) -> Option<BootStage> {
     let role = match event.field("role") {
         Some(Value::Text(role)) => &**role,
         _ => "",

@@ -15,13 +15,16 @@ mod machines;
 mod policy;
 mod power;
 mod rollouts;
+mod simulate;
 mod status;
+mod traces;
 mod wanted;
 mod whole;
 
 pub(crate) use fault::Fault;
 pub(crate) use imports::{Importer, Unimported};
 pub(crate) use rollouts::drive as drive_rollouts;
+pub(crate) use simulate::{Place, Simulator};
 pub(crate) use status::Meters;
 pub(crate) use wanted::Origin;
 pub(crate) use whole::{finding, table_names, view as report_view};
@@ -63,6 +66,7 @@ pub(crate) struct Daemon {
     pub(crate) settings: Vec<Setting>,
     pub(crate) files: Vec<String>,
     pub(crate) started: Instant,
+    pub(crate) simulator: Simulator,
 }
 
 impl Daemon {
@@ -172,7 +176,8 @@ impl Backend for Daemon {
             api: "v1".to_owned(),
             features: [
                 "hosts", "orders", "drift", "rollouts", "machines", "power", "groups", "rules", "images",
-                "versions", "imports", "leases", "boots", "bundles", "explain", "events", "hooks", "config", "store", "apply", "templates",
+                "versions", "imports", "leases", "boots", "bundles", "explain", "trace", "simulate", "events", "hooks",
+                "config", "store", "apply", "templates",
             ]
             .map(str::to_owned)
             .to_vec(),
@@ -274,20 +279,7 @@ impl Backend for Daemon {
     }
 
     fn explain_host(&self, reference: &HostRef) -> Result<Explanation, BackendError> {
-        let facts = match (self.find_host(reference), reference) {
-            (Ok(host), _) => explain::facts_of(&host.resource),
-            (Err(BackendError::NotFound { .. }), HostRef::Mac(mac)) => {
-                Facts { mac: Some(*mac), ..Facts::default() }
-            }
-            (Err(BackendError::NotFound { .. }), HostRef::Uuid(guid)) => {
-                Facts { guid: Some(*guid), ..Facts::default() }
-            }
-            (Err(BackendError::NotFound { .. }), HostRef::Serial(serial)) => {
-                Facts { serial: Some(serial.as_str().into()), ..Facts::default() }
-            }
-            (Err(error), _) => return Err(error),
-        };
-        self.explain(facts)
+        self.explain(traces::facts_of(self, reference)?)
     }
 
     fn images(&self, page: &Page) -> Result<ListPage<ImageView>, BackendError> {

@@ -7,6 +7,7 @@ mod boot;
 mod hook;
 mod orders;
 mod policy;
+mod trace;
 
 pub(crate) use gitops::{Apply, Diff, Export, Resource, Sources};
 pub(crate) use fleet::{Drift, HostSet, Rollout, RolloutPace, RolloutStart};
@@ -14,6 +15,8 @@ pub(crate) use bundle::{Bundle, RenderBundle};
 pub(crate) use boot::Boot;
 pub(crate) use hook::Hook;
 pub(crate) use orders::{AcceptChange, Adopt, Expiry, HostImport, HostOrder, Machine, Power};
+
+pub(crate) use trace::{FactArgs, Simulate, Trace, Until, Watch};
 
 pub(crate) use policy::{Explain, Group, GroupFields, ItemFields, Rule, RuleFields};
 
@@ -55,6 +58,8 @@ pub(crate) enum Output {
     Table,
     /// One JSON document, or one a line for streams; stable.
     Json,
+    /// `trace` only: the boot as an OpenTelemetry trace (OTLP/JSON).
+    Otlp,
 }
 
 /// When to use colour.
@@ -77,8 +82,12 @@ pub(crate) enum Command {
     Run(Run),
     /// Check a configuration file (the same as `config check`).
     Check(Check),
-    /// Say what a machine would boot, and why.
-    Explain(Explain),
+    /// Say what a machine would boot, and why; with --pcap, one that was captured.
+    Explain(Box<Explain>),
+    /// Say step by step what the doors would answer a machine. Changes nothing.
+    Simulate(Box<Simulate>),
+    /// What happened in a boot, and how long it took.
+    Trace(Trace),
     /// Recorded machines.
     #[command(subcommand, alias = "hosts")]
     Host(Host),
@@ -241,6 +250,8 @@ pub(crate) enum Host {
     Adopt(Adopt),
     /// Record the hosts of a list or directory that there is already: CSV, DHCP servers' files, LDIF, LDAP.
     Import(HostImport),
+    /// How their newest boots stand, again and again: a table on a terminal, JSON lines otherwise.
+    Watch(Watch),
     /// Switch a host on or off, start it anew, or set what it starts from next.
     Power(Power),
     #[command(flatten)]

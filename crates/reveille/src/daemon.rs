@@ -21,7 +21,7 @@ use crate::world::{Lives, Memory, Rollouts, Runs, World};
 use admin::EventBus;
 use admin::view::Setting;
 use config::{Loaded, LogFormat, Settings};
-use doors::{bind_admin, bind_dhcp, bind_http, bind_tftp, listeners, witness};
+use doors::{bind_admin, bind_dhcp, bind_http, bind_tftp, listeners, simulator, witness};
 use nix::sys::stat::{Mode, umask};
 use prepare::{
     from_file, open_boot_logs, open_library, open_store, refuse_own_addresses_in_pools, served_interfaces,
@@ -116,6 +116,7 @@ pub(crate) async fn run(global: &Global, loaded: Loaded, strictness: Strictness)
         settings: shown_settings(&loaded),
         files: files_of(&loaded),
         started,
+        simulator: simulator(&settings, &interfaces),
     });
     let api = admin::Api::new(daemon.clone(), bus, stopping.clone());
     let admin = bind_admin(&settings, api)?;

@@ -13,6 +13,7 @@ mod inbox;
 mod inventory;
 mod log;
 mod out;
+mod pcap;
 mod probe;
 mod sources;
 mod world;
@@ -71,6 +72,11 @@ fn runtime(serves: bool) -> Result<tokio::runtime::Runtime, Failure> {
 }
 
 async fn dispatch(global: &Global, command: Command) -> Result<ExitCode, Failure> {
+    if global.output == Output::Otlp && !matches!(command, Command::Trace(_)) {
+        return Err(Failure::new("R-CLI-05", "only `trace` has the form `otlp`")
+            .fix("use -o json")
+            .exit(Exit::Usage));
+    }
     match command {
         Command::Serve(asked) => return cmd::serve::command(global, asked).await,
         Command::Run(asked) => return cmd::run::command(global, asked).await,
@@ -85,7 +91,10 @@ async fn dispatch(global: &Global, command: Command) -> Result<ExitCode, Failure
         Command::Passwd(asked) => return cmd::passwd::command(global, &asked),
         Command::Store(asked) => return cmd::store::command(global, asked).await,
         Command::Doctor(asked) => return cmd::doctor::command(global, &asked),
-        Command::Explain(asked) => cmd::explain::command(global, asked).await?,
+        Command::Explain(asked) => cmd::explain::command(global, *asked).await?,
+        Command::Simulate(asked) => cmd::simulate::command(global, &asked).await?,
+        Command::Trace(asked) => return cmd::trace::command(global, &asked).await,
+        Command::Host(cli::Host::Watch(asked)) => return cmd::watch::command(global, &asked).await,
         Command::Host(asked) => cmd::host::command(global, asked).await?,
         Command::Machine(asked) => cmd::machine::command(global, asked).await?,
         Command::Group(asked) => cmd::policy::group(global, asked).await?,
@@ -116,7 +125,7 @@ fn asks_for_json(words: impl Iterator<Item = String>) -> bool {
 }
 
 fn report(global: &Global, failure: &Failure) {
-    if global.output == Output::Json {
+    if global.output != Output::Table {
         eprintln!("{}", failure.to_json());
     } else {
         eprintln!("{failure}");

@@ -10,9 +10,11 @@ mod identity;
 mod limits;
 mod lives;
 mod memory;
+mod rehearsal;
 mod rollouts;
 mod sightings;
 mod tickets;
+mod traced;
 mod twins;
 mod witness;
 
@@ -20,6 +22,7 @@ use admin::EventBus;
 use alarms::{Alarms, Doubts};
 use arc_swap::ArcSwap;
 use boots::life::{Effect, Gate, ImageRef, Life, LifeEvent, Meant, NextBoot, Report, Timeouts};
+use boots::timeline::Timelines;
 use boots::{Attempt, Finding, Tracker};
 pub(crate) use bundles::Runs;
 use claims::{Claims, Waits};
@@ -35,6 +38,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tickets::{Holder, Tickets};
+pub(crate) use traced::{Glance, Told};
 use tree::{BootHolder, BootLedger, BootTicket, BundleReport, CallbackError, Held, Opener};
 use types::event::{Level, Value};
 use types::resource::{Host, Image, Name};
@@ -69,6 +73,10 @@ pub(crate) struct World {
     /// When a refused boot was told last, by machine and image.
     refusals: Mutex<HashMap<(Option<MacAddr>, Name), Instant>>,
     bus: Arc<EventBus>,
+    /// What happened in each boot.
+    timelines: Mutex<Timelines>,
+    /// Nothing of it is real: see `rehearsal`.
+    rehearses: bool,
 }
 
 impl World {
@@ -106,6 +114,8 @@ impl World {
             claim_wait,
             refusals: Mutex::default(),
             bus,
+            timelines: Mutex::default(),
+            rehearses: false,
         }
     }
 
@@ -266,7 +276,10 @@ impl World {
     }
 
     fn publish(&self, event: Event) {
-        crate::log::event(&event);
+        if !self.rehearses {
+            crate::log::event(&event);
+            self.trace(&event);
+        }
         self.bus.record(event);
     }
 }

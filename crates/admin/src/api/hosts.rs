@@ -163,7 +163,7 @@ pub(crate) fn removal(headers: &HeaderMap) -> Result<Expect, Box<Problem>> {
     }
 }
 
-fn reference_of(text: &str) -> Result<HostRef, Box<Problem>> {
+pub(crate) fn reference_of(text: &str) -> Result<HostRef, Box<Problem>> {
     text.parse().map_err(|cause: String| bad_reference().with_cause(cause))
 }
 

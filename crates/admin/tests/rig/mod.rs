@@ -73,6 +73,8 @@ impl reveille_admin::Fleet for MemoryBackend {}
 impl reveille_admin::Hooks for MemoryBackend {}
 impl reveille_admin::BootLogs for MemoryBackend {}
 
+impl reveille_admin::Traces for MemoryBackend {}
+
 impl Backend for MemoryBackend {
     fn version(&self) -> VersionInfo {
         VersionInfo { version: "0.1.0".into(), api: "v1".into(), features: vec!["hosts".into()] }

@@ -146,7 +146,7 @@ pub(super) fn outcome(verdict: &Verdict) -> (String, Option<String>) {
     }
 }
 
-fn answer(verdict: &Verdict, library: &Library) -> String {
+pub(super) fn answer(verdict: &Verdict, library: &Library) -> String {
     match &verdict.decision {
         Decision::LeaveAlone(reason) => format!("no boot data: {reason}"),
         Decision::Boot(plan) => {

@@ -335,6 +335,11 @@ impl Daemon {
         Ok(used.into_iter().collect())
     }
 
+    /// The catalog with the rules as they are edited in force.
+    pub(super) fn working_catalog(&self) -> Result<Catalog, BackendError> {
+        self.catalog_of(self.working()?.rules()).map_err(|failure| invalid("rule set", failure))
+    }
+
     pub(super) fn working(&self) -> Result<Working, BackendError> {
         let active = self.inventory.active_rules().map_err(internal)?;
         Ok(Working {
@@ -456,7 +461,7 @@ impl Daemon {
     }
 
     /// Recorded hosts with what is known of them, and unknown machines that were seen.
-    fn machines(&self, catalog: &Catalog) -> Vec<(String, Facts)> {
+    pub(super) fn machines(&self, catalog: &Catalog) -> Vec<(String, Facts)> {
         let mut machines = Vec::new();
         for host in catalog.hosts() {
             let own = explain::facts_of(host);
@@ -589,7 +594,7 @@ fn finding_view(finding: &plan::RuleFinding) -> RuleFindingView {
 }
 
 /// True when a selector means a machine, with the groups it would be in.
-fn meant(catalog: &Catalog, selector: &Selector, facts: &Facts) -> bool {
+pub(super) fn meant(catalog: &Catalog, selector: &Selector, facts: &Facts) -> bool {
     let resolved = plan::resolve(catalog, facts);
     let none = BTreeMap::new();
     let recorded = plan::decide(catalog, facts, &BootState::default()).host;

@@ -1,59 +1,25 @@
 //! `group`, `rule` and `explain`.
 
-use super::{ImageRef, key_value};
+use super::{FactArgs, ImageRef, key_value};
 use clap::{Args, Subcommand};
-use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
+use types::Selector;
 use types::resource::Name;
-use types::{Firmware, MacAddr, MachineGuid, Selector};
 
 /// `explain`: a machine by its identity, or one that could be.
 #[derive(Args, Debug)]
 pub(crate) struct Explain {
-    /// Hardware address.
-    #[arg(long)]
-    pub(crate) mac: Option<MacAddr>,
-    /// GUID, in either byte order.
-    #[arg(long)]
-    pub(crate) uuid: Option<MachineGuid>,
     /// Name of a recorded host.
     #[arg(long)]
     pub(crate) name: Option<Name>,
-    /// Serial number.
-    #[arg(long)]
-    pub(crate) serial: Option<String>,
-    /// Firmware to assume when the machine was never seen.
-    #[arg(long)]
-    pub(crate) firmware: Option<Firmware>,
-    /// Manufacturer to assume.
-    #[arg(long)]
-    pub(crate) vendor: Option<String>,
-    /// Product to assume.
-    #[arg(long)]
-    pub(crate) model: Option<String>,
-    /// Asset tag to assume.
-    #[arg(long)]
-    pub(crate) asset: Option<String>,
-    /// OEM string to assume.
-    #[arg(long)]
-    pub(crate) oemstring: Option<String>,
-    /// Host name to assume.
-    #[arg(long)]
-    pub(crate) hostname: Option<String>,
-    /// Address to assume.
-    #[arg(long)]
-    pub(crate) address: Option<IpAddr>,
-    /// Relay to assume.
-    #[arg(long)]
-    pub(crate) relay: Option<Ipv4Addr>,
-    /// Circuit id to assume.
-    #[arg(long)]
-    pub(crate) circuit: Option<String>,
-    /// Subnet to assume.
-    #[arg(long)]
-    pub(crate) subnet: Option<String>,
-    /// Interface to assume.
-    #[arg(long)]
-    pub(crate) interface: Option<String>,
+    #[command(flatten)]
+    pub(crate) facts: FactArgs,
+    /// A capture of a machine that asks (pcap or pcapng, 64 MiB at most).
+    #[arg(long, value_name = "FILE", conflicts_with = "name")]
+    pub(crate) pcap: Option<PathBuf>,
+    /// Which packet of the capture, by its number; without it the only request, or a list.
+    #[arg(long, value_name = "N", requires = "pcap")]
+    pub(crate) packet: Option<usize>,
 }
 
 /// `group …`.

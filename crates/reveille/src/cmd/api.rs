@@ -133,6 +133,11 @@ impl Api {
         Ok(())
     }
 
+    /// A stream whose lines are taken one by one.
+    pub(crate) async fn follow(&self, path: &str) -> Result<Lines, Failure> {
+        self.client.follow(&format!("/{path}")).await.map(Lines).map_err(failure)
+    }
+
     /// Percent-encodes one segment or value of a URL (RFC 3986 §2.3: unreserved characters and the colon stay).
     pub(crate) fn escape(&self, text: &str) -> String {
         let mut escaped = String::new();
@@ -145,6 +150,21 @@ impl Api {
             }
         }
         escaped
+    }
+}
+
+/// The lines of a stream.
+pub(crate) struct Lines(admin::client::Lines);
+
+impl Lines {
+    /// The next line as a document; `None` when the stream ended. May be dropped at any time without losing a line.
+    pub(crate) async fn next(&mut self) -> Result<Option<Value>, Failure> {
+        loop {
+            let Some(line) = self.0.next().await.map_err(failure)? else { return Ok(None) };
+            if let Ok(value) = serde_json::from_slice::<Value>(&line) {
+                return Ok(Some(value));
+            }
+        }
     }
 }
 
@@ -211,7 +231,7 @@ pub(crate) fn print_written(global: &Global, document: &Value, dry_run: bool, wh
 pub(crate) fn print_unchanged(global: &Global, document: &Value) {
     match global.output {
         Output::Json => print_json(document),
-        Output::Table => eprintln!("unchanged"),
+        Output::Table | Output::Otlp => eprintln!("unchanged"),
     }
 }
 

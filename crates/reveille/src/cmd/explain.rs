@@ -8,41 +8,21 @@ use crate::out::put;
 use serde_json::Value;
 
 pub(crate) async fn command(global: &Global, asked: Explain) -> Result<(), Failure> {
+    if let Some(file) = &asked.pcap {
+        return super::capture::command(global, file, asked.packet).await;
+    }
     let api = Api::new(global);
-    let mut query = Vec::new();
-    if let Some(mac) = asked.mac {
-        query.push(format!("mac={mac}"));
-    }
-    if let Some(uuid) = asked.uuid {
-        query.push(format!("uuid={uuid}"));
-    }
     if let Some(name) = &asked.name {
         return show(global, &api.get(&format!("hosts/{name}/explain")).await?.body);
     }
-    let texts = [
-        ("serial", asked.serial),
-        ("vendor", asked.vendor),
-        ("model", asked.model),
-        ("asset", asked.asset),
-        ("oemstring", asked.oemstring),
-        ("hostname", asked.hostname),
-        ("circuit", asked.circuit),
-        ("subnet", asked.subnet),
-        ("iface", asked.interface),
-        ("address", asked.address.map(|address| address.to_string())),
-        ("relay", asked.relay.map(|relay| relay.to_string())),
-    ];
-    for (key, value) in texts {
-        query.extend(value.map(|value| format!("{key}={}", api.escape(&value))));
-    }
-    if query.is_empty() {
+    let facts = asked.facts.pairs();
+    if facts.iter().all(|(name, _)| *name == "arch") {
         return Err(Failure::new("R-CLI-02", "explain needs to know which machine")
-            .fix("give --mac, --uuid, --serial or --name")
+            .fix("give --mac, --uuid, --serial or --name, or a capture with --pcap")
             .exit(Exit::Usage));
     }
-    if let Some(firmware) = asked.firmware {
-        query.push(format!("arch={firmware}"));
-    }
+    let query: Vec<String> =
+        facts.into_iter().map(|(name, value)| format!("{name}={}", api.escape(&value))).collect();
     show(global, &api.get(&format!("explain?{}", query.join("&"))).await?.body)
 }
 
@@ -55,7 +35,7 @@ fn show(global: &Global, document: &Value) -> Result<(), Failure> {
     Ok(())
 }
 
-fn text(document: &Value) -> String {
+pub(super) fn text(document: &Value) -> String {
     let mut text = String::new();
     let mut line = |label: &str, value: &str| text.push_str(&format!("{label:<12} {value}\n"));
     let facts: Vec<String> = document

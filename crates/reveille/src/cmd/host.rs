@@ -15,6 +15,8 @@ pub(crate) async fn command(global: &Global, command: Host) -> Result<(), Failur
         Host::Import(asked) => super::host_import::command(global, &api, asked).await,
         Host::Power(asked) => super::orders::power(global, &Api::patient(global), asked).await,
         Host::Order(order) => super::orders::command(global, &api, order).await,
+        // It ends with an exit code of its own: `main` has it.
+        Host::Watch(asked) => super::watch::command(global, &asked).await.map(drop),
         Host::List => list(global, &api).await,
         Host::Get { host } => {
             let document = api.get(&format!("hosts/{}", api.escape(&host))).await?.body;

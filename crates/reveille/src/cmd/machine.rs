@@ -61,7 +61,7 @@ pub(crate) async fn command(global: &Global, asked: Machine) -> Result<(), Failu
             let answer = api.put(&format!("ignored/{octets}"), &json!({})).await?;
             match global.output {
                 Output::Json => print_json(&answer),
-                Output::Table => {
+                Output::Table | Output::Otlp => {
                     eprintln!("{octets} is ignored; to end that: reveille machine heed {octets}")
                 }
             }
@@ -71,7 +71,7 @@ pub(crate) async fn command(global: &Global, asked: Machine) -> Result<(), Failu
             let answer = api.remove(&format!("ignored/{}", api.escape(&octets))).await?;
             match global.output {
                 Output::Json => print_json(&answer),
-                Output::Table => eprintln!("{octets} is heeded again"),
+                Output::Table | Output::Otlp => eprintln!("{octets} is heeded again"),
             }
             Ok(())
         }

@@ -40,7 +40,7 @@ pub(crate) fn command(global: &Global, asked: &Passwd) -> Result<ExitCode, Failu
     let hash = hash(&fitting(&password)?, &salt()?)?;
     match global.output {
         Output::Json => print_json(&json!({ "hash": hash })),
-        Output::Table => putln!("{hash}"),
+        Output::Table | Output::Otlp => putln!("{hash}"),
     }
     Ok(ExitCode::SUCCESS)
 }

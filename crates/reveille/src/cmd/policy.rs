@@ -116,7 +116,7 @@ pub(crate) async fn rule(global: &Global, command: Rule) -> Result<(), Failure> 
             let test = api.get(&format!("rules:test{query}")).await?.body;
             match global.output {
                 Output::Json => print_json(&test),
-                Output::Table => put!("{}", tested(&test, name.is_some() || when.is_some())),
+                Output::Table | Output::Otlp => put!("{}", tested(&test, name.is_some() || when.is_some())),
             }
             Ok(())
         }

@@ -56,7 +56,7 @@ pub(crate) async fn command(global: &Global, command: Template) -> Result<ExitCo
             let template = named(loaded, &name, &config)?;
             match global.output {
                 Output::Json => print_json(&json!(template)),
-                Output::Table => put!("{}", template.text),
+                Output::Table | Output::Otlp => put!("{}", template.text),
             }
             Ok(ExitCode::SUCCESS)
         }),

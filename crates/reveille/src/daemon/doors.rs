@@ -1,6 +1,7 @@
 //! Every door, bound with what the settings say of it and not yet answering.
 
 use super::descriptors::Budget;
+use crate::backend::{Place, Simulator};
 use crate::bootlogs::BootLogs;
 use crate::failure::{Exit, Failure, chain};
 use crate::world::{Hearsay, Witness, World};
@@ -98,19 +99,14 @@ pub(super) fn witness(settings: &Settings) -> Witness {
     })
 }
 
-pub(super) fn bind_dhcp(
-    settings: &Settings,
-    interfaces: &[Interface],
-    leases: Vec<LeaseRecord>,
-    store: &Store,
-    world: &Arc<World>,
-) -> Result<Option<dhcp::Door>, Failure> {
+/// What the DHCP engine is told; `None` where nothing answers DHCP.
+fn responder_settings(settings: &Settings) -> Option<dhcp_proto::Settings> {
     let default_mode = default_mode(settings);
     if !answers(default_mode) && !settings.dhcp.subnets.iter().any(|subnet| answers(subnet.mode)) {
-        return Ok(None);
+        return None;
     }
     let all = net::interface::list().unwrap_or_default();
-    let mut responder = Responder::new(dhcp_proto::Settings {
+    Some(dhcp_proto::Settings {
         subnets: settings.dhcp.subnets.clone(),
         default_mode,
         relays: settings.dhcp.relays.clone(),
@@ -121,7 +117,34 @@ pub(super) fn bind_dhcp(
         quarantine: settings.dhcp.quarantine,
         stranger_rate: settings.dhcp.stranger_rate,
         ..dhcp_proto::Settings::default()
-    });
+    })
+}
+
+/// What `simulate` needs to know of the doors.
+pub(super) fn simulator(settings: &Settings, interfaces: &[Interface]) -> Simulator {
+    let configured =
+        |name: &str| settings.interfaces.iter().find(|own| *own.name == *name).and_then(|own| own.address);
+    let place = |interface: &Interface| {
+        let first = interface.ipv4.first().map(|net| net.addr());
+        Some(Place { interface: interface.clone(), local: configured(&interface.name).or(first)? })
+    };
+    Simulator {
+        dhcp: responder_settings(settings),
+        places: interfaces.iter().filter_map(place).collect(),
+        tftp: settings.tftp.enabled,
+        http_port: settings.http.listen.port,
+    }
+}
+
+pub(super) fn bind_dhcp(
+    settings: &Settings,
+    interfaces: &[Interface],
+    leases: Vec<LeaseRecord>,
+    store: &Store,
+    world: &Arc<World>,
+) -> Result<Option<dhcp::Door>, Failure> {
+    let Some(answering) = responder_settings(settings) else { return Ok(None) };
+    let mut responder = Responder::new(answering);
     responder.set_clock(dhcp::lease_clock(store, &leases, dhcp::now()));
     responder.load(leases);
     let configured =

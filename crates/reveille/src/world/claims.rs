@@ -73,6 +73,11 @@ impl Claims {
         Waits::Begins(code)
     }
 
+    /// The claim of one machine alone.
+    pub(super) fn only(&self, mac: MacAddr) -> Claims {
+        Claims(self.0.get(&mac).map(|claim| (mac, claim.clone())).into_iter().collect())
+    }
+
     /// The claim of a machine.
     pub(super) fn of(&self, mac: MacAddr) -> Option<&Claim> {
         self.0.get(&mac)

@@ -51,7 +51,7 @@ impl fmt::Display for LifeFault {
 
 /// The lives of all hosts.
 pub(crate) struct Lives {
-    /// `None` in tests: nothing is durable then.
+    /// `None` in tests and rehearsals: nothing is durable then.
     store: Option<Store>,
     /// Held while a step is taken and made durable.
     stepping: Mutex<()>,
@@ -108,6 +108,18 @@ impl Lives {
             notes: Mutex::default(),
             unwritten: Mutex::default(),
         })
+    }
+
+    /// The same lives, where nothing that happens is durable.
+    pub(super) fn rehearsal(&self) -> Lives {
+        Lives {
+            store: None,
+            stepping: Mutex::default(),
+            lives: Mutex::new(lock(&self.lives).clone()),
+            unreadable: Mutex::new(lock(&self.unreadable).clone()),
+            notes: Mutex::default(),
+            unwritten: Mutex::default(),
+        }
     }
 
     /// What is remembered of a host; `None` for one of which nothing is.

@@ -206,3 +206,64 @@ fn an_address_that_went_to_a_running_system_is_the_former_machines_no_more() {
     world.learn(&facts(1, 1));
     assert_eq!(world.vouch(&facts(1, 1), Some(&known)), Ok(()));
 }
+
+/// What is remembered, in a form that shows every difference.
+fn remembered(world: &World, bus: &EventBus) -> String {
+    let one: Name = "one".parse().unwrap();
+    format!(
+        "{:?} {:?} {:?} {} {:?} {}",
+        world.life(&one),
+        world
+            .attempts()
+            .iter()
+            .map(|(mac, attempt)| (*mac, attempt.stage, attempt.bytes))
+            .collect::<Vec<_>>(),
+        world.remembered(mac(1)),
+        bus.last(),
+        world.claim(mac(9)).map(|(code, _)| code),
+        world.glances().len(),
+    )
+}
+
+#[test]
+fn a_rehearsal_answers_as_the_world_does_and_leaves_no_trace() {
+    let (world, bus) = world();
+    let one: Name = "one".parse().unwrap();
+    let eraser = Image { destructive: true, ..image() };
+    let orders: [Option<LifeEvent>; 3] = [
+        None,
+        Some(LifeEvent::Arm { by: "alice".into(), image: None, expires: None, retries: 0 }),
+        Some(LifeEvent::Quarantine { by: "alice".into(), reason: "smells odd".into(), until: None }),
+    ];
+    for order in orders {
+        if let Some(order) = order {
+            world.live(&one, order).unwrap();
+        }
+        let before = remembered(&world, &bus);
+        let rehearsal = Arc::new(world.rehearsal(None, Some(mac(1))));
+        for stage in [Stage::Rom, Stage::Ipxe, Stage::Loader] {
+            let asks = Facts { stage, ..facts(1, 1) };
+            assert_eq!(
+                format!("{:?}", rehearsal.decide(&asks).decision),
+                format!("{:?}", world.decide(&asks).decision)
+            );
+        }
+        // Everything a door does.
+        rehearsal.record(discover(1));
+        Hearsay(rehearsal.clone()).learn(&Facts { vendor: Some("Dell".into()), ..facts(1, 1) });
+        rehearsal.hold(&facts(9, 9));
+        let known = rehearsal.decide(&facts(1, 1)).host.expect("machine 1 is recorded");
+        let begun = rehearsal.begin_boot(&facts(1, 1), Some(&known), &eraser);
+        if let Ok(ticket) = &begun {
+            rehearsal.open_payload(Opener::Address(at(1)), &eraser).unwrap();
+            let used = rehearsal.life(&one).unwrap();
+            assert!(used.arming.is_none(), "it is used up there");
+            rehearsal.call_back(&ticket.token, at(1), "installed", None).unwrap();
+        }
+        assert!(!rehearsal.happened(0).is_empty());
+        assert_eq!(remembered(&world, &bus), before);
+        // The gate says the same in both. Asked last: the world's own answer counts.
+        let real = world.begin_boot(&facts(1, 1), Some(&known), &eraser);
+        assert_eq!(begun.map(drop), real.map(drop));
+    }
+}
