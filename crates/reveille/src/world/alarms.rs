@@ -36,7 +36,7 @@ impl Doubts {
 }
 
 /// Every alarm that stands.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Alarms {
     standing: BTreeMap<Key, Entry>,
     /// Alarms that are not on the disk as they are here.
