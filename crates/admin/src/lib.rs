@@ -36,8 +36,8 @@ mod api {
 }
 
 pub use backend::{
-    Applies, Backend, BackendError, BootLogs, Download, Expect, Fleet, Hooks, HostRef, ListPage, Page, Policy,
-    RolloutOrder, RuleChange, Traces, Watched, Written, forgotten, paginate,
+    Applies, Backend, BackendError, BootLogs, Download, Expect, Fleet, Hooks, HostRef, ListPage, Page,
+    Policy, RolloutOrder, RuleChange, Traces, Watched, Written, forgotten, paginate,
 };
 pub use client::{Client, ClientError};
 pub use events::{EventBus, Next, Position, Stamped, Subscription};

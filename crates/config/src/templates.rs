@@ -16,7 +16,7 @@ pub type FileLoader<'a> = dyn Fn(&str) -> Result<(String, String), String> + 'a;
 /// A file that cannot be had stays where it is, and is told of.
 pub(crate) fn bring_in(tree: &mut Node, loader: &FileLoader<'_>, texts: &mut Texts, faults: &mut Faults) {
     let mut bytes_left = TEXT_BYTES_MAX;
-    bring_in_within(tree, loader, bytes_left, texts, faults);
+    bring_in_within(tree, loader, &mut bytes_left, texts, faults);
 }
 
 /// The same, with what all files together may still have.

@@ -1,18 +1,18 @@
 //! The command line: `reveille <noun> <verb>`, bare verbs for daily work.
 
-mod gitops;
-mod fleet;
-mod bundle;
 mod boot;
+mod bundle;
+mod fleet;
+mod gitops;
 mod hook;
 mod orders;
 mod policy;
 mod trace;
 
-pub(crate) use gitops::{Apply, Diff, Export, Resource, Sources};
-pub(crate) use fleet::{Drift, HostSet, Rollout, RolloutPace, RolloutStart};
-pub(crate) use bundle::{Bundle, RenderBundle};
 pub(crate) use boot::Boot;
+pub(crate) use bundle::{Bundle, RenderBundle};
+pub(crate) use fleet::{Drift, HostSet, Rollout, RolloutPace, RolloutStart};
+pub(crate) use gitops::{Apply, Diff, Export, Resource, Sources};
 pub(crate) use hook::Hook;
 pub(crate) use orders::{AcceptChange, Adopt, Expiry, HostImport, HostOrder, Machine, Power};
 

@@ -33,8 +33,8 @@ mod bundle;
 mod ignored;
 mod lease;
 mod life;
-mod owned;
 mod machine;
+mod owned;
 mod rollout;
 mod rules;
 

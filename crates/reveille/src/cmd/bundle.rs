@@ -36,7 +36,7 @@ pub(crate) async fn command(global: &Global, command: Bundle) -> Result<ExitCode
             })?;
             match global.output {
                 Output::Json => print_json(&json!(bundle)),
-                Output::Table => {
+                Output::Table | Output::Otlp => {
                     for script in &bundle.scripts {
                         let secs = script.timeout_secs.unwrap_or(0);
                         put!(
@@ -236,7 +236,7 @@ async fn status(global: &Global, host: &str) -> Result<ExitCode, Failure> {
     let runs = document.pointer("/bundle_runs").cloned().unwrap_or_else(|| json!([]));
     let failed = runs.as_array().into_iter().flatten().any(|run| cell(run, "/state") == "failed");
     let none = runs.as_array().is_none_or(Vec::is_empty);
-    if none && global.output == Output::Table {
+    if none && global.output != Output::Json {
         eprintln!("host {} runs no bundle", cell(&document, "/name"));
         return Ok(ExitCode::SUCCESS);
     }

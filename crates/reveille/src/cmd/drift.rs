@@ -20,7 +20,7 @@ pub(crate) async fn command(global: &Global, asked: Drift) -> Result<ExitCode, F
     let report = Api::new(global).post("hosts:drift", &request).await?;
     match global.output {
         Output::Json => print_json(&report),
-        Output::Table => show(&report),
+        Output::Table | Output::Otlp => show(&report),
     }
     Ok(found(count(&report, "/drifted") + count(&report, "/undecided") > 0))
 }
@@ -124,7 +124,7 @@ fn agreed() -> Result<bool, Failure> {
 fn print(global: &Global, report: &Value) {
     match global.output {
         Output::Json => print_json(report),
-        Output::Table => summary(report),
+        Output::Table | Output::Otlp => summary(report),
     }
 }
 

@@ -24,7 +24,7 @@ pub(crate) async fn apply(global: &Global, asked: Apply) -> Result<ExitCode, Fai
     let applied = send(&api, &request, asked.dry_run).await?;
     match global.output {
         Output::Json => print_json(&shown(&applied)?),
-        Output::Table => told(&applied),
+        Output::Table | Output::Otlp => told(&applied),
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -38,7 +38,7 @@ pub(crate) async fn diff(global: &Global, asked: Diff) -> Result<ExitCode, Failu
     let applied = send(&api, &request(&asked.sources, resources, None, true), true).await?;
     match global.output {
         Output::Json => print_json(&shown(&applied)?),
-        Output::Table => {
+        Output::Table | Output::Otlp => {
             for change in &applied.changes {
                 put!("{}", differ::change(change));
             }
@@ -115,12 +115,12 @@ pub(crate) async fn resource(global: &Global, asked: Resource) -> Result<ExitCod
             let answer = api.put(&format!("resources/{kind}/{name}/owner"), &body).await?;
             match (global.output, table::cell(&answer, "/changed").as_str()) {
                 (Output::Json, _) => print_json(&answer),
-                (Output::Table, "true") => eprintln!(
+                (Output::Table | Output::Otlp, "true") => eprintln!(
                     "{kind} {name} is now owned by {}, revision {}",
                     table::cell(&answer, "/owner"),
                     table::cell(&answer, "/revision")
                 ),
-                (Output::Table, _) => eprintln!("unchanged"),
+                (Output::Table | Output::Otlp, _) => eprintln!("unchanged"),
             }
         }
     }

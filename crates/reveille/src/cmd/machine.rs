@@ -46,7 +46,9 @@ pub(crate) async fn command(global: &Global, asked: Machine) -> Result<(), Failu
             let answer = api.remove(&format!("machines/{mac}")).await?;
             match global.output {
                 Output::Json => print_json(&answer),
-                Output::Table => eprintln!("{mac} is forgotten; it is asked anew when it comes again"),
+                Output::Table | Output::Otlp => {
+                    eprintln!("{mac} is forgotten; it is asked anew when it comes again")
+                }
             }
             Ok(())
         }
@@ -143,7 +145,7 @@ pub(crate) async fn adopt(global: &Global, api: &Api, asked: Adopt) -> Result<()
         let document = document(&name, machine, &asked);
         match api.create(&format!("hosts/{name}"), &document, asked.dry_run).await {
             Ok(answer) => {
-                if global.output == Output::Table {
+                if global.output != Output::Json {
                     let would = if asked.dry_run { "would be " } else { "" };
                     eprintln!("{name} {would}recorded: {}", table::cell(machine, "/mac"));
                 }

@@ -94,7 +94,7 @@ async fn order(global: &Global, api: &Api, name: &Name, order: &str) -> Result<(
     let view = api.post(&format!("rollouts/{name}/{order}{by}"), &json!({})).await?;
     match global.output {
         Output::Json => print_json(&view),
-        Output::Table => eprintln!("{}", line(&view)),
+        Output::Table | Output::Otlp => eprintln!("{}", line(&view)),
     }
     Ok(())
 }
@@ -166,7 +166,7 @@ async fn watch(
     timeout: Option<Duration>,
 ) -> Result<ExitCode, Failure> {
     let ends = timeout.map(|time| Instant::now() + time);
-    let on_terminal = global.output == Output::Table && std::io::stdout().is_terminal();
+    let on_terminal = global.output != Output::Json && std::io::stdout().is_terminal();
     let mut told: BTreeMap<String, String> = BTreeMap::new();
     let (mut state, mut drawn) = (String::new(), 0usize);
     loop {
@@ -219,12 +219,12 @@ fn tell(global: &Global, view: &Value, told: &mut BTreeMap<String, String>, stat
         }
         match (global.output, table::cell(host, "/why").as_str()) {
             (Output::Json, _) => putln!("{host}"),
-            (Output::Table, "-") => putln!("{name} {now}"),
-            (Output::Table, why) => putln!("{name} {now}: {why}"),
+            (Output::Table | Output::Otlp, "-") => putln!("{name} {now}"),
+            (Output::Table | Output::Otlp, why) => putln!("{name} {now}: {why}"),
         }
     }
     let now = table::cell(view, "/state");
-    if now != state && global.output == Output::Table {
+    if now != state && global.output != Output::Json {
         putln!("{}", line(view));
     }
     now

@@ -39,7 +39,7 @@ pub(crate) async fn command(global: &Global, command: Template) -> Result<ExitCo
             let template = Api::new(global).get(&format!("templates/{name}")).await.map_err(or_a_file)?.body;
             match global.output {
                 Output::Json => print_json(&template),
-                Output::Table => {
+                Output::Table | Output::Otlp => {
                     put!(
                         "{}",
                         template.pointer("/text").and_then(serde_json::Value::as_str).unwrap_or_default()

@@ -12,6 +12,7 @@ use net::interface::Interface;
 use plan::UnknownPolicy;
 use std::net::Ipv4Addr;
 use std::num::NonZero;
+use std::sync::Arc;
 use store::records::decode_lease;
 use store::{RecordError, Store, StoreError, StoreOptions, Table};
 use types::lease::LeaseRecord;

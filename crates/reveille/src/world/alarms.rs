@@ -14,6 +14,7 @@ use types::{Event, EventName, Facts, MacAddr, MachineGuid};
 /// Keys of table facts.
 type Key = Vec<u8>;
 
+#[derive(Clone)]
 struct Entry {
     alarm: Alarm,
     /// When it was found last.

@@ -65,7 +65,7 @@ pub(super) struct Round {
 }
 
 impl Memory {
-    #[cfg(test)]
+    /// Nothing of it is written.
     pub(crate) fn in_memory() -> Memory {
         Memory { store: None, kept: HashMap::new(), counts: Counts::default() }
     }

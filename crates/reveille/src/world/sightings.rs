@@ -375,7 +375,7 @@ impl Sightings {
             self.forget_address(mac, earlier);
         }
         if let Some(address) = address {
-            if machine.held {
+            if held {
                 self.lent.remove(&address);
             }
             let other = self.addresses.insert(address, mac).filter(|other| *other != mac);
