@@ -126,6 +126,7 @@ impl Backend for MemoryBackend {
             revision,
             life: None,
             first_seen: None,
+            bundle_runs: Vec::new(),
             last_seen: None,
             identity_changes: Vec::new(),
             address: None,
