@@ -114,8 +114,15 @@ impl Backend for MemoryBackend {
         assert_ne!(name, "panics");
         let changed = before.as_ref().is_none_or(|view| view.host != host);
         let revision = if changed { memory.revision + 1 } else { current.unwrap_or_default() };
-        let view =
-            HostView { host, managed_by: "api".into(), revision, life: None, last_seen: None, address: None };
+        let view = HostView {
+            host,
+            managed_by: "api".into(),
+            revision,
+            life: None,
+            bundle_runs: Vec::new(),
+            last_seen: None,
+            address: None,
+        };
         if !dry_run {
             memory.revision = memory.revision.max(revision);
             memory.hosts.insert(name, view.clone());
