@@ -599,6 +599,7 @@ mod tests {
             managed_by: "api".into(),
             revision: 4,
             life: None,
+            bundle_runs: Vec::new(),
             last_seen: None,
             address: None,
         };
