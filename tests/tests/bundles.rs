@@ -1,7 +1,7 @@
 //! Bundles on real machines' terms: an answer file fetched with the boot's secret, and the script it names run by dash with curl
 //! and by busybox with wget, against the running appliance.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use harness::clients::{self, CLIENT_DEADLINE};
 use harness::daemon::{Config, Daemon};

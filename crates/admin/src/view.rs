@@ -623,6 +623,7 @@ mod tests {
             revision: 4,
             life: None,
             first_seen: None,
+            bundle_runs: Vec::new(),
             last_seen: None,
             identity_changes: Vec::new(),
             address: None,
