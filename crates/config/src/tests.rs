@@ -72,7 +72,16 @@ fn every_example_loads_without_faults_or_warnings_and_has_a_readme() {
         "rules",
         "claim",
         "rollout",
+        "tools",
+        "gitops-ci",
         "bundles",
+        "photon",
+        "rocky-kickstart",
+        "alpine",
+        "ubuntu-autoinstall",
+        "debian-preseed",
+        "windows-unattend",
+        "ipxe-callback",
     ] {
         assert!(names.iter().any(|name| name == needed), "{needed} is missing");
     }
@@ -163,7 +172,8 @@ fn included_files_append_to_lists_and_keep_their_origin() {
 fn a_template_in_a_file_of_its_own_is_as_good_as_one_in_the_configuration() {
     let loaded = load_example("templates").unwrap();
     let names: Vec<&str> = loaded.templates.iter().map(|template| template.name.as_str()).collect();
-    assert_eq!(names, ["esxi", "photon", "debian", "anaconda", "cloud-init", "note"]);
+    let wanted = ["esxi", "photon", "debian", "anaconda", "cloud-init", "autoinstall", "windows", "note"];
+    assert_eq!(names, wanted);
     assert_eq!(loaded.templates[0].kind, types::resource::TemplateKind::EsxiKickstart);
     let text = std::fs::read_to_string(examples().join("templates/esxi.ks")).unwrap();
     assert_eq!(loaded.templates[0].text, text);
@@ -176,8 +186,8 @@ fn a_template_in_a_file_of_its_own_is_as_good_as_one_in_the_configuration() {
             .map(|effective| effective.origin.to_string())
     };
     assert_eq!(origin("resources.templates[0].text").as_deref(), Some("esxi.ks:1"));
-    assert_eq!(origin("resources.templates[5].text").as_deref(), Some("reveille.yaml:23"));
-    assert_eq!(loaded.templates[5].text, "{{ host.name }} boots {{ image.name }} from {{ server.http }}\n");
+    assert_eq!(origin("resources.templates[7].text").as_deref(), Some("reveille.yaml:25"));
+    assert_eq!(loaded.templates[7].text, "{{ host.name }} boots {{ image.name }} from {{ server.http }}\n");
 }
 
 #[test]
