@@ -73,7 +73,6 @@ fn every_example_loads_without_faults_or_warnings_and_has_a_readme() {
         "claim",
         "rollout",
         "tools",
-        "gitops-ci",
         "bundles",
         "photon",
         "rocky-kickstart",
