@@ -1,11 +1,11 @@
 //! What a machine is given, worked out naively from the documents: the order of decision in `crates/plan/src/lib.rs`, the
-//! selectors in `crates/types/src/selector.rs`, inheritance in `crates/types/src/resource/group.rs`. Shares records with
-//! the real code and nothing that decides.
+//! selectors in `crates/types/src/selector.rs`, who a machine is in `docs/identity.md`, inheritance in
+//! `crates/types/src/resource/group.rs`. Shares records with the real code and nothing that decides.
 
 use crate::draw::{Machine, RuleData, World};
 use std::collections::BTreeMap;
 use types::Firmware;
-use types::resource::{Group, Host, LoaderKind};
+use types::resource::{Group, Host, HostMatch, LoaderKind};
 
 /// What a term is about; the keys of the selectors drawn.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -128,7 +128,11 @@ pub(crate) fn expect(world: &World, heard: Heard<'_>) -> Expected {
     // Every term is looked up alone: two records are a conflict, one is the host.
     let host = match owners.as_slice() {
         [] => None,
-        [one] => Some(*one),
+        // Something of a record, and more that is another's.
+        [one] => Some(*one).filter(|one| {
+            let (agrees, differs) = weighed(one, heard);
+            differs <= 2 * agrees
+        }),
         _ => return nobody(End::Left("its mac, uuid or serial belong to different hosts")),
     };
     let named = host.and_then(|host| host.group.as_ref()).map(ToString::to_string);
@@ -244,7 +248,7 @@ pub(crate) fn expect(world: &World, heard: Heard<'_>) -> Expected {
     Expected {
         shown: shown.clone().or(gives_more.then(|| format!("machine-{mac}"))),
         host: shown,
-        end: end(world, host, group.as_deref(), &chain, &given, (group_waits, image_waits)),
+        end: end(world, (host, heard), group.as_deref(), &chain, &given, (group_waits, image_waits)),
         loader,
         values: listed,
         groups: chain.iter().map(|group| group.name.to_string()).collect(),
@@ -260,7 +264,7 @@ fn nobody(end: End) -> Expected {
 /// Host pin → group pin, nearest first → rules → default image → policy for unknown machines → destructive gate.
 fn end(
     world: &World,
-    host: Option<&Host>,
+    (host, heard): (Option<&Host>, Heard<'_>),
     group: Option<&str>,
     chain: &[&Group],
     given: &BTreeMap<String, &RuleData>,
@@ -292,7 +296,36 @@ fn end(
         return End::Left("the image it should boot is not there");
     };
     let armed = host.is_some_and(|host| world.armed.contains(host.name.as_str()));
-    if found.destructive && !armed { End::Disk } else { End::Image(image) }
+    if !found.destructive {
+        return End::Image(image);
+    }
+    let Some(host) = host.filter(|_| armed) else { return End::Disk };
+    match weighed(host, heard) {
+        // Nothing speaks against it, or two terms for it.
+        (_, 0) => End::Image(image),
+        (7.., differs) if differs <= weighed(host, heard).0 => End::Image(image),
+        _ if heard.can_be_asked && host.identity.serial.is_some() => End::Ask,
+        _ => End::Disk,
+    }
+}
+
+/// What of a record is the machine's and what is not, by the weights of docs/identity.md.
+fn weighed(host: &Host, heard: Heard<'_>) -> (u32, u32) {
+    let (identity, machine) = (&host.identity, heard.machine);
+    let alone = |identity: HostMatch| is_named(&Host { identity, ..host.clone() }, heard);
+    let mut terms = Vec::new();
+    if !identity.mac.is_empty() {
+        terms.push((3, identity.mac.0.iter().any(|mac| mac.0 == machine.mac)));
+    }
+    if identity.uuid.is_some() {
+        terms.push((4, alone(HostMatch { uuid: identity.uuid, ..HostMatch::default() })));
+    }
+    if heard.smbios && identity.serial.is_some() {
+        terms.push((4, alone(HostMatch { serial: identity.serial.clone(), ..HostMatch::default() })));
+    }
+    let sum =
+        |wanted: bool| terms.iter().filter(|(_, agrees)| *agrees == wanted).map(|(weight, _)| weight).sum();
+    (sum(true), sum(false))
 }
 
 fn is_named(host: &Host, heard: Heard<'_>) -> bool {
