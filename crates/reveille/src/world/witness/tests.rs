@@ -25,20 +25,7 @@ fn host(macs: &[u8], uuid: Option<u8>) -> Host {
         uuid: uuid.map(guid),
         serial: Some("S1".to_owned()),
     };
-    Host {
-        name: "web01".parse().unwrap(),
-        identity,
-        image: None,
-        image_version: None,
-        group: None,
-        location: None,
-        power: None,
-        labels: Default::default(),
-        loader: None,
-        params: Default::default(),
-        template: None,
-        kernel_args_append: Vec::new(),
-    }
+    Host::new("web01".parse().unwrap(), identity)
 }
 
 /// Our segment is 10.0.0.0/25; machine N has card N and address N there.
