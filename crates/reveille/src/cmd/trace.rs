@@ -157,10 +157,7 @@ fn text(trace: &TraceView) -> String {
     for more in &trace.more {
         let role = more.role.as_deref().map_or_else(|| more.event.clone(), |role| format!("{role} files"));
         let bytes = if more.bytes > 0 { format!(", {}", table::size(more.bytes)) } else { String::new() };
-        text.push_str(&format!(
-            "  … and {} {role} more{bytes}\n",
-            more.count
-        ));
+        text.push_str(&format!("  … and {} {role} more{bytes}\n", more.count));
     }
     text.push_str(&foot(trace));
     text
