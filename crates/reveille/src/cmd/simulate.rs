@@ -48,10 +48,11 @@ pub(super) fn text(document: &Value, verbose: bool) -> String {
     let steps = document.pointer("/steps").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let mut files = Files::default();
     for step in steps {
-        if files.takes(step) {
-            continue;
+        match files.takes(step) {
+            Some(true) => continue,
+            Some(false) => {}
+            None => text.push_str(&files.rest()),
         }
-        text.push_str(&files.rest());
         text.push_str(&line(step));
         details(&mut text, step, verbose);
     }
@@ -114,19 +115,19 @@ struct Files {
 }
 
 impl Files {
-    /// True when this step is only counted.
-    fn takes(&mut self, step: &Value) -> bool {
+    /// Whether this step is only counted; `None` when it is no such file.
+    fn takes(&mut self, step: &Value) -> Option<bool> {
         let payload =
             matches!(step.get("role").and_then(Value::as_str), Some("kernel" | "initrd" | "module" | "file"));
         if !payload || step.get("ok") != Some(&Value::Bool(true)) {
-            return false;
+            return None;
         }
         self.count += 1;
         self.bytes += step.get("bytes").and_then(Value::as_u64).unwrap_or(0);
         if self.count > FILES_SHOWN {
             self.hidden += 1;
         }
-        self.count > FILES_SHOWN
+        Some(self.count > FILES_SHOWN)
     }
 
     /// The line for those, and a new count.
