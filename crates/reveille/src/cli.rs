@@ -1,9 +1,11 @@
 //! The command line: `reveille <noun> <verb>`, bare verbs for daily work.
 
+mod fleet;
 mod hook;
 mod orders;
 mod policy;
 
+pub(crate) use fleet::{Drift, HostSet, Rollout, RolloutPace, RolloutStart};
 pub(crate) use hook::Hook;
 pub(crate) use orders::{Adopt, Expiry, HostImport, HostOrder, Machine, Power};
 
@@ -83,6 +85,11 @@ pub(crate) enum Command {
     /// Rules: what machines that a selector means are given.
     #[command(subcommand, alias = "rules")]
     Rule(Rule),
+    /// Hosts that are not what they should be, and what brings them in step; exit 3 when there are any.
+    Drift(Drift),
+    /// Reinstall many hosts, a few at a time.
+    #[command(subcommand, alias = "rollouts")]
+    Rollout(Rollout),
     /// Images that can be booted.
     #[command(subcommand, alias = "images")]
     Image(Image),

@@ -84,6 +84,8 @@ async fn dispatch(global: &Global, command: Command) -> Result<ExitCode, Failure
         Command::Machine(asked) => cmd::machine::command(global, asked).await?,
         Command::Group(asked) => cmd::policy::group(global, asked).await?,
         Command::Rule(asked) => cmd::policy::rule(global, asked).await?,
+        Command::Drift(asked) => return cmd::drift::command(global, asked).await,
+        Command::Rollout(asked) => return cmd::rollout::command(global, asked).await,
         Command::Image(asked) => return cmd::image::command(global, asked).await,
         Command::Hook(asked) => cmd::hook::command(global, asked).await?,
         Command::Lease(asked) => cmd::lease::command(global, asked).await?,

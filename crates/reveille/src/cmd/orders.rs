@@ -50,7 +50,7 @@ fn order_of(asked: HostOrder) -> (String, Order) {
     }
 }
 
-fn text_of(image: &ImageRef) -> String {
+pub(super) fn text_of(image: &ImageRef) -> String {
     match &image.version {
         Some(version) => format!("{}@{version}", image.name),
         None => image.name.to_string(),
@@ -58,7 +58,7 @@ fn text_of(image: &ImageRef) -> String {
 }
 
 /// Whoever called, behind `sudo` too.
-fn who() -> Option<String> {
+pub(super) fn who() -> Option<String> {
     ["SUDO_USER", "USER", "LOGNAME"]
         .iter()
         .filter_map(|name| std::env::var(name).ok())
