@@ -7,7 +7,7 @@ use harness::daemon::{Config, Daemon, binary};
 use harness::packages::{self, CLIENTS};
 use harness::scene::{EVENT_DEADLINE, NETWORK, POOL, SERVER};
 use harness::timeline::Event;
-use harness::{Lab, Namespace, Running};
+use harness::{Lab, Namespace, Running, Segment};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
@@ -29,6 +29,7 @@ struct Rack {
     daemon: Daemon,
     machines: Namespace,
     server: Namespace,
+    segment: Segment,
     /// Events of appliances that were killed.
     before: Vec<Event>,
     lab: Lab,
@@ -44,8 +45,8 @@ impl Rack {
             machines.ip(&["address", "add", &format!("10.77.0.{}/24", 20 + number), "dev", "eth0"]).unwrap();
         }
         let daemon = Daemon::start(&lab, &server, Rack::config()).unwrap();
-        let rack = Rack { daemon, machines, server, before: Vec::new(), lab };
-        rack.import("one");
+        let rack = Rack { daemon, machines, server, segment, before: Vec::new(), lab };
+        rack.import("one", &[]);
         rack.done(&["group", "add", "rack12", "--image", "installer"]);
         for number in 1..=HOSTS {
             let mac = format!("52:54:00:00:01:{number:02x}");
@@ -59,20 +60,22 @@ impl Rack {
     }
 
     /// A version of the installer.
-    fn import(&self, content: &str) {
+    fn import(&self, content: &str, more: &[&str]) {
         let kernel = self.lab.path("kernel");
         std::fs::write(&kernel, content).unwrap();
         let kernel = kernel.to_string_lossy();
-        self.done(&["image", "import", "files", "--name", "installer", "--destructive", "--kernel", &kernel]);
+        let import =
+            ["image", "import", "files", "--name", "installer", "--destructive", "--kernel", &kernel];
+        self.done(&[&import[..], more].concat());
     }
 
     /// The appliance loses its power, and has it back.
     fn cut(self) -> Rack {
-        let Rack { daemon, machines, server, mut before, lab } = self;
+        let Rack { daemon, machines, server, segment, mut before, lab } = self;
         before.extend(daemon.events());
         daemon.cut();
         let daemon = Daemon::start(&lab, &server, Rack::config()).unwrap();
-        Rack { daemon, machines, server, before, lab }
+        Rack { daemon, machines, server, segment, before, lab }
     }
 
     /// Runs a command; its exit code and what it said.
@@ -196,9 +199,6 @@ fn a_rack_is_reinstalled_a_few_at_a_time_and_in_step_then() {
     assert!(rack.json(&["rollout", "list"]).1["items"].as_array().unwrap().is_empty());
     rack.done(&start);
     assert_eq!(rack.run(&start).0, 6, "there is one of that name");
-    let mut watch = Command::new(binary().unwrap());
-    watch.args(["rollout", "watch", "rack12", "--socket"]).arg(rack.daemon.socket());
-    let mut watch = Running::start("watch", watch, None).unwrap();
     rack.wait("the first three", || rack.hosts("rack12", "armed") == [1, 3, 4]);
     assert_eq!(rack.hosts("rack12", "skipped"), [LOCKED]);
     assert!(rack.begins(5).is_none(), "its turn has not come");
@@ -238,14 +238,18 @@ fn a_rack_is_reinstalled_a_few_at_a_time_and_in_step_then() {
     let rack = rack.cut();
     assert_eq!(rack.rollout("rack12")["state"], "stopped");
     rack.done(&["rollout", "resume", "rack12"]);
+    let mut watch = Command::new(binary().unwrap());
+    watch.args(["rollout", "watch", "rack12", "--socket"]).arg(rack.daemon.socket());
+    let mut watch = Running::start("watch", watch, None).unwrap();
     for number in 8..=HOSTS {
         rack.wait("its turn", || rack.hosts("rack12", "armed").contains(&number));
         rack.installs(number);
     }
     rack.wait("the end", || rack.rollout("rack12")["state"] == "done");
     assert_eq!(rack.run(&["rollout", "watch", "rack12"]).0, 10);
-    assert!(watch.wait_exit(WATCH_DEADLINE).unwrap().code().is_some());
-    assert!(watch.transcript().text().contains("esx-01 done"), "{}", watch.transcript().text());
+    assert_eq!(watch.wait_exit(WATCH_DEADLINE).unwrap().code(), Some(10));
+    let said = watch.transcript().text();
+    assert!(said.contains("esx-12 done") && said.contains("esx-07 failed"), "{said}");
     let (begun, most) = rack.audit();
     assert_eq!(most, AT_ONCE);
     assert!(begun.len() == HOSTS - 1 && begun.values().all(|times| *times == 1), "{begun:?}");
@@ -280,7 +284,7 @@ fn a_rack_is_reinstalled_a_few_at_a_time_and_in_step_then() {
     };
     rack.done(&["host", "set", &host(1), "--param", "ntp=10.77.0.1"]);
     assert_eq!((reasons(1), reasons(3)), (vec!["values".to_owned()], vec![]));
-    rack.import("two");
+    rack.import("two", &["--replace"]);
     assert_eq!(reasons(1), ["version", "values"]);
     assert_eq!(reasons(3), ["version"]);
 

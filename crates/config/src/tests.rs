@@ -70,6 +70,7 @@ fn every_example_loads_without_faults_or_warnings_and_has_a_readme() {
         "templates",
         "rules",
         "claim",
+        "rollout",
     ] {
         assert!(names.iter().any(|name| name == needed), "{needed} is missing");
     }

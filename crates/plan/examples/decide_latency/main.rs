@@ -1,4 +1,5 @@
-//! How long single decisions take: p50, p99 and the longest of many, and how long a whole catalog takes to be built.
+//! How long single decisions take: p50, p99 and the longest of many, how long a whole catalog takes to be built, and how long it
+//! takes to tell what every host should have, as `reveille drift` does.
 //!
 //! ```text
 //! cargo run --profile sim -p reveille-plan --example decide_latency -- --hosts 13000 --rules 500 --groups 200
@@ -12,7 +13,7 @@
 
 mod site;
 
-use reveille_plan::{BootState, Catalog, decide, resolve};
+use reveille_plan::{BootState, Catalog, Fleet, decide, known, resolve};
 use site::Size;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -65,6 +66,24 @@ fn main() {
             black_box(resolve(&catalog, black_box(facts)));
         }),
     );
+    for (what, seen) in [("seen", true), ("not seen since the start", false)] {
+        let mut took: Vec<Duration> = (0..BUILDS).map(|_| drift(size, &catalog, seen)).collect();
+        report(&format!("what all {} hosts should have, {what}", size.hosts), &mut took);
+    }
+}
+
+/// Asks what every host should have.
+fn drift(size: Size, catalog: &Catalog, seen: bool) -> Duration {
+    // Told ones have even numbers, and known ones do not divide by four.
+    let said = site::facts(size, 2);
+    let start = Instant::now();
+    let mut fleet = Fleet::new(catalog);
+    for host in catalog.hosts() {
+        let said = types::Facts { mac: None, guid: None, serial: None, ..said.clone() };
+        let facts = known(host, seen.then_some(&said));
+        black_box(fleet.wanted(host, &facts));
+    }
+    start.elapsed()
 }
 
 fn measured(size: Size, count: u32, work: impl Fn(&types::Facts)) -> Vec<Duration> {
