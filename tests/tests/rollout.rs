@@ -10,6 +10,7 @@ use harness::timeline::Event;
 use harness::{Lab, Namespace, Running, Segment};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -300,4 +301,69 @@ fn a_rack_is_reinstalled_a_few_at_a_time_and_in_step_then() {
     assert_eq!(rack.run(&["rollout", "watch", "new"]).0, 1);
     rack.done(&["rollout", "rm", "new"]);
     assert_eq!(rack.run(&["rollout", "get", "new"]).0, 5);
+}
+
+/// One host that is woken, one whose controller does not answer, and one that nobody can switch.
+#[test]
+fn armed_hosts_are_switched_and_one_that_cannot_be_is_armed_no_more() {
+    harness::enter!();
+    if !packages::here(CLIENTS) {
+        return;
+    }
+    let lab = Lab::new().unwrap();
+    let segment = lab.segment().unwrap();
+    let server = lab.station(&segment, "server", Some(&format!("{SERVER}/24"))).unwrap();
+    let (password, kernel) = (lab.path("password"), lab.path("kernel"));
+    std::fs::write(&password, "correct horse\n").unwrap();
+    std::fs::set_permissions(&password, std::fs::Permissions::from_mode(0o600)).unwrap();
+    std::fs::write(&kernel, "no kernel").unwrap();
+    let redfish = json!({
+        "url": "http://127.0.0.1:9", "user": "reveille", "password": { "file": password },
+        "trust": { "insecure": true },
+    });
+    let config = Config::server(NETWORK, POOL)
+        .host(json!({ "name": "woken", "match": { "mac": "52:54:00:00:00:01" }, "power": { "wol": {} } }))
+        .host(json!({ "name": "mute", "match": { "mac": "52:54:00:00:00:02" }, "power": { "redfish": redfish } }))
+        .host(json!({ "name": "plain", "match": { "mac": "52:54:00:00:00:03" } }));
+    let daemon = Daemon::start(&lab, &server, config).unwrap();
+    let kernel = kernel.to_string_lossy();
+    daemon
+        .command(&["image", "import", "files", "--name", "installer", "--destructive", "--kernel", &kernel])
+        .unwrap();
+    daemon
+        .command(&[
+            "rollout",
+            "start",
+            "all",
+            "woken",
+            "mute",
+            "plain",
+            "--order",
+            "given",
+            "--image",
+            "installer",
+            "--at-once",
+            "3",
+            "--max-failures",
+            "0",
+            "--power",
+            "cycle",
+        ])
+        .unwrap();
+    let told = |name: &str, host: &str| {
+        let (what, host) = (format!("{name} of {host}"), host.to_owned());
+        let look = |events: &[Event]| {
+            events.iter().any(|event| event.name() == name && event.text("host") == Some(&host)).then_some(())
+        };
+        daemon.wait_events(&what, EVENT_DEADLINE, look).unwrap();
+    };
+    told("power.done", "woken");
+    told("rollout.host_failed", "mute");
+    told("host.disarmed", "mute");
+    let view = daemon.command(&["rollout", "get", "all", "-o", "json"]).unwrap();
+    let view: Value = serde_json::from_str(&view).unwrap();
+    let states: Vec<&str> =
+        view["hosts"].as_array().unwrap().iter().map(|host| host["state"].as_str().unwrap()).collect();
+    assert_eq!(states, ["armed", "failed", "armed"], "{view:#}");
+    assert!(view["hosts"][1]["why"].as_str().unwrap().starts_with("not switched: "), "{view:#}");
 }
