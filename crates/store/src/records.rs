@@ -32,8 +32,8 @@ pub use ignored::{IGNORED, Ignored, ignored_key, is_ignored_key};
 pub use lease::{LEASE, decode_lease, encode_lease};
 pub use life::{LIFE, LIFE_BYTES_MAX, decode_life, encode_life, life_host, life_key};
 pub use rollout::{
-    ROLLOUT, ROLLOUT_BYTES_MAX, ROLLOUT_HOSTS, check_rollout_order, check_rollout_part, decode_rollout,
-    encode_rollout, rollout_key, rollout_keys, rollout_name, rollout_part,
+    KeyValue, ROLLOUT, ROLLOUT_BYTES_MAX, ROLLOUT_HOSTS, check_rollout_order, check_rollout_part,
+    decode_rollout, encode_rollout, rollout_key, rollout_keys, rollout_name, rollout_part,
 };
 pub use rules::{GROUP, RULE, RULE_SET, RuleSet, rule_set_key};
 

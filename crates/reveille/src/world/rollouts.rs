@@ -231,7 +231,8 @@ impl Rollouts {
                 .with("by", rollout.plan.by.clone())
                 .with("hosts", rollout.plan.hosts.len() as u64),
         );
-        self.advance(world, &rollout.plan.name, RolloutEvent::Resume)?;
+        // It is there: what cannot be armed now is at the next look.
+        lock(&self.told).push_back((rollout.plan.name.clone(), RolloutEvent::Resume));
         self.drain(world);
         self.of(&rollout.plan.name).ok_or(RolloutFault::NoSuch)
     }

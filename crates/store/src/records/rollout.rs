@@ -117,14 +117,14 @@ fn host_state(state: &str, why: Option<String>) -> Option<HostState> {
     })
 }
 
+/// A key of table boots, and its value.
+pub type KeyValue = (Vec<u8>, Vec<u8>);
+
 /// Keys and values of a rollout: with `before`, the parts that differ from that one; the order and its state stand first.
 ///
 /// # Errors
 /// [`RecordError::BadField`] for one that [`Rollout::check`] refuses: no step makes such a one.
-pub fn encode_rollout(
-    rollout: &Rollout,
-    before: Option<&Rollout>,
-) -> Result<Vec<(Vec<u8>, Vec<u8>)>, RecordError> {
+pub fn encode_rollout(rollout: &Rollout, before: Option<&Rollout>) -> Result<Vec<KeyValue>, RecordError> {
     rollout.check().map_err(|field| RecordError::BadField { kind: ROLLOUT.name, field })?;
     let before = before.filter(|before| before.plan.hosts.len() == rollout.plan.hosts.len());
     let Rollout { plan, at, state, forgiven, hosts } = rollout;
