@@ -174,7 +174,7 @@ impl Walk {
                     let networks = &self.place.interface.ipv4;
                     let last = networks
                         .iter()
-                        .find_map(|net| net.hosts().filter(|own| *own != self.place.local).last());
+                        .find_map(|net| net.hosts().filter(|own| *own != self.place.local).next_back());
                     let stand_in = last.unwrap_or(Ipv4Addr::UNSPECIFIED);
                     self.notes.push(format!("another server gives it its address; {stand_in} stands for it"));
                     stand_in
