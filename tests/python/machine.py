@@ -17,6 +17,10 @@ mac = bytes.fromhex(mac_text.replace(":", ""))
 guid = None if guid_text == "-" else uuid.UUID(guid_text).bytes_le
 xid = os.urandom(4)
 
+# Its own card, and nobody's address: who answers is looked up by both.
+for words in (["address", "flush", "dev", INTERFACE], ["link", "set", "dev", INTERFACE, "address", mac_text]):
+    subprocess.run(["ip", *words], check=True)
+
 raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0800))
 raw.bind((INTERFACE, 0))
 raw.settimeout(0.5)

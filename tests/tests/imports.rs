@@ -201,8 +201,10 @@ fn an_image_of_the_file_is_fetched_once_and_boots_as_the_file_says() {
 
     let daemon = Daemon::start(&lab, &server, config(&digest, "one")).unwrap();
     wait("its files", || image(&daemon)["files"].as_u64() == Some(2));
-    let listed = daemon.command(&["image", "imports"]).unwrap();
-    assert!(listed.contains("rescue") && listed.contains("done"), "{listed}");
+    wait("the job's end", || {
+        let listed = daemon.command(&["image", "imports"]).unwrap();
+        listed.lines().any(|line| line.contains("rescue") && line.contains("done"))
+    });
     assert_eq!((asked(), image(&daemon)["cmdline"].as_str()), (1, Some("one")));
     let version = image(&daemon)["current"].clone();
     daemon.stop().unwrap();

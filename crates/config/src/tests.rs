@@ -193,7 +193,7 @@ fn a_template_in_a_file_of_its_own_is_as_good_as_one_in_the_configuration() {
 fn a_fault_in_a_template_points_into_its_own_file() {
     let sources = [Source::new(
         "reveille.yaml",
-        "resources: { templates: [{ name: a, kind: preseed, file: sub/a.cfg }], hosts: [{ name: h, match: { serial: s }, template: a }] }\n",
+        "resources: { templates: [{ name: a, kind: preseed, file: sub/a.cfg }], hosts: [{ name: h, match: { serial: sns }, template: a }] }\n",
     )];
     let load = |text: &'static str| {
         let file = move |path: &str| Ok((format!("/etc/reveille/{path}"), text.to_owned()));
@@ -223,7 +223,7 @@ fn templates_of_the_store_may_be_named() {
 
 #[test]
 fn a_version_without_its_image_is_a_fault_with_and_without_a_default_image() {
-    let host = "resources: { hosts: [{ name: a, match: { serial: a }, image_version: v1 }] }\n";
+    let host = "resources: { hosts: [{ name: a, match: { serial: sna }, image_version: v1 }] }\n";
     let fix = |text: &str| {
         let report = load_text(text).unwrap_err();
         assert_eq!(report.faults.len(), 1, "{report}");

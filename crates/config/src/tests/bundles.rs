@@ -31,7 +31,7 @@ fn the_example_has_bundles_by_group_rule_and_host_and_scripts_in_files() {
 #[test]
 fn a_bundle_that_is_named_has_to_be_there_and_the_nearest_is_suggested() {
     let text = "resources:\n  bundles: [{ name: base, scripts: [{ name: s, text: a }] }]\n  groups:\n    - name: g\n      bundles_append: [base, bsae]\n  \
-                rules:\n    - name: r\n      bundles: [other]\n  hosts:\n    - name: h\n      match: { serial: a }\n      bundles:\n        - bases\n";
+                rules:\n    - name: r\n      bundles: [other]\n  hosts:\n    - name: h\n      match: { serial: sna }\n      bundles:\n        - bases\n";
     assert_eq!(
         faults(text),
         [
@@ -96,8 +96,8 @@ fn a_host_that_lacks_what_its_bundles_ask_for_is_named() {
     let text = |value: &str| {
         format!(
             "resources:\n  bundles: [{{ name: base, scripts: [{{ name: ntp, text: 'ntpdate {{{{ params.ntp }}}}' }}] }}]\n  \
-             groups: [{{ name: g, bundles: [base] }}]\n  hosts:\n    - {{ name: good, match: {{ serial: a }}, group: g, params: {{ ntp: 10.0.0.1 }} }}\n    \
-             - {{ name: other, match: {{ serial: b }}, group: g{value} }}\n"
+             groups: [{{ name: g, bundles: [base] }}]\n  hosts:\n    - {{ name: good, match: {{ serial: sna }}, group: g, params: {{ ntp: 10.0.0.1 }} }}\n    \
+             - {{ name: other, match: {{ serial: snb }}, group: g{value} }}\n"
         )
     };
     assert_eq!(

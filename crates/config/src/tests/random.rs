@@ -165,7 +165,7 @@ fn wide_configurations_are_refused_or_read_without_comparing_everything_with_eve
     assert!(load_text(&subnet).unwrap_err().faults.iter().all(|fault| fault.code == Code::Limit));
     let params = many(20_000, &|at| format!("p{at}: 1, "));
     let host =
-        format!("resources: {{ hosts: [{{ name: a, match: {{ serial: a }}, params: {{ {params} }} }}] }}");
+        format!("resources: {{ hosts: [{{ name: a, match: {{ serial: sna }}, params: {{ {params} }} }}] }}");
     assert!(load_text(&host).unwrap_err().faults.iter().all(|fault| fault.code == Code::Limit));
     let images = many(400, &|at| format!("{{ name: image-{at}, kind: linux, kernel: k }}, "));
     let hosts =

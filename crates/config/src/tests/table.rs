@@ -262,10 +262,10 @@ fn template(key: &str) -> &'static str {
             "resources: { templates: [{ name: known, kind: text, text: a }], images: [{ name: a, kind: linux, source: dir:/a, KEY }] }"
         }
         "resources.hosts[].template" => {
-            "resources: { templates: [{ name: known, kind: text, text: a }], hosts: [{ name: a, match: { serial: a }, KEY }] }"
+            "resources: { templates: [{ name: known, kind: text, text: a }], hosts: [{ name: a, match: { serial: sna }, KEY }] }"
         }
         "resources.hosts[].group" => {
-            "resources: { groups: [{ name: known }], hosts: [{ name: a, match: { serial: a }, KEY }] }"
+            "resources: { groups: [{ name: known }], hosts: [{ name: a, match: { serial: sna }, KEY }] }"
         }
         "resources.bundles[].name" => "resources: { bundles: [{ scripts: [{ name: s, text: a }], KEY }] }",
         key if key.starts_with("resources.bundles[].scripts") => {
@@ -275,7 +275,7 @@ fn template(key: &str) -> &'static str {
             "resources: { bundles: [{ name: a, scripts: [{ name: s, text: a }], KEY }] }"
         }
         "resources.hosts[].bundles" | "resources.hosts[].bundles_append" => {
-            "resources: { bundles: [{ name: known, scripts: [{ name: s, text: a }] }], hosts: [{ name: a, match: { serial: a }, KEY }] }"
+            "resources: { bundles: [{ name: known, scripts: [{ name: s, text: a }] }], hosts: [{ name: a, match: { serial: sna }, KEY }] }"
         }
         "resources.groups[].bundles" | "resources.groups[].bundles_append" => {
             "resources: { bundles: [{ name: known, scripts: [{ name: s, text: a }] }], groups: [{ name: a, KEY }] }"
@@ -307,16 +307,16 @@ fn template(key: &str) -> &'static str {
         key if key.starts_with("resources.images") => {
             "resources: { images: [{ name: a, kind: linux, source: dir:/a, KEY }] }"
         }
-        "resources.hosts[].name" => "resources: { hosts: [{ match: { serial: a }, KEY }] }",
+        "resources.hosts[].name" => "resources: { hosts: [{ match: { serial: sna }, KEY }] }",
         key if key.starts_with("resources.hosts[].match") => "resources: { hosts: [{ name: a, KEY }] }",
         "resources.hosts[].image_version" => {
-            "resources: { images: [{ name: known, kind: linux, kernel: k }], hosts: [{ name: a, match: { serial: a }, image: known, KEY }] }"
+            "resources: { images: [{ name: known, kind: linux, kernel: k }], hosts: [{ name: a, match: { serial: sna }, image: known, KEY }] }"
         }
         "resources.hosts[].image" | "boot.default_image" => {
-            "resources: { images: [{ name: known, kind: linux, kernel: k }], hosts: [{ name: a, match: { serial: a }, HOST }] }\nBOOT\n"
+            "resources: { images: [{ name: known, kind: linux, kernel: k }], hosts: [{ name: a, match: { serial: sna }, HOST }] }\nBOOT\n"
         }
         key if key.starts_with("resources.hosts") => {
-            "resources: { hosts: [{ name: a, match: { serial: a }, KEY }] }"
+            "resources: { hosts: [{ name: a, match: { serial: sna }, KEY }] }"
         }
         _ => "KEY",
     }
