@@ -83,10 +83,10 @@ codes! {
     UnquotedText = "R-CFG-51" Warning "Unquoted text that other YAML readers take for a number or a boolean.";
     NoEffect = "R-CFG-52" Warning "The key is accepted but changes nothing where it stands.";
     DestructiveDefault = "R-CFG-53" Warning "The default image may erase disks.";
-    Document = "R-CFG-63" Error "A document that is applied has resources only, and of those no images.";
     UnknownBundle = "R-CFG-60" Error "A bundle is named that no file defines.";
     Bundle = "R-CFG-61" Error "A script of a bundle cannot be read, does not parse, or names what cannot exist.";
     BundleValues = "R-CFG-62" Warning "A host lacks a value that a script of its bundles asks for; until it is set the host is given no image.";
+    Document = "R-CFG-63" Error "A document that is applied has resources only, and of those no images.";
 }
 
 /// Whether a fault stops the load.
