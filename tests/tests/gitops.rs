@@ -417,9 +417,50 @@ fn the_example_is_applied() {
     let daemon = site.start();
     let folder = workspace().join("examples/gitops-ci/resources");
     let applied = json_of(&daemon, &["apply", "-f", path(&folder), "--owner", "ci", "--prune"]);
-    let kinds = ["template", "group", "rule", "host"].map(|kind| counts(&applied, kind)[0]);
-    assert_eq!(kinds, [1, 2, 2, 2]);
+    let kinds = ["template", "bundle", "group", "rule", "host"].map(|kind| counts(&applied, kind)[0]);
+    assert_eq!(kinds, [1, 1, 2, 2, 2]);
     assert_eq!(run(&daemon, &["diff", "-f", path(&folder), "--owner", "ci", "--prune"]).code, 0);
+    daemon.stop().unwrap();
+}
+
+/// Bundles go the way of everything else: applied, named, exported, and kept while they are named.
+#[test]
+fn bundles_are_applied_and_stay_while_they_are_named() {
+    harness::enter!();
+    let site = Site::new();
+    let daemon = site.start();
+    let bundle = "resources:\n  bundles:\n    - name: base\n      scripts:\n        - { name: motd, file: motd.sh, timeout_secs: 30 }\n";
+    let script = "echo {{ host.name }}";
+    let folder = site.documents("docs", &[("10-bundles.yaml", bundle), ("motd.sh", script)]);
+    let from = path(&folder);
+    let applied = json_of(&daemon, &["apply", "-f", from, "--owner", "ci"]);
+    assert_eq!(counts(&applied, "bundle"), [1, 0, 0, 0]);
+    // Documents of others may name what the appliance has, and what it has not is told.
+    let host = |bundle: &str| {
+        format!("resources: {{ hosts: [{{ name: web01, match: {{ serial: S100 }}, bundles: [{bundle}] }}] }}")
+    };
+    let done = run_with(&daemon, &["apply", "-f", "-", "--owner", "hosts"], &host("bsae"));
+    assert!(done.code == 2 && done.err.contains("did you mean `base`?"), "{done:#?}");
+    let done = run_with(&daemon, &["apply", "-f", "-", "--owner", "hosts"], &host("base"));
+    assert_eq!(done.code, 0, "{done:#?}");
+    let runs = json_of(&daemon, &["host", "get", "web01"])["bundle_runs"].clone();
+    assert_eq!((&runs[0]["bundle"], &runs[0]["script"]), (&json!("base"), &json!("motd")), "{runs:#}");
+    // The way back, after a restart too.
+    daemon.cut();
+    let daemon = site.start();
+    let export = ok(&daemon, &["export", "--kind", "bundle"]).out;
+    assert!(export.contains("echo {{ host.name }}\n") && export.contains("timeout_secs: 30"), "{export}");
+    assert!(!export.contains("web01"), "{export}");
+    let done = run_with(&daemon, &["apply", "-f", "-", "--owner", "ci", "--prune"], &export);
+    assert!(done.code == 0 && done.err.ends_with("unchanged\n"), "{done:#?}");
+    // Named, it stays; past the command nothing broken gets in.
+    let done = run_with(&daemon, &["apply", "-f", "-", "--owner", "ci", "--prune"], "resources: {}\n");
+    assert!(done.code == 2 && done.err.contains("host `web01` names bundle `base`"), "{done:#?}");
+    let body = r#"{"resources":{"bundles":[{"name":"b","scripts":[{"name":"s","text":"{{ nonsense"}]}]}}"#;
+    let answer = request(&daemon, "POST", "/resources:apply", body);
+    assert!(answer.starts_with("HTTP/1.1 422") && answer.contains("/resources/bundles/0"), "{answer}");
+    owned(&daemon, &["apply", "-f", from, "--owner", "other"], "apply:ci");
+    ok(&daemon, &["resource", "own", "bundle", "base", "--to", "api"]);
     daemon.stop().unwrap();
 }
 

@@ -1,11 +1,11 @@
 //! Documents that are applied to a running appliance: `resources:` and nothing else, in the form of the configuration file.
 //!
 //! They go the way of the file (`merge`, `templates`, `check`, `meaning`), so all faults of all documents come at once, with
-//! their places. Templates name files relative to their own document. The other way round, [`write_documents`] makes of
+//! their places. Templates and scripts name files relative to their own document. The other way round, [`write_documents`] makes of
 //! resources a text that reads back as exactly these.
 
 use crate::fault::{Code, Draft, Fault, Faults, Report};
-use crate::file::{File, ResourcesFile};
+use crate::file::{BundleFile, File, ResourcesFile};
 use crate::limits::TEXT_BYTES_MAX;
 use crate::merge::Merge;
 use crate::source::{Source, Spot, Texts};
@@ -15,7 +15,7 @@ use crate::{check, meaning, templates, yaml};
 use serde::Serialize;
 use types::resource::{Name, Resource, Resources};
 
-/// Reads a file that a template of a document names: the path of the document, the path of the file in it; as
+/// Reads a file that a template or a script of a document names: the path of the document, the path of the file in it; as
 /// [`FileLoader`](crate::FileLoader) answers.
 pub type DocumentFiles<'a> = dyn Fn(&str, &str) -> Result<(String, String), String> + 'a;
 
@@ -26,6 +26,8 @@ pub struct Known<'a> {
     pub images: &'a [Name],
     /// Its templates.
     pub templates: &'a [Name],
+    /// Its bundles.
+    pub bundles: &'a [Name],
     /// Its groups.
     pub groups: &'a [Name],
     /// It has groups or rules that may give hosts values of which the documents say nothing.
@@ -80,6 +82,7 @@ pub fn read_documents(
             ghosts: &checked.ghosts,
             images: known.images,
             templates: known.templates,
+            bundles: known.bundles,
             groups: known.groups,
         };
         meaning::check(&file, &checked.tree, &elsewhere, &texts, &mut faults);
@@ -89,7 +92,7 @@ pub fn read_documents(
     }
     let mut warnings = faults.finish(&texts).warnings;
     if known.gives_values {
-        warnings.retain(|warning| warning.code != Code::TemplateValues);
+        warnings.retain(|warning| !matches!(warning.code, Code::TemplateValues | Code::BundleValues));
     }
     Ok(Documents { resources: resources(file.resources), warnings })
 }
@@ -127,6 +130,7 @@ fn only_resources(document: &mut Node, faults: &mut Faults) {
 fn resources(file: ResourcesFile) -> Resources {
     Resources {
         templates: file.templates.into_iter().filter_map(crate::template).collect(),
+        bundles: file.bundles.into_iter().filter_map(BundleFile::resource).collect(),
         groups: file.groups,
         rules: file.rules,
         hosts: file.hosts,
@@ -175,6 +179,7 @@ fn altered(resources: &Resources, back: &Resources) -> Draft {
         at.map(|(_, one)| format!("{} `{}`", T::KIND, one.name()))
     }
     let name = first(&resources.templates, &back.templates)
+        .or_else(|| first(&resources.bundles, &back.bundles))
         .or_else(|| first(&resources.groups, &back.groups))
         .or_else(|| first(&resources.rules, &back.rules))
         .or_else(|| first(&resources.hosts, &back.hosts));
@@ -184,14 +189,28 @@ fn altered(resources: &Resources, back: &Resources) -> Draft {
         .fix("change that, or leave its kind out with --kind")
 }
 
-/// Puts the texts of templates in as they are: on their way through YAML they lose line ends.
+/// Puts the texts of templates and scripts in as they are: on their way through YAML they lose line ends.
 fn whole_texts(tree: &mut Node, resources: &Resources) {
-    let Some(lists) = entry_of(tree, "resources") else { return };
-    let Some(Kind::List(items)) = entry_of(lists, "templates").map(|node| &mut node.kind) else { return };
-    for (item, template) in items.iter_mut().zip(&resources.templates) {
+    let put = |item: &mut Node, whole: &str| {
         if let Some(text) = entry_of(item, "text") {
-            text.kind = Kind::Text(template.text.clone());
+            text.kind = Kind::Text(whole.to_owned());
         }
+    };
+    let Some(lists) = entry_of(tree, "resources") else { return };
+    for (item, template) in items_of(lists, "templates").iter_mut().zip(&resources.templates) {
+        put(item, &template.text);
+    }
+    for (item, bundle) in items_of(lists, "bundles").iter_mut().zip(&resources.bundles) {
+        for (item, script) in items_of(item, "scripts").iter_mut().zip(&bundle.scripts) {
+            put(item, &script.text);
+        }
+    }
+}
+
+fn items_of<'a>(node: &'a mut Node, key: &str) -> &'a mut [Node] {
+    match entry_of(node, key).map(|node| &mut node.kind) {
+        Some(Kind::List(items)) => items,
+        _ => &mut [],
     }
 }
 

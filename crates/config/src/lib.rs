@@ -192,6 +192,7 @@ impl<'a> Loading<'a> {
                 ghosts: &checked.ghosts,
                 images: self.stored_images,
                 templates: self.stored_templates,
+                bundles: &[],
                 groups: self.stored_groups,
             };
             meaning::check(&file, &checked.tree, &elsewhere, &texts, &mut faults);

@@ -26,6 +26,8 @@ pub(crate) struct Elsewhere<'a> {
     pub(crate) images: &'a [Name],
     /// Templates the store holds.
     pub(crate) templates: &'a [Name],
+    /// Bundles the store holds.
+    pub(crate) bundles: &'a [Name],
     /// Groups the store holds.
     pub(crate) groups: &'a [Name],
 }

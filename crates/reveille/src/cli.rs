@@ -111,11 +111,11 @@ pub(crate) enum Command {
     /// Templates of answer files: those the appliance has, or those of a configuration file.
     #[command(subcommand, alias = "templates")]
     Template(Template),
-    /// Make hosts, groups, rules and templates what documents say, all of them in one revision or none.
+    /// Make hosts, groups, rules, templates and bundles what documents say, all of them in one revision or none.
     Apply(Apply),
     /// What `apply` would do. Exit 3 when there is a difference, 2 when the documents are faulty.
     Diff(Diff),
-    /// Hosts, groups, rules and templates as a document that can be applied.
+    /// Hosts, groups, rules, templates and bundles as a document that can be applied.
     Export(Export),
     /// Objects of every kind and whose they are.
     #[command(subcommand, alias = "resources")]

@@ -48,7 +48,7 @@ pub(crate) struct FromFile {
     pub(crate) hosts: Vec<(Host, String)>,
     pub(crate) images: Vec<(Image, String)>,
     pub(crate) templates: Vec<(Template, String)>,
-    pub(crate) bundles: Vec<Bundle>,
+    pub(crate) bundles: Vec<(Bundle, String)>,
     pub(crate) groups: Vec<(Group, String)>,
     pub(crate) rules: Vec<(Rule, String)>,
     pub(crate) site: Option<Name>,
@@ -264,6 +264,9 @@ impl Inventory {
         let templates: Vec<Owned<Template>> = self.all()?;
         let named = templates.iter().map(|template| (&template.resource.name, template.owner.as_str()));
         refuse_two_owners("template", named)?;
+        let bundles: Vec<Owned<Bundle>> = self.all()?;
+        let named = bundles.iter().map(|bundle| (&bundle.resource.name, bundle.owner.as_str()));
+        refuse_two_owners("bundle", named)?;
         let active = self.active_rules()?;
         let owned = self.file.rules.iter().map(|(rule, owner)| (&rule.name, owner.as_str()));
         refuse_two_owners("rule", owned.chain(active.iter().map(|rule| (&rule.name, API_OWNER))))?;
@@ -289,7 +292,7 @@ impl Inventory {
             current,
             images: images.into_iter().filter(complete).map(|image| image.resource).collect(),
             templates: templates.into_iter().map(|template| template.resource).collect(),
-            bundles: self.file.bundles.clone(),
+            bundles: bundles.into_iter().map(|bundle| bundle.resource).collect(),
             default_image: self.file.default_image.clone(),
             unknown: self.file.unknown,
             loaders: self.file.loaders.clone(),

@@ -31,6 +31,7 @@
 //! | rules | 9 | name | `Rule`, version 2 |
 //! | rule_sets | 10 | number, big-endian | `RuleSet`, version 1 |
 //! | templates | 11 | name | `Template`, version 2 |
+//! | bundles | 12 | name | `Bundle`, version 2 |
 //!
 //! Versions: segment 1, checkpoint 1, envelope 1 (version, revision, CRC-32). A record's own version is in its JSON
 //! ([`records`]).

@@ -30,11 +30,13 @@ pub enum Table {
     RuleSets = 10,
     /// Templates of answer files, by name.
     Templates = 11,
+    /// Bundles of scripts, by name.
+    Bundles = 12,
 }
 
 impl Table {
     /// All tables, in key order.
-    pub const ALL: [Table; 11] = [
+    pub const ALL: [Table; 12] = [
         Table::Hosts,
         Table::Images,
         Table::Manifests,
@@ -46,6 +48,7 @@ impl Table {
         Table::Rules,
         Table::RuleSets,
         Table::Templates,
+        Table::Bundles,
     ];
 
     /// The name in dumps and messages.
@@ -62,6 +65,7 @@ impl Table {
             Table::Rules => "rules",
             Table::RuleSets => "rule_sets",
             Table::Templates => "templates",
+            Table::Bundles => "bundles",
         }
     }
 

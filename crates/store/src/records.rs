@@ -10,7 +10,7 @@
 //! | table | key | record | version |
 //! |---|---|---|---|
 //! | images | name | `types::resource::Image` | 1 |
-//! | hosts, groups, rules, templates | name | `types::resource::{Host, Group, Rule, Template}` | 2; 1 has no owner |
+//! | hosts, groups, rules, templates, bundles | name | `types::resource::{Host, Group, Rule, Template, Bundle}` | 2; 1 has no owner |
 //! | rule_sets | number, big-endian | [`RuleSet`] | 1 |
 //! | leases | family (4; room for 6), then the address big-endian | [`types::lease::LeaseRecord`] | 2; 1 lacks `lease_secs` |
 //! | facts | `ignore/<hex>` | [`Ignored`] | 1 |
@@ -22,7 +22,7 @@
 //! | boots | `bundles/<host>` | [`ScriptRun`]s | 1 |
 //! | others | as their owners say | any `Serialize` value | theirs |
 //!
-//! Beside the record of a host, group, rule or template stands its owner, `{"v":2,"owner":"apply:ci","record":{…}}`, unless it
+//! Beside the record of a host, group, rule, template or bundle stands its owner, `{"v":2,"owner":"apply:ci","record":{…}}`, unless it
 //! is the API's ([`decode_owned`]).
 //!
 //! Lives and rollouts stand in the table that was set aside for them from the first version of the store on: no folder changes,
@@ -54,7 +54,7 @@ pub use rollout::{
     KeyValue, ROLLOUT, ROLLOUT_BYTES_MAX, ROLLOUT_HOSTS, check_rollout_order, check_rollout_part,
     decode_rollout, encode_rollout, rollout_key, rollout_keys, rollout_name, rollout_part,
 };
-pub use rules::{GROUP, RULE, RULE_SET, RuleSet, TEMPLATE, rule_set_key};
+pub use rules::{BUNDLE, GROUP, RULE, RULE_SET, RuleSet, TEMPLATE, rule_set_key};
 
 use crate::error::RecordError;
 use serde::de::DeserializeOwned;

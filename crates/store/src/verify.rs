@@ -72,6 +72,7 @@ pub(crate) fn unreadable_record(key: &[u8], envelope: &[u8]) -> Option<(String, 
         Table::Templates => {
             records::decode_owned::<types::resource::Template>(&records::TEMPLATE, value).err()
         }
+        Table::Bundles => records::decode_owned::<types::resource::Bundle>(&records::BUNDLE, value).err(),
         Table::RuleSets => records::RULE_SET.decode::<records::RuleSet>(value).err(),
         Table::Boots if records::life_host(key.get(1..)?).is_some() => records::decode_life(value).err(),
         Table::Boots if records::rollout_name(key.get(1..)?).is_some() => {

@@ -1,7 +1,7 @@
 use super::*;
 use crate::tests::examples;
 use proptest::prelude::*;
-use types::resource::{Group, Host, Rule, Template};
+use types::resource::{Bundle, Delivery, Group, Host, OnFailure, Rule, Script, Template};
 
 fn no_files(_: &str, _: &str) -> Result<(String, String), String> {
     Err("there are no files here".to_owned())
@@ -40,7 +40,9 @@ fn the_example_is_sound_and_reads_back_as_it_is_written() {
     let read = read_documents(&sources, &files, known).unwrap_or_else(|report| panic!("{report}"));
     assert!(read.warnings.is_empty(), "{}", crate::render(&read.warnings, false));
     let counts = [read.resources.templates.len(), read.resources.groups.len(), read.resources.rules.len()];
-    assert_eq!((counts, read.resources.hosts.len()), ([1, 2, 2], 2));
+    assert_eq!((counts, read.resources.hosts.len(), read.resources.bundles.len()), ([1, 2, 2], 2, 1));
+    let ntp = read.resources.bundles[0].script("ntp").unwrap();
+    assert!(ntp.text.starts_with("# The clock") && ntp.timeout_secs == Some(60), "{ntp:?}");
     let text = write_documents(&read.resources).unwrap();
     let again =
         read_known(&[("export.yaml", &text)], known).unwrap_or_else(|report| panic!("{report}\n{text}"));
@@ -86,6 +88,54 @@ fn what_the_appliance_has_may_be_named() {
     let (groups, templates) = (names(&["lab"]), names(&["ks"]));
     let known = Known { groups: &groups, templates: &templates, ..Known::default() };
     assert_eq!(read_known(&[("a.yaml", text)], known).unwrap().resources.hosts.len(), 1);
+}
+
+#[test]
+fn bundles_of_documents_are_checked_as_those_of_a_file_and_the_appliances_may_be_named() {
+    let named = "resources: { hosts: [{ name: web01, match: { serial: S100 }, bundles: [base] }], groups: [{ name: g, bundles_append: [base] }], \
+                 rules: [{ name: r, bundles: [base] }] }";
+    let report = read(&[("a.yaml", named)]).unwrap_err();
+    assert_eq!(report.faults.iter().filter(|fault| fault.code == Code::UnknownBundle).count(), 3, "{report}");
+    // Defined in another document: what the host lacks is told, unless the appliance may give it.
+    let defined = "resources: { bundles: [{ name: base, scripts: [{ name: s, text: 'echo {{ params.motd | quote }}' }] }] }";
+    let warnings = |known| {
+        let read = read_known(&[("a.yaml", named), ("b.yaml", defined)], known);
+        read.unwrap_or_else(|report| panic!("{report}")).warnings
+    };
+    let told = warnings(Known::default());
+    assert!(told.iter().any(|warning| warning.code == Code::BundleValues), "{}", crate::render(&told, false));
+    assert!(warnings(Known { gives_values: true, ..Known::default() }).is_empty());
+    // The appliance has it: its scripts are not known here, so nothing can be said of values.
+    let bundles = names(&["base"]);
+    let known = Known { bundles: &bundles, ..Known::default() };
+    let read_so = read_known(&[("a.yaml", named)], known).unwrap_or_else(|report| panic!("{report}"));
+    assert!(read_so.warnings.is_empty(), "{}", crate::render(&read_so.warnings, false));
+    let near =
+        read_known(&[("a.yaml", &named.replace("[base]", "[bsae]"))], known).unwrap_err().render(false);
+    assert!(near.contains("did you mean `base`?"), "{near}");
+    // What is wrong with one is told at its place.
+    let report = read(&[(
+        "b.yaml",
+        "resources:\n  bundles:\n    - name: base\n      scripts:\n        - name: s\n          text: |\n            true\n            echo {{ hots.name }}\n",
+    )])
+    .unwrap_err();
+    assert_eq!((report.faults[0].code, report.faults[0].line), (Code::Bundle, 8), "{report}");
+}
+
+#[test]
+fn bundles_are_written_with_their_scripts_and_read_back() {
+    let text = "resources: { bundles: [{ name: base, deliver: module, description: 'a: b', scripts: [{ name: s, file: s.sh, timeout_secs: 30 }, \
+                { name: p, text: \"\", interpreter: /usr/bin/python3 -u, on_failure: continue }] }] }";
+    let sources = [Source::new("one/a.yaml", text)];
+    let files =
+        |document: &str, path: &str| Ok((path.to_owned(), format!("# {document} {path}\n\nexit 0\n\n")));
+    let read = read_documents(&sources, &files, Known::default()).unwrap_or_else(|report| panic!("{report}"));
+    assert_eq!(read.resources.bundles[0].scripts[0].text, "# one/a.yaml s.sh\n\nexit 0\n\n");
+    let written = write_documents(&read.resources).unwrap_or_else(|report| panic!("{report}"));
+    assert!(written.contains("timeout_secs: 30") && written.contains("on_failure: continue"), "{written}");
+    let again = read_known(&[("export.yaml", &written)], Known::default())
+        .unwrap_or_else(|report| panic!("{report}\n{written}"));
+    assert_eq!(again.resources, read.resources, "{written}");
 }
 
 #[test]
@@ -195,7 +245,29 @@ fn sets() -> impl Strategy<Value = Resources> {
         (rule.params, rule.order) = (params, order);
         rule
     });
-    (group, host, rule, template_text()).prop_map(|(group, host, rule, text)| Resources {
+    let script = (
+        template_text(),
+        proptest::option::of(1u32..=86_400),
+        any::<bool>(),
+        prop_oneof![Just("/bin/sh"), Just("/usr/bin/env -S python3 -u"), Just("/bin/0x10")],
+    )
+        .prop_map(|(text, timeout_secs, on, interpreter)| {
+            let mut script = Script::new("0012".parse().unwrap(), text);
+            script.timeout_secs = timeout_secs;
+            script.on_failure = if on { OnFailure::Continue } else { OnFailure::Stop };
+            script.interpreter = interpreter.to_owned();
+            script
+        });
+    let bundle = (proptest::collection::vec(script, 0..3), any::<bool>(), texts()).prop_map(
+        |(scripts, module, description)| Bundle {
+            name: "no".parse().unwrap(),
+            deliver: if module { Delivery::Module } else { Delivery::Url },
+            scripts,
+            description,
+        },
+    );
+    (group, host, rule, template_text(), bundle).prop_map(|(group, host, rule, text, bundle)| Resources {
+        bundles: vec![bundle],
         templates: vec![Template {
             name: "t".parse().unwrap(),
             kind: types::resource::TemplateKind::Text,

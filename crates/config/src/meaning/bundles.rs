@@ -28,7 +28,8 @@ pub(super) fn check(
     for (index, bundle) in resources.bundles.iter().enumerate() {
         compiled.insert(bundle.name.as_str(), sound(bundle, index, texts, view));
     }
-    let known: BTreeSet<&str> = resources.bundles.iter().map(|bundle| bundle.name.as_str()).collect();
+    let mut known: BTreeSet<&str> = resources.bundles.iter().map(|bundle| bundle.name.as_str()).collect();
+    known.extend(elsewhere.bundles.iter().map(Name::as_str));
     let mut refers = |names: &[Name], key: &'static str, who: String, list: &'static str, index: usize| {
         for (at, name) in names.iter().enumerate() {
             let steps = [resources::item(list, index, key).as_slice(), &[Step::Index(at)]].concat();

@@ -96,8 +96,8 @@ fn a_host_that_lacks_what_its_bundles_ask_for_is_named() {
     let text = |value: &str| {
         format!(
             "resources:\n  bundles: [{{ name: base, scripts: [{{ name: ntp, text: 'ntpdate {{{{ params.ntp }}}}' }}] }}]\n  \
-             groups: [{{ name: g, bundles: [base] }}]\n  hosts:\n    - {{ name: good, match: {{ serial: sna }}, group: g, params: {{ ntp: 10.0.0.1 }} }}\n    \
-             - {{ name: other, match: {{ serial: snb }}, group: g{value} }}\n"
+             groups: [{{ name: g, bundles: [base] }}]\n  hosts:\n    - {{ name: good, match: {{ serial: S100 }}, group: g, params: {{ ntp: 10.0.0.1 }} }}\n    \
+             - {{ name: other, match: {{ serial: S200 }}, group: g{value} }}\n"
         )
     };
     assert_eq!(

@@ -1,6 +1,6 @@
 //! Resources of all kinds together: applied in one revision or not at all, shown for an export, given to another owner.
 //!
-//! The whole is looked at under the inventory's lock: every writer of hosts, groups, rules and templates takes it, so what was
+//! The whole is looked at under the inventory's lock: every writer of any of these kinds takes it, so what was
 //! checked is what is committed. Preconditions on each record say the same to the store. A further kind joins in [`apply`],
 //! [`resources`] and [`own`], a line each.
 
@@ -13,11 +13,11 @@ use crate::failure::{Failure, chain};
 use crate::inventory::{Kept, Owned};
 use admin::view::{Applied, ApplyRequest, OwnerChanged, ResourceView, TemplateView};
 use admin::{Applies, BackendError, FieldError, ListPage, Problem};
-use plan::{Asked, Plan, Refused, dangling};
+use plan::{Asked, Plan, Refused, There, dangling};
 use std::collections::{BTreeMap, BTreeSet};
 use store::records::{encode_owned, name_key};
 use store::{Batch, CommitError, Revision};
-use types::resource::{Group, Host, Name, Owner, ResourceKind, Rule, Template};
+use types::resource::{Bundle, Group, Host, Name, Owner, ResourceKind, Rule, Template};
 use types::{Event, EventName, EventSink};
 
 /// Resources in one request: three times the largest site we were built for. One commit takes 65,536 changes.
@@ -36,6 +36,7 @@ impl Applies for Daemon {
     fn resources(&self) -> Result<ListPage<ResourceView>, BackendError> {
         let mut items = Vec::new();
         views::<Template>(self, &mut items)?;
+        views::<Bundle>(self, &mut items)?;
         views::<Group>(self, &mut items)?;
         views::<Rule>(self, &mut items)?;
         views::<Host>(self, &mut items)?;
@@ -45,6 +46,7 @@ impl Applies for Daemon {
     fn own(&self, kind: ResourceKind, name: &Name, to: &Owner) -> Result<OwnerChanged, BackendError> {
         match kind {
             ResourceKind::Template => own::own::<Template>(self, name, to),
+            ResourceKind::Bundle => own::own::<Bundle>(self, name, to),
             ResourceKind::Group => own::own::<Group>(self, name, to),
             ResourceKind::Rule => own::own::<Rule>(self, name, to),
             ResourceKind::Host => own::own::<Host>(self, name, to),
@@ -82,9 +84,11 @@ fn apply(daemon: &Daemon, request: ApplyRequest, dry_run: bool) -> Result<Applie
     let owner = Owner::Apply(owner);
     let shown = owner.to_string();
     let asked = Asked { owner: &shown, prune, take_over, details, if_revision };
-    let mut wanted_templates = resources.templates;
-    // As every other reader of templates has them.
-    for text in wanted_templates.iter_mut().map(|template| &mut template.text) {
+    let (mut wanted_templates, mut wanted_bundles) = (resources.templates, resources.bundles);
+    // As every other reader of templates and scripts has them.
+    let scripts = wanted_bundles.iter_mut().flat_map(|bundle| &mut bundle.scripts);
+    let texts = wanted_templates.iter_mut().map(|template| &mut template.text);
+    for text in texts.chain(scripts.map(|script| &mut script.text)) {
         if !text.is_empty() && !text.ends_with('\n') {
             text.push('\n');
         }
@@ -96,6 +100,8 @@ fn apply(daemon: &Daemon, request: ApplyRequest, dry_run: bool) -> Result<Applie
     let mut refused = Refused::default();
     let templates: Plan<Template> =
         Plan::new(inventory.all().map_err(internal)?, wanted_templates, asked, |_| true, &mut refused);
+    let bundles: Plan<Bundle> =
+        Plan::new(inventory.all().map_err(internal)?, wanted_bundles, asked, |_| true, &mut refused);
     let groups: Plan<Group> =
         Plan::new(inventory.all().map_err(internal)?, resources.groups, asked, |_| true, &mut refused);
     let hosts: Plan<Host> =
@@ -120,6 +126,7 @@ fn apply(daemon: &Daemon, request: ApplyRequest, dry_run: bool) -> Result<Applie
     let catalog = |rules: Vec<Rule>| {
         inventory.catalog_with(|parts| {
             parts.templates = templates.after().cloned().collect();
+            parts.bundles = bundles.after().cloned().collect();
             parts.groups = groups.after().cloned().collect();
             parts.hosts = hosts.after().cloned().collect();
             parts.rules = rules;
@@ -130,7 +137,9 @@ fn apply(daemon: &Daemon, request: ApplyRequest, dry_run: bool) -> Result<Applie
         // It must be possible to put the working set in force, too.
         catalog(rules.after().cloned().collect()).map_err(invalid)?;
     }
-    refuse_dangling(daemon, &templates, &groups, &rules, &hosts, (&working.active, &active))?;
+    let plans =
+        Plans { templates: &templates, bundles: &bundles, groups: &groups, rules: &rules, hosts: &hosts };
+    refuse_dangling(daemon, plans, (&working.active, &active))?;
 
     let mut applied = Applied {
         owner: shown.clone(),
@@ -138,11 +147,12 @@ fn apply(daemon: &Daemon, request: ApplyRequest, dry_run: bool) -> Result<Applie
         changed: false,
         revision: daemon.revision(),
         rule_set: None,
-        kinds: vec![templates.counts, groups.counts, rules.counts, hosts.counts],
+        kinds: vec![templates.counts, bundles.counts, groups.counts, rules.counts, hosts.counts],
         changes: Vec::new(),
         notes: Vec::new(),
     };
     let mut batch = written(Batch::new(), &owner, &templates)?;
+    batch = written(batch, &owner, &bundles)?;
     batch = written(batch, &owner, &groups)?;
     batch = written(batch, &owner, &rules)?;
     batch = written(batch, &owner, &hosts)?;
@@ -156,7 +166,7 @@ fn apply(daemon: &Daemon, request: ApplyRequest, dry_run: bool) -> Result<Applie
     applied.changed = !batch.changes.is_empty();
     let rules_changed = rules.counts.created + rules.counts.changed + rules.counts.removed;
     let removed_hosts: Vec<Name> = hosts.removed.iter().cloned().collect();
-    for changes in [templates.changes, groups.changes, rules.changes, hosts.changes] {
+    for changes in [templates.changes, bundles.changes, groups.changes, rules.changes, hosts.changes] {
         applied.changes.extend(changes);
     }
     applied.notes = notes(&refused, &then, applied.changed);
@@ -258,37 +268,48 @@ fn bounded(mut errors: Vec<FieldError>) -> Vec<FieldError> {
     errors
 }
 
+/// Every kind as it is and as it would be.
+#[derive(Clone, Copy)]
+struct Plans<'a> {
+    templates: &'a Plan<Template>,
+    bundles: &'a Plan<Bundle>,
+    groups: &'a Plan<Group>,
+    rules: &'a Plan<Rule>,
+    hosts: &'a Plan<Host>,
+}
+
 /// Refuses what would leave anything naming what is not there, unless it did so before.
 fn refuse_dangling(
     daemon: &Daemon,
-    templates: &Plan<Template>,
-    groups: &Plan<Group>,
-    rules: &Plan<Rule>,
-    hosts: &Plan<Host>,
+    Plans { templates, bundles, groups, rules, hosts }: Plans<'_>,
     (active_now, active_then): (&BTreeMap<Name, Rule>, &BTreeMap<Name, Rule>),
 ) -> Result<(), BackendError> {
     let images = daemon.inventory.images().map_err(internal)?;
     let found = |then: bool| {
         let mut found = BTreeSet::new();
-        let (groups_there, templates_there): (BTreeSet<&Name>, BTreeSet<&Name>) = match then {
-            true => (names_of(groups.after()), names_of(templates.after())),
-            false => (names_of(groups.now()), names_of(templates.now())),
-        };
-        let there = (&groups_there, &templates_there);
+        let there = There::from([
+            names_of(templates, then),
+            names_of(bundles, then),
+            names_of(groups, then),
+            names_of(rules, then),
+            names_of(hosts, then),
+        ]);
         match then {
             true => {
-                dangling(groups.after(), there.0, there.1, &mut found);
-                dangling(rules.after().chain(active_then.values()), there.0, there.1, &mut found);
-                dangling(hosts.after(), there.0, there.1, &mut found);
+                dangling(groups.after(), &there, &mut found);
+                dangling(rules.after().chain(active_then.values()), &there, &mut found);
+                dangling(hosts.after(), &there, &mut found);
             }
             false => {
-                dangling(groups.now(), there.0, there.1, &mut found);
-                dangling(rules.now().chain(active_now.values()), there.0, there.1, &mut found);
-                dangling(hosts.now(), there.0, there.1, &mut found);
+                dangling(groups.now(), &there, &mut found);
+                dangling(rules.now().chain(active_now.values()), &there, &mut found);
+                dangling(hosts.now(), &there, &mut found);
             }
         }
         for image in images.iter().map(|image| &image.resource) {
-            if let Some(template) = image.template.as_ref().filter(|name| !templates_there.contains(name)) {
+            let absent =
+                |name: &&Name| !there.get(&ResourceKind::Template).is_some_and(|there| there.contains(name));
+            if let Some(template) = image.template.as_ref().filter(absent) {
                 found.insert(format!("image `{}` names template `{template}`", image.name));
             }
         }
@@ -312,8 +333,12 @@ fn refuse_dangling(
     }
 }
 
-fn names_of<'a, T: Kept + 'a>(all: impl Iterator<Item = &'a T>) -> BTreeSet<&'a Name> {
-    all.map(|one| one.name()).collect()
+fn names_of<T: Kept>(plan: &Plan<T>, then: bool) -> (ResourceKind, BTreeSet<&Name>) {
+    let names = match then {
+        true => plan.after().map(|one| one.name()).collect(),
+        false => plan.now().map(|one| one.name()).collect(),
+    };
+    (T::KIND, names)
 }
 
 fn invalid(failure: Failure) -> BackendError {

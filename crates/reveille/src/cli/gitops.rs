@@ -51,7 +51,7 @@ pub(crate) struct Export {
     /// Only what this owner has: `api`, or a name.
     #[arg(long, value_name = "api|NAME", value_parser = Owner::from_short)]
     pub(crate) owner: Option<Owner>,
-    /// Only this kind: template, group, rule, host; may be repeated.
+    /// Only this kind: template, bundle, group, rule, host; may be repeated.
     #[arg(long = "kind", value_name = "KIND")]
     pub(crate) kinds: Vec<ResourceKind>,
 }
@@ -67,7 +67,7 @@ pub(crate) enum Resource {
     },
     /// Give an object to another owner.
     Own {
-        /// template, group, rule or host.
+        /// template, bundle, group, rule or host.
         kind: ResourceKind,
         /// Its name.
         name: Name,

@@ -202,7 +202,7 @@ pub(super) fn from_file(loaded: &Loaded, loaders: Vec<LoaderChoice>) -> FromFile
         hosts: loaded.hosts.iter().cloned().zip(loaded.host_origins.iter().map(owner)).collect(),
         images: loaded.images.iter().cloned().zip(loaded.image_origins.iter().map(owner)).collect(),
         templates: loaded.templates.iter().cloned().zip(loaded.template_origins.iter().map(owner)).collect(),
-        bundles: loaded.bundles.clone(),
+        bundles: loaded.bundles.iter().cloned().zip(loaded.bundle_origins.iter().map(owner)).collect(),
         groups: loaded.groups.iter().cloned().zip(loaded.group_origins.iter().map(owner)).collect(),
         rules: loaded.rules.iter().cloned().zip(loaded.rule_origins.iter().map(owner)).collect(),
         site: settings.site.clone(),

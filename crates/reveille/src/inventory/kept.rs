@@ -2,10 +2,14 @@
 //! itself. A further kind has its `impl` here.
 
 use super::FromFile;
+use render::bundle::{self, BundleFault};
 use render::template::compile;
+use std::collections::BTreeSet;
 use store::Table;
-use store::records::{GROUP, HOST, Kind, RULE, TEMPLATE};
-use types::resource::{Group, Host, Name, Resource, Rule, Template};
+use store::records::{BUNDLE, GROUP, HOST, Kind, RULE, TEMPLATE};
+use types::resource::bundle::interpreter_fault;
+use types::resource::bundle::limits::{SCRIPTS_MAX, TIMEOUT_SECS_MAX};
+use types::resource::{Bundle, Group, Host, Name, Resource, ResourceKind, Rule, Template};
 
 /// A kind of resource that the store and the configuration file hold.
 pub(crate) trait Kept: Resource + 'static {
@@ -22,13 +26,20 @@ pub(crate) trait Kept: Resource + 'static {
         Vec::new()
     }
 
-    /// What it names: the kind in words, and the name.
-    fn names(&self) -> Vec<(&'static str, &Name)>;
+    /// What it names: of which kind, and the name.
+    fn names(&self) -> Vec<(ResourceKind, &Name)>;
 }
 
-fn named<'a>(groups: &[&'a Option<Name>], template: &'a Option<Name>) -> Vec<(&'static str, &'a Name)> {
-    let groups = groups.iter().filter_map(|name| name.as_ref().map(|name| ("group", name)));
-    groups.chain(template.as_ref().map(|name| ("template", name))).collect()
+fn named<'a>(
+    group: &'a Option<Name>,
+    template: &'a Option<Name>,
+    bundles: &'a Option<Vec<Name>>,
+    bundles_append: &'a [Name],
+) -> Vec<(ResourceKind, &'a Name)> {
+    let group = group.iter().map(|name| (ResourceKind::Group, name));
+    let template = template.iter().map(|name| (ResourceKind::Template, name));
+    let bundles = bundles.iter().flatten().chain(bundles_append).map(|name| (ResourceKind::Bundle, name));
+    group.chain(template).chain(bundles).collect()
 }
 
 impl Kept for Template {
@@ -44,7 +55,54 @@ impl Kept for Template {
         fault.into_iter().map(|fault| format!("line {}: {}", fault.line, fault.message)).collect()
     }
 
-    fn names(&self) -> Vec<(&'static str, &Name)> {
+    fn names(&self) -> Vec<(ResourceKind, &Name)> {
+        Vec::new()
+    }
+}
+
+impl Kept for Bundle {
+    const TABLE: Table = Table::Bundles;
+    const RECORD: Kind = BUNDLE;
+
+    fn of_file(file: &FromFile) -> &[(Bundle, String)] {
+        &file.bundles
+    }
+
+    /// As `config` checks those of a file.
+    fn faults(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        match self.scripts.len() {
+            0 => faults.push("it has no scripts".to_owned()),
+            many if many > SCRIPTS_MAX => {
+                faults.push(format!("it has {many} scripts; at most {SCRIPTS_MAX} are possible"));
+            }
+            _ => {}
+        }
+        let mut seen = BTreeSet::new();
+        for script in &self.scripts {
+            let name = &script.name;
+            if !seen.insert(name) {
+                faults.push(format!("it has script `{name}` twice"));
+            }
+            if let Some(fault) = interpreter_fault(&script.interpreter) {
+                faults.push(format!("script `{name}`: interpreter `{}`: {fault}", script.interpreter));
+            }
+            if script.timeout_secs.is_some_and(|secs| secs == 0 || secs > TIMEOUT_SECS_MAX) {
+                faults.push(format!("script `{name}`: timeout_secs is not between 1 and {TIMEOUT_SECS_MAX}"));
+            }
+            match bundle::compile(&self.name, script) {
+                Ok(_) => {}
+                Err(BundleFault::Script { fault, .. }) => {
+                    let line = if fault.line > 0 { format!(", line {}", fault.line) } else { String::new() };
+                    faults.push(format!("script `{name}`{line}: {}", fault.message));
+                }
+                Err(other) => faults.push(format!("script `{name}`: {other}")),
+            }
+        }
+        faults
+    }
+
+    fn names(&self) -> Vec<(ResourceKind, &Name)> {
         Vec::new()
     }
 }
@@ -57,8 +115,8 @@ impl Kept for Group {
         &file.groups
     }
 
-    fn names(&self) -> Vec<(&'static str, &Name)> {
-        named(&[&self.parent], &self.template)
+    fn names(&self) -> Vec<(ResourceKind, &Name)> {
+        named(&self.parent, &self.template, &self.bundles, &self.bundles_append)
     }
 }
 
@@ -70,8 +128,8 @@ impl Kept for Rule {
         &file.rules
     }
 
-    fn names(&self) -> Vec<(&'static str, &Name)> {
-        named(&[&self.group], &self.template)
+    fn names(&self) -> Vec<(ResourceKind, &Name)> {
+        named(&self.group, &self.template, &self.bundles, &[])
     }
 }
 
@@ -93,7 +151,43 @@ impl Kept for Host {
         faults
     }
 
-    fn names(&self) -> Vec<(&'static str, &Name)> {
-        named(&[&self.group], &self.template)
+    fn names(&self) -> Vec<(ResourceKind, &Name)> {
+        named(&self.group, &self.template, &self.bundles, &self.bundles_append)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bundle(scripts: serde_json::Value) -> Vec<String> {
+        let bundle = serde_json::json!({ "name": "base", "scripts": scripts });
+        serde_json::from_value::<Bundle>(bundle).unwrap().faults()
+    }
+
+    #[test]
+    fn a_bundle_is_looked_at_as_in_a_file() {
+        let good = serde_json::json!([
+            { "name": "motd", "text": "echo {{ host.name | quote }}\n", "timeout_secs": 30 },
+            { "name": "py", "text": "print()\n", "interpreter": "/usr/bin/python3 -u" },
+        ]);
+        assert_eq!(bundle(good), Vec::<String>::new());
+        for (scripts, words) in [
+            (serde_json::json!([]), "it has no scripts"),
+            (
+                serde_json::json!([{ "name": "a", "text": "x\n" }, { "name": "a", "text": "x\n" }]),
+                "script `a` twice",
+            ),
+            (serde_json::json!([{ "name": "a", "text": "x\n", "interpreter": "sh" }]), "interpreter `sh`"),
+            (serde_json::json!([{ "name": "a", "text": "x\n", "timeout_secs": 0 }]), "timeout_secs"),
+            (serde_json::json!([{ "name": "a", "text": "\n{{ nonsense" }]), "script `a`, line 2: "),
+            (serde_json::json!([{ "name": "a", "text": "{{ bundles.run }}\n" }]), "script `a`, line 1: "),
+        ] {
+            let faults = bundle(scripts);
+            assert!(faults.len() == 1 && faults[0].contains(words), "{words}: {faults:?}");
+        }
+        let many: Vec<_> =
+            (0..=SCRIPTS_MAX).map(|at| serde_json::json!({ "name": format!("s{at}"), "text": "" })).collect();
+        assert_eq!(bundle(many.into()), ["it has 33 scripts; at most 32 are possible"]);
     }
 }

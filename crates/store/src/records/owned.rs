@@ -72,8 +72,8 @@ fn same_record(kind: &Kind, version: u32) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::records::{GROUP, HOST, RULE, TEMPLATE};
-    use types::resource::{Group, Host, Template};
+    use crate::records::{BUNDLE, GROUP, HOST, RULE, TEMPLATE};
+    use types::resource::{Bundle, Group, Host, Template};
 
     fn host() -> Host {
         serde_json::from_str(r#"{"name":"web01","match":{"mac":"52:54:00:12:34:56"}}"#).unwrap()
@@ -116,7 +116,9 @@ mod tests {
     #[test]
     fn every_kind_with_owners_reads_version_1_in_one_pass() {
         assert!(
-            [HOST, GROUP, RULE, TEMPLATE].iter().all(|kind| same_record(kind, 1) && same_record(kind, 2))
+            [HOST, GROUP, RULE, TEMPLATE, BUNDLE]
+                .iter()
+                .all(|kind| same_record(kind, 1) && same_record(kind, 2))
         );
         assert!(!same_record(&HOST, 3) || HOST.version() >= 3);
         let other = Kind {
@@ -130,5 +132,10 @@ mod tests {
         let template: Template = serde_json::from_str(r#"{"name":"t","kind":"text","text":"x\n"}"#).unwrap();
         let value = TEMPLATE.encode(&template).unwrap();
         assert_eq!(decode_owned::<Template>(&TEMPLATE, &value).unwrap(), (Owner::Api, template));
+        let bundle: Bundle =
+            serde_json::from_str(r#"{"name":"b","scripts":[{"name":"s","text":"true\n"}]}"#).unwrap();
+        let owner = Owner::Apply("ci".parse().unwrap());
+        let value = encode_owned(&BUNDLE, &owner, &bundle).unwrap();
+        assert_eq!(decode_owned::<Bundle>(&BUNDLE, &value).unwrap(), (owner, bundle));
     }
 }

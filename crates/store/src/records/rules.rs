@@ -1,4 +1,4 @@
-//! Groups, rules, templates, and the sets of rules that are or were in force.
+//! Groups, rules, templates, bundles, and the sets of rules that are or were in force.
 
 use super::Kind;
 use super::owned::owner_beside;
@@ -11,6 +11,8 @@ pub const GROUP: Kind = Kind { name: "group", steps: &[owner_beside] };
 pub const RULE: Kind = Kind { name: "rule", steps: &[owner_beside] };
 /// Templates of answer files. There was never one of version 1; so all that have owners have their versions in common.
 pub const TEMPLATE: Kind = Kind { name: "template", steps: &[owner_beside] };
+/// Bundles of scripts. As with templates there was never one of version 1.
+pub const BUNDLE: Kind = Kind { name: "bundle", steps: &[owner_beside] };
 /// Sets of rules.
 pub const RULE_SET: Kind = Kind { name: "rule set", steps: &[] };
 

@@ -2,7 +2,7 @@
 //!
 //! A further kind has its variant in [`ResourceKind`], its list in [`Resources`] and its line in [`resource!`].
 
-use super::{Group, Host, Name, Rule, Template};
+use super::{Bundle, Group, Host, Name, Rule, Template};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::fmt;
@@ -14,6 +14,8 @@ use std::str::FromStr;
 pub enum ResourceKind {
     /// Templates of answer files.
     Template,
+    /// Bundles of scripts.
+    Bundle,
     /// Groups of hosts.
     Group,
     /// Rules.
@@ -24,13 +26,19 @@ pub enum ResourceKind {
 
 impl ResourceKind {
     /// Every kind, in order.
-    pub const ALL: [ResourceKind; 4] =
-        [ResourceKind::Template, ResourceKind::Group, ResourceKind::Rule, ResourceKind::Host];
+    pub const ALL: [ResourceKind; 5] = [
+        ResourceKind::Template,
+        ResourceKind::Bundle,
+        ResourceKind::Group,
+        ResourceKind::Rule,
+        ResourceKind::Host,
+    ];
 
     /// The name of one: `host`.
     pub fn as_str(self) -> &'static str {
         match self {
             ResourceKind::Template => "template",
+            ResourceKind::Bundle => "bundle",
             ResourceKind::Group => "group",
             ResourceKind::Rule => "rule",
             ResourceKind::Host => "host",
@@ -41,6 +49,7 @@ impl ResourceKind {
     pub fn list(self) -> &'static str {
         match self {
             ResourceKind::Template => "templates",
+            ResourceKind::Bundle => "bundles",
             ResourceKind::Group => "groups",
             ResourceKind::Rule => "rules",
             ResourceKind::Host => "hosts",
@@ -89,6 +98,7 @@ macro_rules! resource {
 }
 
 resource!(Template);
+resource!(Bundle);
 resource!(Group);
 resource!(Rule);
 resource!(Host);
@@ -100,6 +110,9 @@ pub struct Resources {
     /// Templates of answer files, with their text.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub templates: Vec<Template>,
+    /// Bundles of scripts, with their texts.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub bundles: Vec<Bundle>,
     /// Groups of hosts.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub groups: Vec<Group>,
@@ -114,7 +127,7 @@ pub struct Resources {
 impl Resources {
     /// How many there are.
     pub fn count(&self) -> usize {
-        self.templates.len() + self.groups.len() + self.rules.len() + self.hosts.len()
+        self.templates.len() + self.bundles.len() + self.groups.len() + self.rules.len() + self.hosts.len()
     }
 
     /// Adds one, given in its wire form.
@@ -128,6 +141,7 @@ impl Resources {
     ) -> Result<(), D::Error> {
         match kind {
             ResourceKind::Template => self.templates.push(Template::deserialize(resource)?),
+            ResourceKind::Bundle => self.bundles.push(Bundle::deserialize(resource)?),
             ResourceKind::Group => self.groups.push(Group::deserialize(resource)?),
             ResourceKind::Rule => self.rules.push(Rule::deserialize(resource)?),
             ResourceKind::Host => self.hosts.push(Host::deserialize(resource)?),
@@ -138,6 +152,7 @@ impl Resources {
     /// Every list by name.
     pub fn sort(&mut self) {
         self.templates.sort_by(|one, other| one.name.cmp(&other.name));
+        self.bundles.sort_by(|one, other| one.name.cmp(&other.name));
         self.groups.sort_by(|one, other| one.name.cmp(&other.name));
         self.rules.sort_by(|one, other| one.name.cmp(&other.name));
         self.hosts.sort_by(|one, other| one.name.cmp(&other.name));
@@ -154,7 +169,7 @@ mod tests {
             assert_eq!(kind.as_str().parse(), Ok(kind));
             assert_eq!(kind.list().parse(), Ok(kind));
         }
-        assert!("image".parse::<ResourceKind>().unwrap_err().contains("template, group, rule, host"));
+        assert!("image".parse::<ResourceKind>().unwrap_err().contains("template, bundle, group, rule, host"));
     }
 
     #[test]
@@ -163,8 +178,13 @@ mod tests {
         resources.add(ResourceKind::Group, serde_json::json!({ "name": "b" })).unwrap();
         resources.add(ResourceKind::Group, serde_json::json!({ "name": "a" })).unwrap();
         assert!(resources.add(ResourceKind::Host, serde_json::json!({ "name": "h", "x": 1 })).is_err());
+        let bundle =
+            |name: &str| serde_json::json!({ "name": name, "scripts": [{ "name": "s", "text": "true\n" }] });
+        resources.add(ResourceKind::Bundle, bundle("z")).unwrap();
+        resources.add(ResourceKind::Bundle, bundle("base")).unwrap();
         resources.sort();
-        assert_eq!(resources.count(), 2);
+        assert_eq!(resources.count(), 4);
+        assert_eq!(resources.bundles[0].name.as_str(), "base");
         assert_eq!(resources.groups.iter().map(|group| group.name.as_str()).collect::<Vec<_>>(), ["a", "b"]);
     }
 }

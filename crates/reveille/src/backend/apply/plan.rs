@@ -167,17 +167,18 @@ impl<T: Kept> Plan<T> {
     }
 }
 
+/// The names of each kind that may be named.
+pub(super) type There<'a> = BTreeMap<ResourceKind, BTreeSet<&'a Name>>;
+
 /// Says of resources what they name that is not there: `host web01 names group lab`.
 pub(super) fn dangling<'a, T: Kept + 'a>(
     all: impl Iterator<Item = &'a T>,
-    groups: &BTreeSet<&Name>,
-    templates: &BTreeSet<&Name>,
+    there: &There<'_>,
     found: &mut BTreeSet<String>,
 ) {
     for one in all {
         for (kind, name) in one.names() {
-            let there = if kind == "group" { groups.contains(name) } else { templates.contains(name) };
-            if !there {
+            if !there.get(&kind).is_some_and(|names| names.contains(name)) {
                 found.insert(format!("{} `{}` names {kind} `{name}`", T::KIND, one.name()));
             }
         }

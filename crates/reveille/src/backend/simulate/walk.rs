@@ -172,9 +172,8 @@ impl Walk {
                 Some(IpAddr::V4(known)) if !known.is_unspecified() => known,
                 _ => {
                     let networks = &self.place.interface.ipv4;
-                    let last = networks
-                        .iter()
-                        .find_map(|net| net.hosts().rfind(|own| *own != self.place.local));
+                    let last =
+                        networks.iter().find_map(|net| net.hosts().rfind(|own| *own != self.place.local));
                     let stand_in = last.unwrap_or(Ipv4Addr::UNSPECIFIED);
                     self.notes.push(format!("another server gives it its address; {stand_in} stands for it"));
                     stand_in

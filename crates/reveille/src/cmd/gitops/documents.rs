@@ -86,8 +86,9 @@ pub(super) fn check(
         named.filter_map(|view| view.resource.pointer("/name")?.as_str()?.parse().ok()).collect()
     };
     let (templates, groups) = (of_kind(ResourceKind::Template), of_kind(ResourceKind::Group));
+    let bundles = of_kind(ResourceKind::Bundle);
     let gives_values = !groups.is_empty() || views.iter().any(|view| view.kind == ResourceKind::Rule);
-    let known = Known { images, templates: &templates, groups: &groups, gives_values };
+    let known = Known { images, templates: &templates, bundles: &bundles, groups: &groups, gives_values };
     // Standard input is relative to where the command runs.
     let files =
         |document: &str, path: &str| template(Path::new(document).parent().unwrap_or(Path::new("")), path);

@@ -103,9 +103,20 @@ fn a_name_twice_is_refused() {
 fn what_names_nothing_is_found() {
     let mut child = group("child", "1");
     child.parent = Some("lab".parse().unwrap());
+    child.bundles_append = vec!["lab".parse().unwrap(), "base".parse().unwrap()];
     let mut found = BTreeSet::new();
-    dangling([&child].into_iter(), &BTreeSet::new(), &BTreeSet::new(), &mut found);
-    assert_eq!(found.into_iter().collect::<Vec<_>>(), ["group `child` names group `lab`"]);
+    let (lab, base): (Name, Name) = ("lab".parse().unwrap(), "base".parse().unwrap());
+    // A name of one kind is none of another.
+    let there = There::from([
+        (ResourceKind::Template, BTreeSet::from([&lab])),
+        (ResourceKind::Group, BTreeSet::from([&base])),
+        (ResourceKind::Bundle, BTreeSet::from([&base])),
+    ]);
+    dangling([&child].into_iter(), &there, &mut found);
+    assert_eq!(
+        found.into_iter().collect::<Vec<_>>(),
+        ["group `child` names bundle `lab`", "group `child` names group `lab`"]
+    );
 }
 
 proptest! {
