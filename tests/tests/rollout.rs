@@ -25,10 +25,14 @@ fn host(number: usize) -> String {
     format!("esx-{number:02}")
 }
 
+fn mac(number: usize) -> String {
+    format!("52:54:00:00:01:{number:02x}")
+}
+
 /// Machines of one rack behind one network card each, and the appliance.
 struct Rack {
     daemon: Daemon,
-    machines: Namespace,
+    machines: Vec<Namespace>,
     server: Namespace,
     segment: Segment,
     /// Events of appliances that were killed.
@@ -41,17 +45,20 @@ impl Rack {
         let lab = Lab::new().unwrap();
         let segment = lab.segment().unwrap();
         let server = lab.station(&segment, "server", Some(&format!("{SERVER}/24"))).unwrap();
-        let machines = lab.station(&segment, "machines", Some("10.77.0.9/24")).unwrap();
-        for number in 1..=HOSTS {
-            machines.ip(&["address", "add", &format!("10.77.0.{}/24", 20 + number), "dev", "eth0"]).unwrap();
-        }
+        let machine = |number: usize| {
+            let address = format!("10.77.0.{}/24", 20 + number);
+            let machine = lab.station(&segment, &format!("m{number}"), Some(&address)).unwrap();
+            // Its own card: answers about a host go where its card is.
+            machine.ip(&["link", "set", "dev", "eth0", "address", &mac(number)]).unwrap();
+            machine
+        };
+        let machines = (1..=HOSTS).map(machine).collect();
         let daemon = Daemon::start(&lab, &server, Rack::config()).unwrap();
         let rack = Rack { daemon, machines, server, segment, before: Vec::new(), lab };
         rack.import("one", &[]);
         rack.done(&["group", "add", "rack12", "--image", "installer"]);
         for number in 1..=HOSTS {
-            let mac = format!("52:54:00:00:01:{number:02x}");
-            rack.done(&["host", "add", &host(number), "--mac", &mac, "--group", "rack12"]);
+            rack.done(&["host", "add", &host(number), "--mac", &mac(number), "--group", "rack12"]);
         }
         rack
     }
@@ -132,14 +139,13 @@ impl Rack {
 
     /// A machine fetches, as iPXE does, from its own address.
     fn fetch(&self, number: usize, url: &str) -> Result<String, String> {
-        let address = format!("10.77.0.{}", 20 + number);
-        let bytes = curl(&self.lab, &self.machines, &["--interface", &address, url]);
+        let bytes = curl(&self.lab, &self.machines[number - 1], &[url]);
         bytes.map(|bytes| String::from_utf8(bytes).unwrap()).map_err(|error| error.to_string())
     }
 
     /// Switched on: the token of its installation once the installer was fetched; `None` when it goes to its disk.
     fn begins(&self, number: usize) -> Option<String> {
-        let facts = format!("mac=52:54:00:00:01:{number:02x}&uuid=&platform=pcbios&arch=i386");
+        let facts = format!("mac={}&uuid=&platform=pcbios&arch=i386", mac(number));
         let script = self.fetch(number, &format!("http://{SERVER}:8080/boot.ipxe?{facts}")).unwrap();
         let word = |begin: &str| {
             script.split_whitespace().find_map(|word| word.find(begin).map(|at| word[at..].to_owned()))

@@ -253,8 +253,7 @@ fn identity(host: &Host, index: usize, owners: &mut Owners, view: &mut View<'_>)
     if let Some(serial) = terms.serial.as_deref().filter(|serial| types::serial::is_nobodys(serial)) {
         let message = format!("`{serial}` is a serial number that many machines have");
         let spot = view.spot(&[steps.as_slice(), &[Step::Key("serial")]].concat());
-        let draft =
-            Draft::new(Code::NobodysIdentity, spot, message).fix("recognise the host by mac or uuid");
+        let draft = Draft::new(Code::NobodysIdentity, spot, message).fix("recognise the host by mac or uuid");
         view.add(draft);
     }
     let mut claims: Vec<(String, &str)> = terms.mac.0.iter().map(|mac| (mac.to_string(), "mac")).collect();
