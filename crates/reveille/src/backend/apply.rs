@@ -1,8 +1,8 @@
 //! Resources of all kinds together: applied in one revision or not at all, shown for an export, given to another owner.
 //!
 //! The whole is looked at under the inventory's lock: every writer of any of these kinds takes it, so what was
-//! checked is what is committed. Preconditions on each record say the same to the store. A further kind joins in [`apply`],
-//! [`resources`] and [`own`], a line each.
+//! checked is what is committed. Preconditions on each record say the same to the store. A further kind joins in `apply`,
+//! `resources` and `own`, a line each.
 
 mod own;
 mod plan;
