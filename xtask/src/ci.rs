@@ -1,6 +1,6 @@
 //! `cargo xtask ci`: what must hold before a change lands. `.ci/run` calls it.
 
-use crate::run::{cargo_command, has_cargo, step};
+use crate::run::{cargo_command, has_cargo, optimised_examples, step};
 use anyhow::{Result, ensure};
 use clap::Args;
 use std::process::ExitCode;
@@ -26,7 +26,8 @@ impl Ci {
         step("docs", docs.env("RUSTDOCFLAGS", "-D warnings"))?;
         // Finding something new takes coverage flags and time: `cargo xtask fuzz`.
         crate::fuzz::replay()?;
-        crate::storm::Packets::short().run()?;
+        let optimised = optimised_examples()?;
+        crate::storm::Packets::short(optimised.join("packet_storm")).run()?;
         if has_cargo("deny") {
             step("deny", &mut cargo_command(&["deny", "check"]))?;
         } else {
@@ -36,7 +37,7 @@ impl Ci {
         }
         if self.sim_seeds > 0 {
             eprintln!("== simulation");
-            let good = crate::sim::Sim::seeds(self.sim_seeds).run()?;
+            let good = crate::sim::Sim::seeds(self.sim_seeds, optimised.join("simulate")).run()?;
             ensure!(good == ExitCode::SUCCESS, "simulation: the lines above replay what broke");
         }
         if self.without_tests { Ok(()) } else { crate::test::Test::default().run() }

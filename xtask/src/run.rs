@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, bail};
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
@@ -39,6 +39,28 @@ pub(crate) fn optimised() -> Result<PathBuf> {
     let mut build = cargo_command(&["build", "--release", "--package", "reveille"]);
     step("build, optimised", build.env_remove("CARGO_TARGET_DIR"))?;
     Ok(harness::daemon::workspace().join("target/release/reveille"))
+}
+
+/// A command that runs an example of a package in the sim profile: what was built before, else by cargo. Its arguments follow.
+pub(crate) fn example(package: &str, name: &str, built: Option<&Path>) -> Command {
+    if let Some(program) = built {
+        let mut command = Command::new(program);
+        command.current_dir(harness::daemon::workspace());
+        return command;
+    }
+    cargo_command(&["run", "--quiet", "--profile", "sim", "--package", package, "--example", name, "--"])
+}
+
+/// Builds the examples that `ci` runs, and says where they are. Both at once: asked for one by one, cargo builds most of what
+/// they have in common twice, for their features differ.
+pub(crate) fn optimised_examples() -> Result<PathBuf> {
+    let packages = ["--package", "reveille-tests", "--package", "reveille-sim"];
+    let examples = ["--example", "packet_storm", "--example", "simulate"];
+    let folder = harness::daemon::workspace().join("target");
+    let mut build = cargo_command(&["build", "--quiet", "--profile", "sim"]);
+    build.args(packages).args(examples).arg("--target-dir").arg(&folder);
+    step("examples, optimised", &mut build)?;
+    Ok(folder.join("sim/examples"))
 }
 
 /// Its output, when it succeeds.

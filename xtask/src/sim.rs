@@ -1,8 +1,9 @@
 //! `cargo xtask sim`: racks from seeds, on all cores. The code is `crates/sim`; assertions are alive in its profile.
 
-use crate::run::cargo_command;
+use crate::run::example;
 use anyhow::{Context, Result};
 use clap::Args;
+use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 use std::thread::available_parallelism;
 
@@ -24,19 +25,21 @@ pub(crate) struct Sim {
     /// Tell everything that happens to that seed.
     #[arg(long, requires = "seed")]
     trace: bool,
+    /// The program, where it was built before.
+    #[arg(skip)]
+    program: Option<PathBuf>,
 }
 
 impl Sim {
     /// That many seeds from the beginning.
-    pub(crate) fn seeds(seeds: u64) -> Sim {
-        Sim { seeds, from: 0, jobs: None, seed: None, trace: false }
+    pub(crate) fn seeds(seeds: u64, program: PathBuf) -> Sim {
+        Sim { seeds, from: 0, jobs: None, seed: None, trace: false, program: Some(program) }
     }
 
     pub(crate) fn run(self) -> Result<ExitCode> {
         let (first, count) = self.seed.map_or((self.from, self.seeds), |seed| (seed, 1));
         let cores = available_parallelism().map_or(1, usize::from);
-        let mut run = cargo_command(&["run", "--quiet", "--profile", "sim", "--package", "reveille-sim"]);
-        run.args(["--example", "simulate", "--"]);
+        let mut run = example("reveille-sim", "simulate", self.program.as_deref());
         run.args([first, count].map(|number| number.to_string()));
         run.arg(self.jobs.unwrap_or(cores).to_string());
         if self.trace {

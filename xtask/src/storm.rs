@@ -2,12 +2,13 @@
 
 mod network;
 
-use crate::run::{cargo_command, step};
+use crate::run::{cargo_command, example, step};
 use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
 use harness::daemon::workspace;
 use harness::packages::{self, BOOT, CLIENTS};
 use harness::world::{self, World};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Packets of the short form, for every change.
@@ -42,6 +43,9 @@ pub(crate) struct Packets {
     /// The first thread's seed: the same seed is the same run.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// The program, where it was built before.
+    #[arg(skip)]
+    program: Option<PathBuf>,
 }
 
 impl Storm {
@@ -84,14 +88,12 @@ impl Storm {
 
 impl Packets {
     /// What `ci` runs.
-    pub(crate) fn short() -> Packets {
-        Packets { count: PACKETS_SHORT, jobs: 1, seed: 1 }
+    pub(crate) fn short(program: PathBuf) -> Packets {
+        Packets { count: PACKETS_SHORT, jobs: 1, seed: 1, program: Some(program) }
     }
 
     pub(crate) fn run(&self) -> Result<()> {
-        let mut command =
-            cargo_command(&["run", "--quiet", "--profile", "sim", "--package", "reveille-tests"]);
-        command.args(["--example", "packet_storm", "--"]);
+        let mut command = example("reveille-tests", "packet_storm", self.program.as_deref());
         for (name, value) in [("--count", self.count), ("--jobs", self.jobs), ("--seed", self.seed)] {
             command.args([name, &value.to_string()]);
         }
