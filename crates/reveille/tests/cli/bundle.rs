@@ -62,7 +62,7 @@ fn what_stands_in_the_way_is_told_with_exit_3_and_nothing_is_printed() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("reveille.yaml");
     let text = "resources:\n  bundles: [{ name: base, scripts: [{ name: a, text: '{{ params.one }}' }, { name: b, text: '{{ params.two }}' }] }]\n  \
-                hosts: [{ name: web01, match: { serial: a }, bundles: [base], params: { two: 'a b' } }]\n";
+                hosts: [{ name: web01, match: { serial: sna }, bundles: [base], params: { two: 'a b' } }]\n";
     std::fs::write(&file, text).unwrap();
     let config = file.display().to_string();
     let (code, stdout, stderr) = run(&["bundle", "render", "--host", "web01", "-c", &config]);
