@@ -127,6 +127,11 @@ fn reveille(lab: &Lab, station: &Namespace, binary: &Path) -> Result<(Running, P
     command.arg("serve").arg("--config").arg(&file);
     let running = station.start(lab, "reveille", command)?;
     wait_for_port(station, 67)?;
+    let until = Instant::now() + ANSWER_WAIT;
+    while !socket.exists() {
+        ensure!(Instant::now() < until, "there is no admin socket");
+        std::thread::sleep(Duration::from_millis(50));
+    }
     Ok((running, socket))
 }
 
