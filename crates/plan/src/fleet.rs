@@ -4,7 +4,8 @@
 //! guessed: where a rule asks for it, nothing is decided.
 //!
 //! [`Meant`] is what a boot is made of. Its digest covers everything that a script and an answer file are rendered from and that
-//! an operator can change: the image's recipe, the text of the template, parameters, location, kernel arguments, the site. It is
+//! an operator can change: the image's recipe, the text of the template, parameters, location, kernel arguments, the scripts of its
+//! bundles, the site. It is
 //! FNV-1a of 64 bits over fields with their lengths, the same in every build, and no secret: it tells a change, it does not
 //! withstand somebody who looks for two texts with one digest.
 
@@ -52,14 +53,15 @@ pub fn known(host: &Host, seen: Option<&Facts>) -> Facts {
 #[derive(Debug)]
 pub struct Fleet<'a> {
     catalog: &'a Catalog,
-    /// Digests of templates: many hosts share one.
+    /// Digests of templates and bundles: many hosts share one.
     templates: HashMap<Name, u64>,
+    bundles: HashMap<Name, u64>,
 }
 
 impl<'a> Fleet<'a> {
     /// One that has looked at nobody.
     pub fn new(catalog: &'a Catalog) -> Fleet<'a> {
-        Fleet { catalog, templates: HashMap::new() }
+        Fleet { catalog, templates: HashMap::new(), bundles: HashMap::new() }
     }
 
     /// What a host is meant to boot, whatever it is armed for. O(rules).
@@ -132,6 +134,9 @@ impl<'a> Fleet<'a> {
             for (key, value) in &profile.params {
                 digest.text(key).text(value);
             }
+            for name in profile.bundle_names() {
+                digest.text(name.as_str()).number(self.bundle(name));
+            }
         }
         Meant { version: own.or_else(|| base.cloned()), values: digest.0 }
     }
@@ -148,12 +153,20 @@ impl<'a> Fleet<'a> {
         digest.0
     }
 
-    /// Whether a selector means a host, with the groups and labels it would have.
-    pub fn is_meant(&self, host: &Host, facts: &Facts, selector: &Selector) -> Match {
-        let own = self.catalog.profile(host.name.as_str()).cloned();
-        let given = given(self.catalog, facts, own.as_deref(), false);
-        let whole = profile(self.catalog, facts, own, &given);
-        self.with_subject(&host.name, facts, whole.as_deref(), |subject| selector.judge(subject))
+    fn bundle(&mut self, name: &Name) -> u64 {
+        if let Some(known) = self.bundles.get(name) {
+            return *known;
+        }
+        let mut digest = Digest::new();
+        if let Some(bundle) = self.catalog.bundle(name.as_str()) {
+            digest.text(bundle.deliver.as_str());
+            for script in &bundle.scripts {
+                digest.text(script.name.as_str()).text(&script.interpreter).text(&script.text);
+                digest.number(script.timeout_secs.map_or(0, u64::from)).text(script.on_failure.as_str());
+            }
+        }
+        self.bundles.insert(name.clone(), digest.0);
+        digest.0
     }
 
     /// True when a host is in a group, or in one below it, by its record or by a rule.
@@ -167,26 +180,6 @@ impl<'a> Fleet<'a> {
         })
     }
 
-    fn with_subject<T>(
-        &self,
-        host: &Name,
-        facts: &Facts,
-        profile: Option<&Host>,
-        look: impl FnOnce(&Subject<'_>) -> T,
-    ) -> T {
-        let none = BTreeMap::new();
-        let group = profile.and_then(|profile| profile.group.as_ref());
-        let chain = group.and_then(|group| self.catalog.chain(group));
-        look(&Subject {
-            facts,
-            host: Some(host),
-            groups: chain.map_or(&[], |chain| &chain.names),
-            labels: profile.map_or(&none, |profile| &profile.labels),
-            site: self.catalog.site(),
-            may_tell: false,
-        })
-    }
-
     /// A rule that may mean the host, as far as what is known of it says, and asks for something that is not. A machine that
     /// was asked for its SMBIOS data has said whatever it has to say.
     fn asks_what_is_not_known(&self, host: &Host, facts: &Facts) -> Option<&'a Rule> {
@@ -194,7 +187,7 @@ impl<'a> Fleet<'a> {
             return None;
         }
         let own = self.catalog.profile(host.name.as_str());
-        self.with_subject(&host.name, facts, own.map(|own| &**own), |subject| {
+        with_subject(self.catalog, Some(&host.name), facts, own.map(|own| &**own), |subject| {
             let is_told = |key: &Key| {
                 matches!(key, Key::Group | Key::Site | Key::Host | Key::Label(_))
                     || subject.shown(key).is_some()
@@ -214,6 +207,36 @@ impl<'a> Fleet<'a> {
             catalog.rules.iter().find(waits).map(|rule| &**rule)
         })
     }
+}
+
+/// Whether a selector means a machine, with the groups and labels it would have, by its record and by rules. O(rules).
+pub fn means(catalog: &Catalog, facts: &Facts, selector: &Selector) -> Match {
+    let host = catalog.identify(facts);
+    let own = host.and_then(|host| catalog.profile(host.name.as_str())).cloned();
+    let given = given(catalog, facts, own.as_deref(), false);
+    let whole = profile(catalog, facts, own, &given);
+    let name = host.map(|host| &host.name);
+    with_subject(catalog, name, facts, whole.as_deref(), |subject| selector.judge(subject))
+}
+
+fn with_subject<T>(
+    catalog: &Catalog,
+    host: Option<&Name>,
+    facts: &Facts,
+    profile: Option<&Host>,
+    look: impl FnOnce(&Subject<'_>) -> T,
+) -> T {
+    let none = BTreeMap::new();
+    let group = profile.and_then(|profile| profile.group.as_ref());
+    let chain = group.and_then(|group| catalog.chain(group));
+    look(&Subject {
+        facts,
+        host,
+        groups: chain.map_or(&[], |chain| &chain.names),
+        labels: profile.map_or(&none, |profile| &profile.labels),
+        site: catalog.site(),
+        may_tell: false,
+    })
 }
 
 /// FNV-1a of 64 bits.

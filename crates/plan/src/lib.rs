@@ -13,6 +13,7 @@
 //! those more than rules, those more than the image ([`Verdict::profile`], and [`resolve`] with the origin of each).
 
 mod catalog;
+mod changes;
 mod decide;
 mod fleet;
 mod groups;
@@ -30,10 +31,11 @@ mod trace;
 pub use catalog::{
     Catalog, CatalogFault, CatalogParts, CatalogWarning, ImageVersion, LOOP_LIMIT_DEFAULT, UnknownPolicy,
 };
+pub use changes::{RuleChanges, differing};
 pub use decide::{
     BootPlan, BootState, Decision, Gate, LeaveAloneReason, Ordered, Step, Target, Verdict, decide,
 };
-pub use fleet::{Fleet, Meant, Wanted, known};
+pub use fleet::{Fleet, Meant, Wanted, known, means};
 pub use groups::DEPTH_MAX as GROUP_DEPTH_MAX;
 pub use identity::Evidence;
 pub use identity::score::{Change, Score, score};

@@ -6,6 +6,7 @@ use crate::tests_support::*;
 use crate::{Catalog, CatalogParts, Resolved, RuleFinding, decide, resolve};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use types::resource::{Group, Host, HostMatch, LoaderKind, OneOrMany, Rule};
 use types::selector::{Key, Match, Subject};
 use types::{Facts, Firmware, Stage};
@@ -479,4 +480,43 @@ fn nearest(layers: &[Layer]) -> Origins {
 
 fn loader_of(layer: &Layer) -> LoaderKind {
     if layer.keys.len().is_multiple_of(2) { LoaderKind::Ipxe } else { LoaderKind::Pxelinux }
+}
+
+proptest! {
+    #[test]
+    fn a_machine_that_no_changed_rule_may_mean_is_given_the_same(
+        kept in any_rules(4),
+        mut old in any_rules(3),
+        mut new in any_rules(3),
+        machine in any_machine(),
+    ) {
+        // Some have the same names: a rule is changed, or gone, or new, and stands before or behind those that stay.
+        for some in [&mut old, &mut new] {
+            for (at, rule) in some.iter_mut().enumerate() {
+                rule.name = name(&format!("{}{at}", if at % 2 == 0 { "a" } else { "z" }));
+            }
+        }
+        let with = |some: &[Rule]| catalog_of(kept.iter().chain(some).cloned().collect());
+        let (now, then) = (with(&old), with(&new));
+        let changes = crate::RuleChanges::between(&now, &then);
+        let decide = |catalog| {
+            let verdict = decide(catalog, &machine, &crate::BootState::armed());
+            (format!("{:?}", verdict.decision), verdict.profile)
+        };
+        let (before, after) = (decide(&now), decide(&then));
+        if !changes.may_matter(&machine) {
+            prop_assert_eq!(&before, &after);
+        }
+        let keys = crate::differing(before.1.as_deref(), after.1.as_deref());
+        // An empty list in the place of none is shown, and makes no difference.
+        prop_assert!(keys.is_empty() || shown(&now, &machine) != shown(&then, &machine), "{keys:?}");
+        let told = |profile: &Option<Arc<Host>>| profile.as_ref().map(|it| (it.params.clone(), it.template.clone()));
+        prop_assert!(!keys.is_empty() || told(&before.1).unwrap_or_default() == told(&after.1).unwrap_or_default());
+    }
+}
+
+/// Keys and values as they are shown, without the image and who gives them.
+fn shown(catalog: &Catalog, machine: &Facts) -> Vec<(String, String)> {
+    let values = resolve(catalog, machine).values.into_iter();
+    values.filter(|(key, ..)| key != "image").map(|(key, value, _)| (key, value)).collect()
 }

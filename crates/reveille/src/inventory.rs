@@ -248,6 +248,14 @@ impl Inventory {
         self.build(self.generation.fetch_add(1, Ordering::Relaxed) + 1, |_| {})
     }
 
+    /// The same after a change that is about to be committed, to be put in force behind the commit.
+    pub(crate) fn next_catalog_with(
+        &self,
+        change: impl FnOnce(&mut CatalogParts),
+    ) -> Result<Catalog, Failure> {
+        self.build(self.generation.fetch_add(1, Ordering::Relaxed) + 1, change)
+    }
+
     /// The catalog as it would be after a change; nothing is changed.
     pub(crate) fn catalog_with(&self, change: impl FnOnce(&mut CatalogParts)) -> Result<Catalog, Failure> {
         self.build(0, change)

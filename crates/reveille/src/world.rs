@@ -135,8 +135,8 @@ impl World {
     }
 
     /// Swaps the catalog whole; requests under way finish on the old one.
-    pub(crate) fn replace_catalog(&self, catalog: Catalog) {
-        self.catalog.store(Arc::new(catalog));
+    pub(crate) fn replace_catalog(&self, catalog: impl Into<Arc<Catalog>>) {
+        self.catalog.store(catalog.into());
     }
 
     /// What is known of a machine.

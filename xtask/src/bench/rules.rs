@@ -30,10 +30,9 @@ pub(super) fn run(bench: &Bench, binary: &Path) -> Result<()> {
         let client = lab.station(&segment, "client", Some(CLIENT))?;
         let (running, socket) = reveille(&lab, &server, binary)?;
         let api = Api(socket);
-        for at in 0..RULES {
-            api.ask("PUT", &format!("/rules/rule-{at}?staged=true"), Some(&rule(at)))?;
-        }
-        api.ask("POST", "/rules:activate", None)?;
+        let rules: Vec<Value> = (1..RULES).map(rule).collect();
+        let documents = json!({ "owner": "bench", "resources": { "rules": rules } });
+        api.ask("POST", "/resources:apply", Some(&documents))?;
         let explain: Vec<Duration> = (0..QUESTIONS)
             .map(|at| api.ask("GET", &format!("/hosts/host-{}/explain", at * 41 % HOSTS), None))
             .collect::<Result<_>>()?;

@@ -140,7 +140,7 @@ fn hosts_are_meant_by_group_and_selector() {
     let fleet = Fleet::new(&catalog);
     assert!(fleet.is_in(&host, &facts, &name("lab")) && fleet.is_in(&host, &facts, &name("site")));
     assert!(!fleet.is_in(&host, &facts, &name("rack12")));
-    let is_meant = |text: &str| fleet.is_meant(&host, &facts, &text.parse().unwrap());
+    let is_meant = |text: &str| means(&catalog, &facts, &text.parse().unwrap());
     assert_eq!(is_meant("label.tier=gold,group=site"), Match::Yes);
     assert_eq!(is_meant("label.tier=silver"), Match::No);
 }

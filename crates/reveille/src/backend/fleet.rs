@@ -109,7 +109,7 @@ pub(super) fn chosen(
             && set
                 .selector
                 .as_ref()
-                .is_none_or(|selector| fleet.is_meant(host, facts, selector) == Match::Yes)
+                .is_none_or(|selector| plan::means(catalog, facts, selector) == Match::Yes)
     });
     found.sort_by(|(one, _), (other, _)| one.name.cmp(&other.name));
     Ok(found)

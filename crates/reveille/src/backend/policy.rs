@@ -1,4 +1,6 @@
-//! Groups and rules: the working set, the set in force and those before it, and what a change would do to machines.
+//! Groups and rules: the working set, the set in force and those before it.
+
+mod compare;
 
 use super::{Daemon, check_write, explain, internal, life, machines, not_committed, power, precondition};
 use crate::failure::{Failure, chain};
@@ -6,25 +8,25 @@ use crate::inventory::{API_OWNER, Owned};
 use crate::world::unix_now;
 use admin::view::{
     AlarmView, GroupView, HostWrite, IgnoredView, LifeView, MachineDetail, MachineView, OrderRequest,
-    RuleFindingView, RuleSetView, RuleTest, RuleTestChange, RuleView, RulesActivated, timestamp,
+    RuleFindingView, RuleSetView, RuleTest, RuleView, RulesActivated, timestamp,
 };
 use admin::{
     BackendError, Expect, FieldError, HostRef, ListPage, Page, Policy, Problem, RuleChange, Written, paginate,
 };
-use plan::{BootState, Catalog, CatalogParts, CatalogWarning, Decider};
+use compare::compare;
+pub(super) use compare::machines;
+use plan::{Catalog, CatalogParts, Decider};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use store::records::{GROUP, RULE, RULE_SET, RuleSet, name_key, rule_set_key};
 use store::{Batch, Revision, Table};
 use types::resource::{Group, Name, Rule};
-use types::selector::{Match, Subject};
-use types::{Event, EventName, EventSink, Facts, MacAddr, Selector, Stage};
+use types::{Event, EventName, EventSink, MacAddr, Selector};
 
 /// Sets kept, the one in force among them.
 const SETS_KEPT: usize = 10;
 /// Rules of the API at once. A decision asks each.
 pub(super) const RULES_MAX: usize = 5_000;
-/// Names listed in a test; the rest is in its numbers.
-const LISTED_MAX: usize = 1_000;
 
 impl Policy for Daemon {
     fn put_hosts(&self, hosts: Vec<HostWrite>, dry_run: bool) -> Result<u64, BackendError> {
@@ -262,18 +264,20 @@ impl Policy for Daemon {
             None => selector.cloned(),
         };
         let then = self.catalog_of(working.rules()).map_err(|failure| invalid("rule set", failure))?;
-        Ok(self.compare(&then, selector.as_ref()))
+        Ok(compare(self, &self.world.catalog(), &then, selector.as_ref()))
     }
 
     fn activate_rules(&self, dry_run: bool) -> Result<RulesActivated, BackendError> {
-        let _changing = self.inventory.change();
+        let changing = self.inventory.change();
         let working = self.working()?;
         let next = working.ours.iter().map(|rule| (rule.resource.name.clone(), rule.resource.clone()));
-        self.put_in_force(&working, next.collect(), "activate".to_owned(), dry_run)
+        let done = self.put_in_force(&working, next.collect(), "activate".to_owned(), dry_run)?;
+        drop(changing);
+        Ok(done.told(self))
     }
 
     fn rollback_rules(&self, to: Option<u64>, dry_run: bool) -> Result<RulesActivated, BackendError> {
-        let _changing = self.inventory.change();
+        let changing = self.inventory.change();
         let sets = self.inventory.rule_sets().map_err(internal)?;
         let found = match to {
             Some(number) => sets.iter().find(|set| set.number == number),
@@ -288,7 +292,10 @@ impl Policy for Daemon {
             ));
         };
         let next = set.rules.iter().map(|rule| (rule.name.clone(), rule.clone())).collect();
-        self.put_in_force(&self.working()?, next, format!("rollback to {}", set.number), dry_run)
+        let done =
+            self.put_in_force(&self.working()?, next, format!("rollback to {}", set.number), dry_run)?;
+        drop(changing);
+        Ok(done.told(self))
     }
 
     fn rule_sets(&self) -> Result<ListPage<RuleSetView>, BackendError> {
@@ -354,34 +361,35 @@ impl Daemon {
         self.inventory.catalog_with(|parts: &mut CatalogParts| parts.rules = rules)
     }
 
+    /// The caller holds the inventory's lock, and needs it no longer to tell what came of it.
     fn put_in_force(
         &self,
         working: &Working,
         next: BTreeMap<Name, Rule>,
         by: String,
         dry_run: bool,
-    ) -> Result<RulesActivated, BackendError> {
+    ) -> Result<PutInForce, BackendError> {
         let names: BTreeSet<&Name> = working.active.keys().chain(next.keys()).collect();
         let changed = names.into_iter().filter(|name| working.active.get(*name) != next.get(*name));
         let changed: Vec<String> = changed.map(ToString::to_string).collect();
-        let then =
-            self.catalog_of(with_file(working, &next)).map_err(|failure| invalid("rule set", failure))?;
-        let test = self.compare(&then, None);
+        let rules = with_file(working, &next);
+        let then = self.inventory.next_catalog_with(|parts| parts.rules = rules);
+        let then = Arc::new(then.map_err(|failure| invalid("rule set", failure))?);
         let rules = u64::try_from(next.len()).unwrap_or(u64::MAX);
-        let mut activated = RulesActivated { set: 0, rules, changed, test };
-        if activated.changed.is_empty() {
-            return Ok(activated);
+        let now = self.world.catalog();
+        let mut activated = RulesActivated { set: 0, rules, changed, test: RuleTest::default() };
+        if !activated.changed.is_empty() {
+            let (batch, set) = self.with_set(Batch::new(), &next, by.clone())?;
+            activated.set = set;
+            if !dry_run {
+                self.store
+                    .commit_blocking(batch)
+                    .map_err(|error| not_committed(&error, "rule set", &set.to_string(), None))?;
+                self.world.replace_catalog(then.clone());
+                self.world.record(activation(set, &by, activated.changed.len()));
+            }
         }
-        let (batch, set) = self.with_set(Batch::new(), &next, by.clone())?;
-        activated.set = set;
-        if !dry_run {
-            self.store
-                .commit_blocking(batch)
-                .map_err(|error| not_committed(&error, "rule set", &set.to_string(), None))?;
-            self.replace_catalog()?;
-            self.world.record(activation(set, &by, activated.changed.len()));
-        }
-        Ok(activated)
+        Ok(PutInForce { activated, now, then })
     }
 
     /// Adds the next set to a batch, and takes those out that are too old.
@@ -436,51 +444,19 @@ impl Daemon {
         }
         Ok(())
     }
+}
 
-    /// Every machine that is known, under the catalog in force and under another.
-    fn compare(&self, then: &Catalog, selector: Option<&Selector>) -> RuleTest {
-        let now = self.world.catalog();
-        let mut test = RuleTest { findings: findings(then), ..RuleTest::default() };
-        for (name, facts) in self.machines(&now) {
-            test.machines += 1;
-            if let Some(selector) = selector
-                && meant(then, selector, &facts)
-            {
-                test.meant += 1;
-                if test.matches.len() < LISTED_MAX {
-                    test.matches.push(name.clone());
-                }
-            }
-            let (before, after) = (outcome(&now, &facts), outcome(then, &facts));
-            let values = differing(&now, then, &facts);
-            if before != after || !values.is_empty() {
-                test.changes.push(RuleTestChange { machine: name, now: before, then: after, values });
-            }
-        }
-        test
-    }
+/// A set that is in force, and what was before it.
+struct PutInForce {
+    activated: RulesActivated,
+    now: Arc<Catalog>,
+    then: Arc<Catalog>,
+}
 
-    /// Recorded hosts with what is known of them, and unknown machines that were seen.
-    pub(super) fn machines(&self, catalog: &Catalog) -> Vec<(String, Facts)> {
-        let mut machines = Vec::new();
-        for host in catalog.hosts() {
-            let own = explain::facts_of(host);
-            let seen = host.identity.mac.0.iter().find_map(|&mac| self.world.remembered(mac));
-            let facts = seen.map_or_else(|| own.clone(), |seen| own.clone().or(&seen));
-            machines.push((host.name.to_string(), facts));
-        }
-        for facts in self.world.machines() {
-            let known = facts.mac.is_some_and(|mac| catalog.host_by_mac(mac).is_some())
-                || facts.own_guid().is_some_and(|guid| catalog.host_by_guid(guid).is_some());
-            if let (false, Some(mac)) = (known, facts.mac) {
-                machines.push((format!("mac:{mac}"), facts));
-            }
-        }
-        // As it will be once it has been asked for everything.
-        for (_, facts) in &mut machines {
-            (facts.stage, facts.smbios, facts.http) = (Stage::Ipxe, true, true);
-        }
-        machines
+impl PutInForce {
+    /// With what it does to machines: thousands of them take longer to look at than a set takes to be in force.
+    fn told(self, daemon: &Daemon) -> RulesActivated {
+        RulesActivated { test: compare(daemon, &self.now, &self.then, None), ..self.activated }
     }
 }
 
@@ -576,14 +552,6 @@ pub(super) fn activation(set: u64, by: &str, changed: usize) -> Event {
         .with("changed", u64::try_from(changed).unwrap_or(u64::MAX))
 }
 
-fn findings(catalog: &Catalog) -> Vec<RuleFindingView> {
-    let of_rules = |warning: &CatalogWarning| match warning {
-        CatalogWarning::Rule(finding) => Some(finding_view(finding)),
-        _ => None,
-    };
-    catalog.warnings().iter().filter_map(of_rules).collect()
-}
-
 fn finding_view(finding: &plan::RuleFinding) -> RuleFindingView {
     RuleFindingView {
         code: finding.code().to_owned(),
@@ -591,47 +559,6 @@ fn finding_view(finding: &plan::RuleFinding) -> RuleFindingView {
         what: finding.to_string(),
         fix: finding.fix(),
     }
-}
-
-/// True when a selector means a machine, with the groups it would be in.
-pub(super) fn meant(catalog: &Catalog, selector: &Selector, facts: &Facts) -> bool {
-    let resolved = plan::resolve(catalog, facts);
-    let none = BTreeMap::new();
-    let recorded = plan::decide(catalog, facts, &BootState::default()).host;
-    let subject = Subject {
-        facts,
-        host: recorded.as_ref().map(|host| &host.name),
-        groups: &resolved.groups,
-        labels: resolved.profile.as_ref().map_or(&none, |profile| &profile.labels),
-        site: catalog.site(),
-        may_tell: false,
-    };
-    selector.judge(&subject) == Match::Yes
-}
-
-/// What a machine boots, an armed one.
-fn outcome(catalog: &Catalog, facts: &Facts) -> String {
-    let verdict = plan::decide(catalog, facts, &BootState::armed());
-    match explain::outcome(&verdict) {
-        (_, Some(image)) => image,
-        (boots, None) => boots,
-    }
-}
-
-/// Keys of values that are not the same under both catalogs.
-fn differing(now: &Catalog, then: &Catalog, facts: &Facts) -> Vec<String> {
-    let values = |catalog: &Catalog| -> BTreeMap<String, Vec<String>> {
-        let mut values: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for (key, value, _) in plan::resolve(catalog, facts).values {
-            if key != "image" {
-                values.entry(key).or_default().push(value);
-            }
-        }
-        values
-    };
-    let (now, then) = (values(now), values(then));
-    let keys: BTreeSet<&String> = now.keys().chain(then.keys()).collect();
-    keys.into_iter().filter(|key| now.get(*key) != then.get(*key)).cloned().collect()
 }
 
 fn refers(

@@ -95,14 +95,15 @@ impl Daemon {
             }
         }
         let mut rows = Vec::new();
-        for (name, facts) in Daemon::machines(self, &catalog) {
+        for (name, facts) in policy::machines(self, &catalog) {
             let recorded = catalog.host(&name).is_some();
             let named = watched.hosts.is_empty() || watched.hosts.iter().any(|host| host.as_str() == name);
             let in_group = watched.group.as_ref().is_none_or(|group| {
                 recorded && plan::resolve(&catalog, &facts).groups.iter().any(|own| own == group)
             });
-            let selected =
-                watched.selector.as_ref().is_none_or(|selector| policy::meant(&catalog, selector, &facts));
+            let selected = watched.selector.as_ref().is_none_or(|selector| {
+                plan::means(&catalog, &facts, selector) == types::selector::Match::Yes
+            });
             if !(named && in_group && selected) {
                 continue;
             }
