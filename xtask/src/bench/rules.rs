@@ -36,7 +36,7 @@ pub(super) fn run(bench: &Bench, binary: &Path) -> Result<()> {
         let explain: Vec<Duration> = (0..QUESTIONS)
             .map(|at| api.ask("GET", &format!("/hosts/host-{}/explain", at * 41 % HOSTS), None))
             .collect::<Result<_>>()?;
-        let mut activations = Vec::new();
+        let (mut activations, mut in_force) = (Vec::new(), Vec::new());
         let text = std::thread::scope(|scope| -> Result<String> {
             let load = scope.spawn(|| bench.perfdhcp(&lab, &client, rate));
             let mut turn = 0u32;
@@ -44,7 +44,11 @@ pub(super) fn run(bench: &Bench, binary: &Path) -> Result<()> {
                 turn += 1;
                 let first = json!({ "name": "rule-0", "order": 1, "image": image_of(turn) });
                 api.ask("PUT", "/rules/rule-0?staged=true", Some(&first))?;
-                activations.push(api.ask("POST", "/rules:activate", None)?);
+                let (took, answer) = api.answer("POST", "/rules:activate", None)?;
+                activations.push(took);
+                let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+                let ms = serde_json::from_str::<Value>(body)?.get("in_force_ms").and_then(Value::as_u64);
+                in_force.push(Duration::from_millis(ms.context("the answer does not say how long it took")?));
                 std::thread::sleep(PAUSE);
             }
             load.join().map_err(|_| anyhow::anyhow!("the load ended by a panic"))?
@@ -53,7 +57,8 @@ pub(super) fn run(bench: &Bench, binary: &Path) -> Result<()> {
         let sample = parse(&text).with_context(|| format!("perfdhcp said:\n{text}"))?;
         row("explain", explain);
         let count = activations.len();
-        row("activate", activations);
+        row("in force", in_force);
+        row("and told", activations);
         println!(
             "{count} sets put in force under {rate} exchanges/s: {:.0}/s done, {} dropped",
             sample.exchanges_per_second, sample.drops
@@ -138,8 +143,13 @@ fn reveille(lab: &Lab, station: &Namespace, binary: &Path) -> Result<(Running, P
 struct Api(PathBuf);
 
 impl Api {
-    /// Gives the time from the connection to the last byte; anything but success is an error.
+    /// How long an answer takes; anything but success is an error.
     fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Duration> {
+        self.answer(method, path, body).map(|(took, _)| took)
+    }
+
+    /// The time from the connection to the last byte, and the answer.
+    fn answer(&self, method: &str, path: &str, body: Option<&Value>) -> Result<(Duration, String)> {
         let body = body.map(ToString::to_string).unwrap_or_default();
         let start = Instant::now();
         let mut stream = UnixStream::connect(&self.0)?;
@@ -156,7 +166,7 @@ impl Api {
         }
         let took = start.elapsed();
         ensure!(answer.starts_with("HTTP/1.1 20"), "{method} {path}: {answer}");
-        Ok(took)
+        Ok((took, answer))
     }
 }
 

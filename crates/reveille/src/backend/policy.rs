@@ -18,6 +18,7 @@ pub(super) use compare::machines;
 use plan::{Catalog, CatalogParts, Decider};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Instant;
 use store::records::{GROUP, RULE, RULE_SET, RuleSet, name_key, rule_set_key};
 use store::{Batch, Revision, Table};
 use types::resource::{Group, Name, Rule};
@@ -369,6 +370,7 @@ impl Daemon {
         by: String,
         dry_run: bool,
     ) -> Result<PutInForce, BackendError> {
+        let start = Instant::now();
         let names: BTreeSet<&Name> = working.active.keys().chain(next.keys()).collect();
         let changed = names.into_iter().filter(|name| working.active.get(*name) != next.get(*name));
         let changed: Vec<String> = changed.map(ToString::to_string).collect();
@@ -377,7 +379,7 @@ impl Daemon {
         let then = Arc::new(then.map_err(|failure| invalid("rule set", failure))?);
         let rules = u64::try_from(next.len()).unwrap_or(u64::MAX);
         let now = self.world.catalog();
-        let mut activated = RulesActivated { set: 0, rules, changed, test: RuleTest::default() };
+        let mut activated = RulesActivated { rules, changed, ..RulesActivated::default() };
         if !activated.changed.is_empty() {
             let (batch, set) = self.with_set(Batch::new(), &next, by.clone())?;
             activated.set = set;
@@ -386,6 +388,7 @@ impl Daemon {
                     .commit_blocking(batch)
                     .map_err(|error| not_committed(&error, "rule set", &set.to_string(), None))?;
                 self.world.replace_catalog(then.clone());
+                activated.in_force_ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
                 self.world.record(activation(set, &by, activated.changed.len()));
             }
         }
