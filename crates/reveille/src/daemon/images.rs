@@ -16,6 +16,7 @@ const TRY_AGAIN_MAX: Duration = Duration::from_secs(3600);
 /// serve; what is on a server is fetched then too. One that fails is an event; the rest goes on.
 pub(super) async fn bring_in(inventory: &Arc<Inventory>, importer: &Arc<Importer>) {
     let (mut later, mut remote) = (Vec::new(), Vec::new());
+    let mut any_kept = false;
     for image in inventory.images_with_source() {
         let origin = match image.source.as_deref().unwrap_or_default().parse::<Origin>() {
             Ok(origin) => origin,
@@ -31,7 +32,8 @@ pub(super) async fn bring_in(inventory: &Arc<Inventory>, importer: &Arc<Importer
             Origin::There(_) => {
                 let kept = tokio::task::spawn_blocking(move || (importer.keep(&image), image));
                 match kept.await {
-                    Ok((Ok(true), _)) | Err(_) => {}
+                    Ok((Ok(true), _)) => any_kept = true,
+                    Err(_) => {}
                     Ok((Ok(false), image)) => remote.push((image, origin)),
                     Ok((Err(error), image)) => not_imported(&image, &error),
                 }
@@ -42,6 +44,11 @@ pub(super) async fn bring_in(inventory: &Arc<Inventory>, importer: &Arc<Importer
                 importing.await.ok();
             }
         }
+    }
+    if any_kept {
+        // Once for all of them: making it takes its time where there are many hosts.
+        let importer = importer.clone();
+        tokio::task::spawn_blocking(move || importer.make_catalog()).await.ok();
     }
     let importing = importer.clone();
     tokio::task::spawn_blocking(move || {

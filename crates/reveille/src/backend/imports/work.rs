@@ -22,6 +22,7 @@ impl Importer {
     /// Of what is here already by the hash that the file asks for, nothing is fetched or read.
     pub(crate) fn import_from_file(&self, image: &Image, origin: Origin) -> Result<Imported, Fault> {
         if let Some(kept) = self.kept(image)? {
+            self.make_catalog();
             return Ok(kept);
         }
         let id = self.next.fetch_add(1, Ordering::Relaxed);
@@ -46,7 +47,7 @@ impl Importer {
         done
     }
 
-    /// Whether an image of the file is here by the hash that the file asks for; it boots as the file says then.
+    /// Whether an image of the file is here by the hash that the file asks for; with the next catalog it boots as the file says.
     pub(crate) fn keep(&self, image: &Image) -> Result<bool, Fault> {
         Ok(self.kept(image)?.is_some())
     }
@@ -54,7 +55,7 @@ impl Importer {
     fn kept(&self, image: &Image) -> Result<Option<Imported>, Fault> {
         let kept = self.library.keep_by_hash(image)?;
         if let Some(kept) = &kept {
-            self.take_over(&kept.image);
+            self.inventory.complete(kept.image.clone());
         }
         Ok(kept)
     }
@@ -219,7 +220,8 @@ impl Importer {
         self.make_catalog();
     }
 
-    fn make_catalog(&self) {
+    /// Puts in force what is known of images now.
+    pub(crate) fn make_catalog(&self) {
         let _changing = self.inventory.change();
         if let Err(failure) = self.inventory.catalog().map(|catalog| self.world.replace_catalog(catalog)) {
             tracing::error!(%failure, "the catalog could not be made anew after an import");
