@@ -107,14 +107,23 @@ pub(super) fn seen(world: &World, macs: impl Iterator<Item = MacAddr>) -> Option
 
 /// In what the machines of a host differ from its record.
 pub(super) fn changes(world: &World, host: &Name) -> Vec<ChangeView> {
-    let view = |differs: crate::world::Differs| ChangeView {
+    world.differences(host).iter().map(change_view).collect()
+}
+
+/// The same of every host that has any.
+pub(super) fn all_changes(world: &World) -> BTreeMap<Name, Vec<ChangeView>> {
+    let views = |all: Vec<crate::world::Differs>| all.iter().map(change_view).collect();
+    world.all_differences().into_iter().map(|(host, all)| (host, views(all))).collect()
+}
+
+fn change_view(differs: &crate::world::Differs) -> ChangeView {
+    ChangeView {
         mac: differs.mac,
         term: differs.change.term().to_owned(),
         value: differs.change.value(),
         holds: differs.holds,
         since: shown_time(differs.since.0),
-    };
-    world.differences(host).into_iter().map(view).collect()
+    }
 }
 
 /// What is wrong with the identity of machines.
