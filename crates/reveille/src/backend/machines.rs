@@ -219,6 +219,9 @@ pub(super) fn put_hosts(daemon: &Daemon, hosts: Vec<HostWrite>, dry_run: bool) -
     if let Some(problem) = super::apply::owned_elsewhere(owned) {
         return Err(BackendError::Problem(problem));
     }
+    if let Some(stale) = stale(&hosts, &current) {
+        return Err(stale);
+    }
     let mut errors = Vec::new();
     for (at, write) in hosts.iter().enumerate() {
         let name = &write.host.name;
@@ -279,6 +282,22 @@ pub(super) fn put_hosts(daemon: &Daemon, hosts: Vec<HostWrite>, dry_run: bool) -
     Ok(revision.0)
 }
 
+/// The first that would be overwritten though somebody changed it, or removed it, since it was read.
+fn stale(hosts: &[HostWrite], current: &BTreeMap<Name, Owned<Host>>) -> Option<BackendError> {
+    hosts.iter().find_map(|HostWrite { host, if_revision, .. }| {
+        let known = (*if_revision)?;
+        let now = current.get(&host.name);
+        let revision = now.map(|now| now.revision.0);
+        if revision == Some(known) || now.is_some_and(|now| now.resource == *host) {
+            return None;
+        }
+        Some(BackendError::Unexpected { what: "host", name: host.name.to_string(), current: revision })
+    })
+}
+
 fn shown(octets: &[u8]) -> String {
     octets.iter().map(|octet| format!("{octet:02x}")).collect::<Vec<_>>().join(":")
 }
+
+#[cfg(test)]
+mod tests;
