@@ -194,7 +194,7 @@ pub struct HostView {
     /// The resource; its keys stand at the top level.
     #[serde(flatten)]
     pub host: Host,
-    /// `api`, or `file:<path>:<line>`.
+    /// `api`, `apply:<name>`, or `file:<path>:<line>`.
     pub managed_by: String,
     /// Revision of this object; its `ETag` is `"r<revision>"`.
     pub revision: u64,
