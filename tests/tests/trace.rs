@@ -239,7 +239,7 @@ fn a_boot_is_simulated_then_booted_then_told() {
     );
     let late = refused(&scene, &["host", "watch", "web01", "--until", "up", "--new", "--timeout", "1s"]);
     assert!(late.contains("R-WAT-01") && late.contains("web01"), "{late}");
-    assert!(refused(&scene, &["host", "list", "-o", "otlp"]).contains("R-CLI-05"));
+    assert!(refused(&scene, &["host", "list", "-o", "otlp"]).contains("R-CLI-08"));
 
     // A captured machine.
     let before = state(&scene);

@@ -1,5 +1,6 @@
 //! The JSON shapes of the API. They only grow: no field is removed or re-typed within v1.
 
+mod added;
 mod apply;
 mod bundle;
 mod explain;
@@ -11,6 +12,7 @@ mod machine;
 mod policy;
 mod trace;
 
+pub use added::ADDED_KEYS;
 pub use apply::{
     Applied, AppliedChange, AppliedKind, ApplyRequest, OWNER_DEFAULT, OwnRequest, OwnerChanged, ResourceView,
     TemplateView,
@@ -192,7 +194,7 @@ pub struct HostView {
     /// The resource; its keys stand at the top level.
     #[serde(flatten)]
     pub host: Host,
-    /// `api`, or `file:<path>:<line>`.
+    /// `api`, `apply:<name>`, or `file:<path>:<line>`.
     pub managed_by: String,
     /// Revision of this object; its `ETag` is `"r<revision>"`.
     pub revision: u64,

@@ -298,7 +298,7 @@ impl Library {
         let Some(known) = known else { return Err(LibraryError::NoProfile(image.to_owned())) };
         // The profile stands beside it.
         let mut bare = Manifest::clone(manifest);
-        bare.profile = None;
+        (bare.profile, bare.restored) = (None, false);
         let index = Index {
             format: FORMAT.to_owned(),
             format_version: FORMAT_VERSION,

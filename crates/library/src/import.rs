@@ -147,7 +147,7 @@ impl Library {
                     (files, new_bytes, true)
                 }
             };
-        let Prepared { image, version, esxi, notes, .. } = prepared;
+        let Prepared { image, version, esxi, notes, restored, .. } = prepared;
         prepare::check_twins(&image, files.iter().map(|(name, file)| (name.as_str(), file.sha256)))?;
         for note in &notes {
             tracing::warn!(image = image.name.as_str(), note, "imported image");
@@ -157,7 +157,7 @@ impl Library {
         let imported = newest.map_or(request.now.0, |newest| request.now.0.max(newest.saturating_add(1)));
         let mut manifest = Manifest::new(image.name.clone(), source, version, imported, files);
         (manifest.esxi, manifest.notes) = (esxi, notes);
-        manifest.profile = Some(Box::new(image.clone()));
+        (manifest.profile, manifest.restored) = (Some(Box::new(image.clone())), restored.is_some());
         let manifest = Arc::new(manifest);
         self.keep_version(versions, &manifest, request.record_image.then_some(&image))?;
         lock(&inner.unreadable).remove(image.name.as_str());

@@ -62,6 +62,9 @@ pub struct Manifest {
     /// How it boots, as it was when these files were imported.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub profile: Option<Box<Image>>,
+    /// That profile came out of an export: it says all of how the image boots.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub restored: bool,
     #[serde(skip)]
     id: OnceLock<Name>,
     #[serde(skip)]
@@ -72,8 +75,8 @@ impl PartialEq for Manifest {
     fn eq(&self, other: &Manifest) -> bool {
         let said = |it: &Manifest| (it.image.clone(), it.source.clone(), it.version.clone(), it.imported);
         said(self) == said(other)
-            && (&self.files, &self.esxi, &self.notes, &self.profile)
-                == (&other.files, &other.esxi, &other.notes, &other.profile)
+            && (&self.files, &self.esxi, &self.notes, &self.profile, self.restored)
+                == (&other.files, &other.esxi, &other.notes, &other.profile, other.restored)
     }
 }
 
@@ -95,6 +98,7 @@ impl Manifest {
             esxi: None,
             notes: Vec::new(),
             profile: None,
+            restored: false,
             id: OnceLock::new(),
             folded: OnceLock::new(),
         }

@@ -33,8 +33,8 @@ use crate::failure::{Failure, chain};
 use crate::inventory::{API_OWNER, Inventory, Owned};
 use crate::world::World;
 use admin::view::{
-    BootView, ConfigView, Explanation, Health, HostView, ImageView, ImportRequest, ImportView, LeaseView,
-    PruneReport, PruneRequest, Setting, Status, StoreReport, VersionInfo, timestamp,
+    BootView, ChangeView, ConfigView, Explanation, Health, HostView, ImageView, ImportRequest, ImportView,
+    LeaseView, PruneReport, PruneRequest, Setting, Status, StoreReport, VersionInfo, timestamp,
 };
 use admin::{
     Backend, BackendError, Download, Expect, FieldError, HostRef, ListPage, Page, Written, paginate,
@@ -97,7 +97,10 @@ impl Daemon {
     }
 
     fn host_view(&self, host: &Owned<Host>) -> HostView {
-        let name = &host.resource.name;
+        self.host_view_with(host, machines::changes(&self.world, &host.resource.name))
+    }
+
+    fn host_view_with(&self, host: &Owned<Host>, identity_changes: Vec<ChangeView>) -> HostView {
         let macs = host.resource.identity.mac.0.iter();
         let seen = macs.clone().find_map(|&mac| self.world.remembered(mac));
         let when = machines::seen(&self.world, macs.copied());
@@ -109,7 +112,7 @@ impl Daemon {
             first_seen: when.as_ref().map(|(first, _)| first.clone()),
             bundle_runs: Vec::new(),
             last_seen: when.map(|(_, last)| last),
-            identity_changes: machines::changes(&self.world, name),
+            identity_changes,
             address: seen.and_then(|facts| facts.address).map(|address| address.to_string()),
         }
     }
@@ -215,8 +218,14 @@ impl Backend for Daemon {
     fn hosts(&self, page: &Page) -> Result<ListPage<HostView>, BackendError> {
         let mut hosts = self.inventory.hosts().map_err(internal)?;
         hosts.sort_by(|one, other| one.resource.name.cmp(&other.resource.name));
-        let views = hosts.iter().map(|host| self.host_view(host));
-        Ok(paginate(views, page, self.revision(), |view| view.host.name.to_string()))
+        let ListPage { items, next, revision } =
+            paginate(hosts, page, self.revision(), |host| host.resource.name.to_string());
+        // One look at the alarms for all of the page.
+        let mut changes = machines::all_changes(&self.world);
+        let view = |host: Owned<Host>| {
+            self.host_view_with(&host, changes.remove(&host.resource.name).unwrap_or_default())
+        };
+        Ok(ListPage { items: items.into_iter().map(view).collect(), next, revision })
     }
 
     fn host(&self, reference: &HostRef) -> Result<HostView, BackendError> {
@@ -306,8 +315,10 @@ impl Backend for Daemon {
         let mut images = self.inventory.images().map_err(internal)?;
         images.sort_by(|one, other| one.resource.name.cmp(&other.resource.name));
         let pins = self.inventory.pins().map_err(internal)?;
-        let views = images.iter().map(|image| self.image_view(image, &pins));
-        Ok(paginate(views, page, self.revision(), |view| view.image.name.to_string()))
+        let ListPage { items, next, revision } =
+            paginate(images, page, self.revision(), |image| image.resource.name.to_string());
+        let items = items.iter().map(|image| self.image_view(image, &pins)).collect();
+        Ok(ListPage { items, next, revision })
     }
 
     fn image(&self, name: &Name) -> Result<ImageView, BackendError> {

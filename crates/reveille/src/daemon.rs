@@ -120,7 +120,7 @@ pub(crate) async fn run(global: &Global, loaded: Loaded, strictness: Strictness)
     });
     let api = admin::Api::new(daemon.clone(), bus, stopping.clone());
     let admin = bind_admin(&settings, api)?;
-    images::bring_in(&inventory, &importer).await;
+    images::bring_in(&inventory, &importer, stopping.clone()).await;
     if let Some(inbox) = inbox {
         inbox.watch(stopping.clone());
     }

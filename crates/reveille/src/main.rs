@@ -73,7 +73,7 @@ fn runtime(serves: bool) -> Result<tokio::runtime::Runtime, Failure> {
 
 async fn dispatch(global: &Global, command: Command) -> Result<ExitCode, Failure> {
     if global.output == Output::Otlp && !matches!(command, Command::Trace(_)) {
-        return Err(Failure::new("R-CLI-05", "only `trace` has the form `otlp`")
+        return Err(Failure::new("R-CLI-08", "only `trace` has the form `otlp`")
             .fix("use -o json")
             .exit(Exit::Usage));
     }

@@ -4,7 +4,7 @@ use crate::backend::{Backend, BackendError, Expect, HostRef};
 use crate::problem::FieldError;
 use crate::query::{FACTS, Params};
 use crate::router::{body, body_of, expectation, json, list as list_answer};
-use crate::view::{HostWrite, MANAGED_BY_API, OrderRequest};
+use crate::view::{ADDED_KEYS, HostWrite, MANAGED_BY_API, OrderRequest};
 use crate::{Api, Problem};
 use axum::body::Body;
 use axum::extract::{Path, RawQuery, State};
@@ -13,10 +13,6 @@ use http::{HeaderMap, StatusCode};
 use serde_json::{Map, Value, json as object};
 use types::resource::{Host, Name};
 use types::{MacAddr, MachineGuid};
-
-/// Keys of a view that are not the resource's: a body may carry them, they change nothing.
-const VIEW_KEYS: [&str; 7] =
-    ["managed_by", "revision", "life", "first_seen", "last_seen", "identity_changes", "address"];
 
 pub(crate) async fn list(
     State(api): State<Api>,
@@ -180,7 +176,7 @@ fn bad_reference() -> Box<Problem> {
 
 fn host_of(name: &Name, content: Map<String, Value>) -> Result<Host, Box<Problem>> {
     let mut content = content;
-    for key in VIEW_KEYS {
+    for key in ADDED_KEYS {
         content.remove(key);
     }
     content.entry("name").or_insert_with(|| name.as_str().into());

@@ -5,7 +5,7 @@ use crate::backend::{BackendError, RuleChange};
 use crate::problem::FieldError;
 use crate::query::Params;
 use crate::router::{body, expectation, json, list as list_answer};
-use crate::view::MANAGED_BY_API;
+use crate::view::{ADDED_KEYS, MANAGED_BY_API};
 use crate::{Api, Problem};
 use axum::body::Body;
 use axum::extract::{Path, RawQuery, State};
@@ -15,10 +15,6 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json as object};
 use types::Selector;
 use types::resource::{Group, Name, Rule};
-
-/// Keys of views that are not the resource's: a body may carry them, they change nothing.
-const GROUP_VIEW_KEYS: [&str; 4] = ["managed_by", "revision", "hosts", "children"];
-const RULE_VIEW_KEYS: [&str; 4] = ["managed_by", "revision", "state", "findings"];
 
 pub(crate) async fn groups(
     State(api): State<Api>,
@@ -49,7 +45,7 @@ pub(crate) async fn write_group(
     let dry_run = Params::read(query.as_deref(), &["dry_run"])?.flag("dry_run")?;
     let name = name_of("group", &name)?;
     let expect = expectation(&headers)?;
-    let group: Group = resource("group", &name, &GROUP_VIEW_KEYS, body(&headers, content).await?)?;
+    let group: Group = resource("group", &name, body(&headers, content).await?)?;
     let written = api
         .call(Some(expect), move |backend| {
             owned_by_us("group", &name, backend.group(&name).map(|view| view.managed_by))?;
@@ -104,7 +100,7 @@ pub(crate) async fn write_rule(
     let change = change_of(query.as_deref())?;
     let name = name_of("rule", &name)?;
     let expect = expectation(&headers)?;
-    let rule: Rule = resource("rule", &name, &RULE_VIEW_KEYS, body(&headers, content).await?)?;
+    let rule: Rule = resource("rule", &name, body(&headers, content).await?)?;
     let written = api
         .call(Some(expect), move |backend| {
             owned_by_us("rule", &name, backend.rule(&name).map(|view| view.managed_by))?;
@@ -259,12 +255,11 @@ fn name_of(what: &str, text: &str) -> Result<Name, Box<Problem>> {
 fn resource<T: DeserializeOwned>(
     what: &'static str,
     name: &Name,
-    view_keys: &[&str],
     content: Map<String, Value>,
 ) -> Result<T, Box<Problem>> {
     let mut content = content;
-    for key in view_keys {
-        content.remove(*key);
+    for key in ADDED_KEYS {
+        content.remove(key);
     }
     let named = content.entry("name").or_insert_with(|| name.as_str().into()).clone();
     let invalid = |pointer: &str, detail: String| {

@@ -120,6 +120,9 @@ pub struct HostWrite {
     /// There must be none of that name yet.
     #[serde(default)]
     pub new: bool,
+    /// It must be at this revision; otherwise none is written (`R-RES-03`). What is as it should be already is no matter.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub if_revision: Option<u64>,
 }
 
 /// Machines that are to be ignored: `PUT /ignored/{octets}`.

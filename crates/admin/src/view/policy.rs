@@ -9,7 +9,7 @@ pub struct GroupView {
     /// The resource; its keys stand at the top level.
     #[serde(flatten)]
     pub group: Group,
-    /// `api`, or `file:<path>:<line>`.
+    /// `api`, `apply:<name>`, or `file:<path>:<line>`.
     pub managed_by: String,
     /// Revision of this object.
     pub revision: u64,
@@ -25,7 +25,7 @@ pub struct RuleView {
     /// The resource; its keys stand at the top level.
     #[serde(flatten)]
     pub rule: Rule,
-    /// `api`, or `file:<path>:<line>`.
+    /// `api`, `apply:<name>`, or `file:<path>:<line>`.
     pub managed_by: String,
     /// Revision of this object; 0 for what is in force only.
     pub revision: u64,

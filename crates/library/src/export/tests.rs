@@ -86,6 +86,47 @@ fn an_exported_image_is_the_same_at_another_site() {
 }
 
 #[test]
+fn a_file_that_names_an_export_keeps_how_it_boots() {
+    let (here, there) = (site(), site());
+    let source = here.folder.path().join("source");
+    fs::create_dir_all(&source).unwrap();
+    fs::write(source.join("start.efi"), [7; 3000]).unwrap();
+    let mut asked = request("tiny", Source::Dir(source));
+    asked.image.kind = ImageKind::Efi;
+    asked.image.efi = Some("start.efi".to_owned());
+    asked.image.cmdline = "quiet".to_owned();
+    asked.image.template = Some("answers".parse().unwrap());
+    asked.image.destructive = true;
+    asked.kind_given = true;
+    here.library.import(&asked, &mut Unwatched).unwrap();
+
+    let mut named = request("again", Source::Detect(there.file(&here.exported())));
+    named.image.sha256 = Some("ab".repeat(32));
+    (named.kind_given, named.record_image) = (true, false);
+    let first = there.library.import(&named, &mut Unwatched).unwrap().image;
+    assert!(first.destructive);
+    let kept = there.library.keep_by_hash(&named.image).unwrap().expect("it is here by its hash");
+    assert_eq!(kept.image, first);
+    assert_eq!((kept.image.kind, kept.image.cmdline.as_str()), (ImageKind::Efi, "quiet"));
+    assert_eq!(kept.image.template.as_ref().unwrap().as_str(), "answers");
+    assert!(kept.image.destructive);
+    let index = there.library.export("again", None, None).unwrap().next().unwrap();
+    assert!(!String::from_utf8_lossy(&index).contains("restored"));
+}
+
+#[test]
+fn what_the_file_says_erases_a_disk_does_so_from_an_export_too() {
+    let (here, there) = (Site::with_image(&[7; 3000]), site());
+    let mut named = request("again", Source::Detect(there.file(&here.exported())));
+    named.image.sha256 = Some("ab".repeat(32));
+    assert!(!there.library.import(&named, &mut Unwatched).unwrap().image.destructive);
+    named.image.destructive = true;
+    let kept = there.library.keep_by_hash(&named.image).unwrap().expect("it is here by its hash");
+    assert!(kept.image.destructive);
+    assert!(there.library.import(&named, &mut Unwatched).unwrap().image.destructive);
+}
+
+#[test]
 fn tar_lists_it_and_sha256sum_checks_it() {
     let here = Site::with_image(b"kernel");
     let path = here.file(&here.exported());

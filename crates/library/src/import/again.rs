@@ -11,7 +11,8 @@ use types::resource::Image;
 
 impl Library {
     /// The current version of `image`, when it was imported under the `sha256` that `image` asks for and all of its files are
-    /// there. Its profile becomes what `image` says, completed from its files as an import does.
+    /// there. Its profile becomes what `image` says, completed from its files as an import does; that of an export stays as it
+    /// is, and `image` may only add that it erases disks.
     ///
     /// `None` when it has to be imported.
     ///
@@ -30,6 +31,25 @@ impl Library {
         if !asked_for || !self.has_blobs(&current) {
             return Ok(None);
         }
+        let image = match current.restored {
+            true => Image { destructive: image.destructive || profile.destructive, ..profile.clone() },
+            false => self.completed_again(image, profile, &current),
+        };
+        check_profile(&image, &current)?;
+        let manifest = if image == *profile {
+            current
+        } else {
+            let mut changed = Manifest::clone(&current);
+            changed.profile = Some(Box::new(image.clone()));
+            let changed = Arc::new(changed);
+            self.keep_version(Some(versions), &changed, None)?;
+            changed
+        };
+        Ok(Some(Imported { image, manifest, new_bytes: 0, changed: false }))
+    }
+
+    /// `image` as an import of these files would complete it.
+    fn completed_again(&self, image: &Image, profile: &Image, current: &Manifest) -> Image {
         let mut image = image.clone();
         image.source.clone_from(&profile.source);
         let sizes = current.files.iter().map(|(name, file)| (name.as_str(), file.size));
@@ -44,16 +64,6 @@ impl Library {
             // A disc that is served as it is.
             None => image.disk = image.disk.or_else(|| profile.disk.clone()),
         }
-        check_profile(&image, &current)?;
-        let manifest = if image == *profile {
-            current
-        } else {
-            let mut changed = Manifest::clone(&current);
-            changed.profile = Some(Box::new(image.clone()));
-            let changed = Arc::new(changed);
-            self.keep_version(Some(versions), &changed, None)?;
-            changed
-        };
-        Ok(Some(Imported { image, manifest, new_bytes: 0, changed: false }))
+        image
     }
 }

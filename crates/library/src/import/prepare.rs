@@ -129,8 +129,9 @@ pub(super) fn prepare(
     {
         let path = medium.path().to_owned();
         let export = read.map_err(|fault| ImportError::Export { path, fault })?;
-        // All of it is as it was, but for the name it was asked for under.
-        image = Image { name: image.name, sha256: image.sha256, ..export.image };
+        // All of it is as it was, but for the name it was asked for under and a warning that was added.
+        let destructive = image.destructive || export.image.destructive;
+        image = Image { name: image.name, sha256: image.sha256, destructive, ..export.image };
         (files, restored) = (export.files, Some(export.manifest));
     }
     if files.is_empty() {

@@ -48,6 +48,7 @@ pub(crate) struct Importer {
 /// One import, as it is remembered.
 struct Job {
     view: ImportView,
+    /// Of the configuration file's images, that of every try.
     cancel: Arc<AtomicBool>,
     /// What is to be done once its bytes come, and since when they are waited for.
     waiting: Option<(Instant, Asked)>,

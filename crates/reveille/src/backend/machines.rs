@@ -107,14 +107,23 @@ pub(super) fn seen(world: &World, macs: impl Iterator<Item = MacAddr>) -> Option
 
 /// In what the machines of a host differ from its record.
 pub(super) fn changes(world: &World, host: &Name) -> Vec<ChangeView> {
-    let view = |differs: crate::world::Differs| ChangeView {
+    world.differences(host).iter().map(change_view).collect()
+}
+
+/// The same of every host that has any.
+pub(super) fn all_changes(world: &World) -> BTreeMap<Name, Vec<ChangeView>> {
+    let views = |all: Vec<crate::world::Differs>| all.iter().map(change_view).collect();
+    world.all_differences().into_iter().map(|(host, all)| (host, views(all))).collect()
+}
+
+fn change_view(differs: &crate::world::Differs) -> ChangeView {
+    ChangeView {
         mac: differs.mac,
         term: differs.change.term().to_owned(),
         value: differs.change.value(),
         holds: differs.holds,
         since: shown_time(differs.since.0),
-    };
-    world.differences(host).into_iter().map(view).collect()
+    }
 }
 
 /// What is wrong with the identity of machines.
@@ -210,6 +219,9 @@ pub(super) fn put_hosts(daemon: &Daemon, hosts: Vec<HostWrite>, dry_run: bool) -
     if let Some(problem) = super::apply::owned_elsewhere(owned) {
         return Err(BackendError::Problem(problem));
     }
+    if let Some(stale) = stale(&hosts, &current) {
+        return Err(stale);
+    }
     let mut errors = Vec::new();
     for (at, write) in hosts.iter().enumerate() {
         let name = &write.host.name;
@@ -270,6 +282,22 @@ pub(super) fn put_hosts(daemon: &Daemon, hosts: Vec<HostWrite>, dry_run: bool) -
     Ok(revision.0)
 }
 
+/// The first that would be overwritten though somebody changed it, or removed it, since it was read.
+fn stale(hosts: &[HostWrite], current: &BTreeMap<Name, Owned<Host>>) -> Option<BackendError> {
+    hosts.iter().find_map(|HostWrite { host, if_revision, .. }| {
+        let known = (*if_revision)?;
+        let now = current.get(&host.name);
+        let revision = now.map(|now| now.revision.0);
+        if revision == Some(known) || now.is_some_and(|now| now.resource == *host) {
+            return None;
+        }
+        Some(BackendError::Unexpected { what: "host", name: host.name.to_string(), current: revision })
+    })
+}
+
 fn shown(octets: &[u8]) -> String {
     octets.iter().map(|octet| format!("{octet:02x}")).collect::<Vec<_>>().join(":")
 }
+
+#[cfg(test)]
+mod tests;

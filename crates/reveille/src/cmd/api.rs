@@ -190,27 +190,11 @@ fn written(path: &str, dry_run: bool) -> String {
     }
 }
 
-/// What the server adds to a resource in its documents.
-const ADDED: [&str; 12] = [
-    "managed_by",
-    "revision",
-    "life",
-    "first_seen",
-    "last_seen",
-    "identity_changes",
-    "address",
-    "hosts",
-    "children",
-    "state",
-    "findings",
-    "bundle_runs",
-];
-
 /// The resource inside a document: what may be sent back.
 pub(crate) fn resource_of(document: &Value) -> Value {
     let mut resource = document.clone();
     if let Some(fields) = resource.as_object_mut() {
-        for added in ADDED {
+        for added in admin::view::ADDED_KEYS {
             fields.remove(added);
         }
     }

@@ -29,10 +29,12 @@ pub(crate) async fn command(global: &Global, command: Bundle) -> Result<ExitCode
         Bundle::Get { name, config } => with(global, &config, |loaded| {
             let bundle = loaded.bundles.iter().find(|bundle| bundle.name == name).ok_or_else(|| {
                 let names: Vec<&str> = loaded.bundles.iter().map(|bundle| bundle.name.as_str()).collect();
-                no_such("bundle", &name, &config).fix(match names.is_empty() {
+                let fix = match names.is_empty() {
                     true => "define it in resources.bundles".to_owned(),
                     false => format!("defined are {}", names.join(", ")),
-                })
+                };
+                no_such("bundle", &name, &config)
+                    .fix(format!("{fix}; an applied one: reveille export --kind bundle"))
             })?;
             match global.output {
                 Output::Json => print_json(&json!(bundle)),

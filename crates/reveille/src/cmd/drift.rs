@@ -95,14 +95,14 @@ async fn repair(global: &Global, asked: Drift) -> Result<ExitCode, Failure> {
             return Ok(found(any));
         }
         if !std::io::stdin().is_terminal() {
-            return Err(Failure::new("R-CLI-06", "nothing was repaired")
+            return Err(Failure::new("R-DRF-01", "nothing was repaired")
                 .cause("it erases disks or restarts machines, and nobody can be asked: this is no terminal")
                 .fix("the same with --yes, or --dry-run to see what would be ordered")
                 .exit(Exit::Usage));
         }
         summary(&planned);
         if !agreed()? {
-            return Err(Failure::new("R-CLI-07", "nothing was repaired").cause("you said no"));
+            return Err(Failure::new("R-DRF-02", "nothing was repaired").cause("you said no"));
         }
     }
     let done = api.post("hosts:repair", &request).await?;
@@ -117,7 +117,7 @@ fn agreed() -> Result<bool, Failure> {
     std::io::stdin()
         .lock()
         .read_line(&mut answer)
-        .map_err(|error| Failure::new("R-CLI-07", "nothing was repaired").cause(error))?;
+        .map_err(|error| Failure::new("R-DRF-02", "nothing was repaired").cause(error))?;
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 

@@ -9,6 +9,7 @@ use ::inventory::plan::{Existing, Recorded, Rest, Rules};
 use ::inventory::{Format, Found, ImportPlan, Options, plan_import};
 use admin::view::HostWrite;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::io::Read;
 use types::resource::{Host, Name};
 
@@ -24,7 +25,7 @@ pub(crate) async fn command(global: &Global, api: &Api, asked: HostImport) -> Re
     let recorded = recorded(api).await?;
     let hosts: Vec<Recorded<'_>> = recorded
         .iter()
-        .map(|(host, owner)| Recorded {
+        .map(|(host, owner, _)| Recorded {
             host,
             file: (owner != admin::view::MANAGED_BY_API).then_some(owner.as_str()),
         })
@@ -45,8 +46,16 @@ pub(crate) async fn command(global: &Global, api: &Api, asked: HostImport) -> Re
             .fix("correct the list, or record the rest with --leave-out")
             .exit(Exit::Conflict)
     })?;
-    let body: Vec<HostWrite> =
-        writes.iter().map(|write| HostWrite { host: write.host.clone(), new: write.new }).collect();
+    let revisions: BTreeMap<&Name, u64> =
+        recorded.iter().map(|(host, _, revision)| (&host.name, *revision)).collect();
+    let body: Vec<HostWrite> = writes
+        .iter()
+        .map(|write| HostWrite {
+            host: write.host.clone(),
+            new: write.new,
+            if_revision: revisions.get(&write.host.name).copied(),
+        })
+        .collect();
     let body = serde_json::to_value(&body)
         .map_err(|error| Failure::new("R-CLI-05", "the hosts have no JSON form").cause(error))?;
     let path = if asked.dry_run { "hosts:batch?dry_run=true" } else { "hosts:batch" };
@@ -126,17 +135,18 @@ async fn from_directory(asked: &HostImport, options: &Options) -> Result<Found, 
     Ok(::inventory::wds::propose(&asked.source, &answer.entries, options))
 }
 
-/// Every recorded host, and whose it is.
-async fn recorded(api: &Api) -> Result<Vec<(Host, String)>, Failure> {
+/// Every recorded host, whose it is, and its revision.
+async fn recorded(api: &Api) -> Result<Vec<(Host, String, u64)>, Failure> {
     let list = api.list("hosts").await?;
     let items = list.pointer("/items").and_then(Value::as_array).into_iter().flatten();
     items
         .map(|item| {
             let owner = table::cell(item, "/managed_by");
+            let revision = item.pointer("/revision").and_then(Value::as_u64).unwrap_or(0);
             let host = serde_json::from_value(resource_of(item)).map_err(|error| {
                 Failure::new("R-CLI-06", "the appliance shows hosts this program cannot read").cause(error)
             })?;
-            Ok((host, owner))
+            Ok((host, owner, revision))
         })
         .collect()
 }

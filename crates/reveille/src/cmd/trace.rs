@@ -34,7 +34,7 @@ pub(crate) async fn command(global: &Global, asked: &Trace) -> Result<ExitCode, 
     };
     if asked.follow {
         if global.output == Output::Otlp {
-            return Err(Failure::new("R-CLI-05", "a boot that goes on is no trace yet")
+            return Err(Failure::new("R-CLI-08", "a boot that goes on is no trace yet")
                 .fix("leave --follow out, or use -o json")
                 .exit(Exit::Usage));
         }

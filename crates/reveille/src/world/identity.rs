@@ -19,6 +19,7 @@ use types::resource::Name;
 use types::{Event, EventName, Facts, MacAddr, UnixTime};
 
 /// A way in which a machine differs from its record.
+#[derive(Clone)]
 pub(crate) struct Differs {
     pub(crate) mac: MacAddr,
     pub(crate) change: Change,
@@ -193,20 +194,37 @@ impl World {
     pub(crate) fn differences(&self, host: &Name) -> Vec<Differs> {
         let about = |alarm: &Alarm| alarm.kind == AlarmKind::IdentityChanged && alarm.hosts.contains(host);
         let alarms: Vec<Alarm> = lock(&self.alarms).all().filter(|alarm| about(alarm)).cloned().collect();
-        let mut all = Vec::new();
+        alarms.iter().flat_map(|alarm| self.differs(alarm)).collect()
+    }
+
+    /// In what machines differ from their records, by host; hosts of which none does are not in it.
+    pub(crate) fn all_differences(&self) -> BTreeMap<Name, Vec<Differs>> {
+        let about = |alarm: &Alarm| alarm.kind == AlarmKind::IdentityChanged;
+        let alarms: Vec<Alarm> = lock(&self.alarms).all().filter(|alarm| about(alarm)).cloned().collect();
+        let mut all: BTreeMap<Name, Vec<Differs>> = BTreeMap::new();
         for alarm in alarms {
-            let Some(facts) = alarm.macs.first().and_then(|mac| self.remembered(*mac)) else { continue };
-            let Some(mac) = facts.mac else { continue };
-            let facts = self.doubted(facts);
-            let (changes, holds) = match self.catalog.load().standing(&facts) {
-                Standing::Known { changes, firm, .. } => (changes, !firm),
-                Standing::Other { changes, .. } => (changes, true),
-                Standing::Unknown | Standing::Conflict(_) => continue,
-            };
-            let since = UnixTime(alarm.since);
-            all.extend(changes.into_iter().map(|change| Differs { mac, change, holds, since }));
+            let differs = self.differs(&alarm);
+            for host in alarm.hosts.iter().filter(|_| !differs.is_empty()) {
+                all.entry(host.clone()).or_default().extend(differs.iter().cloned());
+            }
         }
         all
+    }
+
+    /// In what the machine of an alarm differs from its record now.
+    fn differs(&self, alarm: &Alarm) -> Vec<Differs> {
+        let facts = alarm.macs.first().and_then(|mac| self.remembered(*mac));
+        let Some((facts, mac)) = facts.and_then(|facts| facts.mac.map(|mac| (facts, mac))) else {
+            return Vec::new();
+        };
+        let facts = self.doubted(facts);
+        let (changes, holds) = match self.catalog.load().standing(&facts) {
+            Standing::Known { changes, firm, .. } => (changes, !firm),
+            Standing::Other { changes, .. } => (changes, true),
+            Standing::Unknown | Standing::Conflict(_) => return Vec::new(),
+        };
+        let since = UnixTime(alarm.since);
+        changes.into_iter().map(|change| Differs { mac, change, holds, since }).collect()
     }
 
     /// Forgets what is known of a machine, in memory and on the disk; false when nothing was. Blocks on the disk.

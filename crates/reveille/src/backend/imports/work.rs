@@ -12,16 +12,24 @@ use library::{ImportError, Imported, Source};
 use std::fs::File;
 use std::io;
 use std::path::Path;
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use types::resource::{Image, Name};
 use types::{Event, EventName, EventSink, UnixTime};
 
 impl Importer {
     /// Imports an image of the configuration file; blocks. The same version is not copied again.
     ///
-    /// Of what is here already by the hash that the file asks for, nothing is fetched or read.
-    pub(crate) fn import_from_file(&self, image: &Image, origin: Origin) -> Result<Imported, Fault> {
+    /// Of what is here already by the hash that the file asks for, nothing is fetched or read. `cancel` ends what is fetched;
+    /// cancelling the job, also after it failed, sets it.
+    pub(crate) fn import_from_file(
+        &self,
+        image: &Image,
+        origin: Origin,
+        cancel: &Arc<AtomicBool>,
+    ) -> Result<Imported, Fault> {
         if let Some(kept) = self.kept(image)? {
+            self.make_catalog();
             return Ok(kept);
         }
         let id = self.next.fetch_add(1, Ordering::Relaxed);
@@ -37,7 +45,7 @@ impl Importer {
             record: false,
         };
         if remote {
-            self.list(id, &asked);
+            self.list(id, &asked, cancel.clone());
         }
         let done = self.run(id, asked);
         if done.as_ref().is_ok_and(|imported| imported.changed) {
@@ -46,7 +54,7 @@ impl Importer {
         done
     }
 
-    /// Whether an image of the file is here by the hash that the file asks for; it boots as the file says then.
+    /// Whether an image of the file is here by the hash that the file asks for; with the next catalog it boots as the file says.
     pub(crate) fn keep(&self, image: &Image) -> Result<bool, Fault> {
         Ok(self.kept(image)?.is_some())
     }
@@ -54,13 +62,13 @@ impl Importer {
     fn kept(&self, image: &Image) -> Result<Option<Imported>, Fault> {
         let kept = self.library.keep_by_hash(image)?;
         if let Some(kept) = &kept {
-            self.take_over(&kept.image);
+            self.inventory.complete(kept.image.clone());
         }
         Ok(kept)
     }
 
     /// An import that takes its time is among those that are listed.
-    fn list(&self, id: u64, asked: &Asked) {
+    fn list(&self, id: u64, asked: &Asked, cancel: Arc<AtomicBool>) {
         let view = ImportView {
             id: id.to_string(),
             source: asked.origin.to_string(),
@@ -69,7 +77,7 @@ impl Importer {
             started: timestamp(now_ms()),
             ..ImportView::default()
         };
-        let job = Job { view, cancel: std::sync::Arc::default(), waiting: None };
+        let job = Job { view, cancel, waiting: None };
         remember(&mut self.lock(), id, job);
     }
 
@@ -219,7 +227,8 @@ impl Importer {
         self.make_catalog();
     }
 
-    fn make_catalog(&self) {
+    /// Puts in force what is known of images now.
+    pub(crate) fn make_catalog(&self) {
         let _changing = self.inventory.change();
         if let Err(failure) = self.inventory.catalog().map(|catalog| self.world.replace_catalog(catalog)) {
             tracing::error!(%failure, "the catalog could not be made anew after an import");

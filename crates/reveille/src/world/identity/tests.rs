@@ -223,6 +223,10 @@ fn a_replaced_card_is_told_once_and_settled_when_it_is_recorded() {
     }
     assert_eq!(rig.told(EventName::HostIdentityChanged).len(), 1);
     let differs = rig.world.differences(&"web".parse().unwrap());
+    let all = rig.world.all_differences();
+    assert_eq!(all.keys().map(Name::as_str).collect::<Vec<_>>(), ["web"]);
+    let macs = |differs: &[Differs]| differs.iter().map(|it| (it.mac, it.change.clone())).collect::<Vec<_>>();
+    assert_eq!(macs(all.values().next().unwrap()), macs(&differs));
     assert_eq!(differs.len(), 1);
     assert!(differs[0].holds && differs[0].change == Change::Mac(mac(41)));
     let mut changed = hosts();
