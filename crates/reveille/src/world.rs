@@ -221,10 +221,13 @@ impl World {
         self.lives.of(host)
     }
 
-    /// A host is recorded no more.
-    pub(crate) fn host_removed(&self, host: &Name) {
-        self.lives.removed(host);
-        self.runs.removed(host);
+    /// Hosts are recorded no more, if `commit` can delete them and what is remembered of them from the store. Blocks on the disk.
+    pub(crate) fn remove_hosts<T, E>(
+        &self,
+        hosts: &[Name],
+        commit: impl FnOnce() -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.lives.remove_with(hosts, || self.runs.remove_with(hosts, commit))
     }
 
     /// What this machine does next, with what is remembered of its host.

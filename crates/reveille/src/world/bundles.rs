@@ -32,6 +32,8 @@ pub(crate) struct Runs {
     runs: Mutex<HashMap<Name, Arc<Vec<ScriptRun>>>>,
     /// Hosts whose runs in memory are not written yet.
     unwritten: Mutex<BTreeSet<Name>>,
+    /// Held while some are read to be written, and while hosts are removed.
+    writing: Mutex<()>,
 }
 
 impl Runs {
@@ -55,7 +57,7 @@ impl Runs {
                 }
             }
             if last {
-                return Ok(Runs { store: Some(store), runs: Mutex::new(runs), unwritten: Mutex::default() });
+                return Ok(Runs { store: Some(store), runs: Mutex::new(runs), ..Runs::default() });
             }
         }
     }
@@ -109,6 +111,7 @@ impl Runs {
         let Some(store) = &self.store else { return };
         let hosts: Vec<Name> = std::mem::take(&mut *lock(&self.unwritten)).into_iter().collect();
         for some in hosts.chunks(FLUSHED_AT_ONCE) {
+            let _writing = lock(&self.writing);
             let mut batch = Batch::new();
             for host in some {
                 // Removed since.
@@ -131,10 +134,20 @@ impl Runs {
         }
     }
 
-    /// Forgets a host that is recorded no more; its record went with the host's own.
-    pub(crate) fn removed(&self, host: &Name) {
-        lock(&self.runs).remove(host);
-        lock(&self.unwritten).remove(host);
+    /// Takes hosts away that are recorded no more: `commit` deletes what the store has of them, and when it did they are
+    /// forgotten here. No [`flush`](Runs::flush) comes between.
+    pub(super) fn remove_with<T, E>(
+        &self,
+        hosts: &[Name],
+        commit: impl FnOnce() -> Result<T, E>,
+    ) -> Result<T, E> {
+        let _writing = lock(&self.writing);
+        let done = commit()?;
+        for host in hosts {
+            lock(&self.runs).remove(host);
+            lock(&self.unwritten).remove(host);
+        }
+        Ok(done)
     }
 }
 
