@@ -4,8 +4,8 @@ use super::*;
 use admin::EventBus;
 use plan::{CatalogParts, Decider};
 use std::time::Duration;
-use store::records::machine_mac;
-use store::{Store, StoreOptions, Table};
+use store::records::{encode_machine, machine_key, machine_mac};
+use store::{Batch, Store, StoreOptions, Table};
 use types::resource::{Host, HostMatch, OneOrMany};
 use types::{EventSink, MachineGuid, Stage};
 
@@ -205,6 +205,35 @@ fn unknown_machines_on_the_disk_are_bounded_and_recorded_ones_are_not_forgotten_
     let told = rig.told(EventName::HostMemoryFull);
     assert_eq!(told.len(), 1, "{told:?}");
     assert_eq!(rig.world.memory_numbers()["pruned"], (UNKNOWN_PRUNED_AT_ONCE + 10) as u64);
+    rig.close();
+}
+
+#[test]
+fn recorded_machines_are_kept_beyond_a_restart_however_many_are_unknown() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(StoreOptions::new(folder.path())).unwrap();
+    let machine = |own: MacAddr, guid, last| {
+        let facts = Facts { mac: Some(own), guid, ..Facts::default() };
+        let kept = store::records::Machine { facts, first_seen: UnixTime(1), last_seen: UnixTime(last) };
+        (machine_key(own), encode_machine(&kept).unwrap())
+    };
+    // `web` by its GUID and `db` by its hardware address were seen longest ago.
+    let recorded = [machine(mac(41), Some(guid(1)), 5), machine(mac(2), None, 6)];
+    let unknown = (0..u32::try_from(UNKNOWN_KEPT_MAX).unwrap() + 10).map(|number| {
+        let [a, b, c, d] = number.to_be_bytes();
+        machine(MacAddr([6, 0, a, b, c, d]), None, 1_000 + u64::from(number))
+    });
+    let put = |batch: Batch, (key, value)| batch.put(Table::Facts, key, value);
+    store.commit_blocking(recorded.into_iter().chain(unknown).fold(Batch::new(), put)).unwrap();
+    store.close();
+
+    let rig = Rig::at(folder.path());
+    assert_eq!(rig.world.memory_numbers()["kept_unknown"], (UNKNOWN_KEPT_MAX + 10) as u64);
+    // Nobody has asked for anything since.
+    rig.round();
+    let kept = rig.kept();
+    assert!(kept.contains(&mac(41)) && kept.contains(&mac(2)));
+    assert_eq!(kept.len(), UNKNOWN_KEPT_MAX - UNKNOWN_PRUNED_AT_ONCE + 2);
     rig.close();
 }
 
