@@ -6,6 +6,7 @@
 
 use crate::secrets::Secrets;
 use crate::{BootHolder, Door, OpenError, Opened, Opener, Role, Tree, Who};
+use plan::Decider;
 use render::cmdline;
 use render::ipxe::Origin;
 use render::template::{BootValues, MachineValues, ServerValues, Values, compile};
@@ -74,17 +75,9 @@ impl Tree {
         })
     }
 
-    /// What the machine of a boot is given now. Nothing that is another host's than the one the boot was begun for: the
-    /// token says whose it is, and a record may have been changed since.
+    /// As [`profile_of`].
     pub(crate) fn profile_of(&self, holder: &BootHolder) -> Option<Arc<Host>> {
-        let verdict = self.parts.decider.decide(&holder.facts);
-        let own = verdict.host.as_ref().map(|host| host.name.as_str());
-        match &holder.host {
-            Some(name) if own == Some(name) => verdict.profile,
-            Some(name) => self.parts.decider.catalog().profile(name).cloned(),
-            None if own.is_none() => verdict.profile,
-            None => None,
-        }
+        profile_of(&*self.parts.decider, &holder.facts, holder.host.as_deref())
     }
 
     /// The template that applies: the host's, else the image's.
@@ -174,6 +167,19 @@ impl Tree {
         values.callback = Some(base.url(&format!("b/{token}")));
         values.url = Some(base.url(&format!("b/{token}/{FOLDER}/")));
         values
+    }
+}
+
+/// What the machine of a boot is given now, by the facts and the recorded host it was begun with. Nothing that is another
+/// host's than the one the boot was begun for: the token says whose it is, and a record may have been changed since.
+pub fn profile_of(decider: &dyn Decider, facts: &Facts, host: Option<&str>) -> Option<Arc<Host>> {
+    let verdict = decider.decide(facts);
+    let own = verdict.host.as_ref().map(|host| host.name.as_str());
+    match host {
+        Some(name) if own == Some(name) => verdict.profile,
+        Some(name) => decider.catalog().profile(name).cloned(),
+        None if own.is_none() => verdict.profile,
+        None => None,
     }
 }
 

@@ -5,7 +5,6 @@
 
 use super::{World, lock, unix_now};
 use crate::failure::{Failure, chain};
-use plan::Decider;
 use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
@@ -16,7 +15,7 @@ use store::records::{
 use store::{Batch, Store, Table};
 use tree::{BundleReport, BundleStep, CallbackError};
 use types::resource::bundle::limits::SCRIPTS_OF_MACHINE_MAX;
-use types::resource::{Host, Name};
+use types::resource::Name;
 use types::{Event, EventName};
 
 /// Records read at once.
@@ -178,17 +177,9 @@ impl World {
         now: Instant,
     ) -> Result<(), CallbackError> {
         let holder = self.ticket_holder(now, token, from)?;
-        let verdict = Decider::decide(self, &holder.facts);
-        let own = verdict.host.as_ref().map(|host| host.name.as_str());
-        let catalog = self.catalog.load();
-        // The token says whose it is, and a record may have been changed since.
-        let profile: Option<Arc<Host>> = match &holder.host {
-            Some(name) if own == Some(name) => verdict.profile,
-            Some(name) => catalog.profile(name).cloned(),
-            None if own.is_none() => verdict.profile,
-            None => None,
-        };
+        let profile = tree::profile_of(self, &holder.facts, holder.host.as_deref());
         let profile = profile.ok_or(CallbackError::BadStage)?;
+        let catalog = self.catalog.load();
         let names = profile.bundle_names();
         let runs = |bundle: &Name, script: &Name| {
             names.contains(&bundle)
