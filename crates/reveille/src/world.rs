@@ -210,10 +210,10 @@ impl World {
         Ok(life)
     }
 
-    /// What is known of a recorded host: its record, and what was seen of it.
+    /// What is known of a recorded host: its record, and what was seen of it, with whether its GUID is to be believed.
     pub(crate) fn known(&self, host: &Host) -> Facts {
         let seen = host.identity.mac.0.iter().find_map(|&mac| self.remembered(mac));
-        plan::known(host, seen.as_ref())
+        self.doubted(plan::known(host, seen.as_ref()))
     }
 
     /// What is remembered of a host.
@@ -612,7 +612,7 @@ impl World {
             Ok(_) => {
                 // What drift is told by; losing it costs a note there.
                 let plan::Meant { version, values } =
-                    plan::Fleet::new(&self.catalog.load()).meant_for(facts, image);
+                    plan::Fleet::new(&self.catalog.load()).meant_for(&self.whole(facts), image);
                 let meant = Meant { boot: boot.clone(), version, values: Some(values) };
                 if let Err(fault) = self.live(&host.name, LifeEvent::BootMeant { meant }) {
                     tracing::debug!(host = %host.name, "what its boot is made of is not remembered: {fault}");

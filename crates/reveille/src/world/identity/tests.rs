@@ -6,7 +6,8 @@ use plan::{CatalogParts, Decider};
 use std::time::Duration;
 use store::records::{encode_machine, machine_key, machine_mac};
 use store::{Batch, Store, StoreOptions, Table};
-use types::resource::{Host, HostMatch, OneOrMany};
+use tree::BootLedger;
+use types::resource::{Host, HostMatch, Image, ImageKind, OneOrMany};
 use types::{EventSink, MachineGuid, Stage};
 
 fn mac(last: u8) -> MacAddr {
@@ -383,6 +384,41 @@ fn an_address_with_two_guids_in_turn_is_told_and_known_by_its_address() {
     assert!(rig.world.differences(&"old".parse().unwrap()).is_empty());
     assert!(rig.world.forget_machine(mac(3)).unwrap());
     assert!(rig.world.alarms().is_empty());
+}
+
+#[test]
+fn what_a_host_should_have_is_told_by_the_facts_that_decide_what_it_boots() {
+    let rig = Rig::new();
+    let image = Image { kernel: Some("linux".into()), ..Image::new("debian".parse().unwrap(), ImageKind::Linux) };
+    let mut own = hosts();
+    own[1].image = Some(image.name.clone());
+    own[1].params.insert("raid".into(), "1".into());
+    let parts = CatalogParts { hosts: own, images: vec![image.clone()], ..CatalogParts::default() };
+    rig.world.replace_catalog(Catalog::build(parts).unwrap());
+    // `db` carries the GUID that is recorded for `old`, and so does `old`.
+    for _ in 0..2 {
+        rig.rom(3, Some(guid(3)));
+        rig.rom(2, Some(guid(3)));
+    }
+    rig.round();
+    assert_eq!(rig.host(2, Some(guid(3))).as_deref(), Some("db"), "by its hardware address");
+    let catalog = rig.world.catalog();
+    let db = catalog.host("db").unwrap();
+    let known = rig.world.known(db);
+    assert!(known.guid_doubted && known.guid == Some(guid(3)));
+    let plan::Wanted::Image(_, meant) = plan::Fleet::new(&catalog).wanted(db, &known) else {
+        panic!("it is meant to boot its image");
+    };
+    let asks = Facts {
+        mac: Some(mac(2)),
+        guid: Some(guid(3)),
+        address: Some([10, 0, 0, 2].into()),
+        stage: Stage::Ipxe,
+        ..Facts::default()
+    };
+    rig.world.begin_boot(&asks, Some(db), &image).unwrap();
+    let told = rig.world.life(&db.name).unwrap().last_meant.clone().unwrap();
+    assert_eq!(told.values, Some(meant.values), "nothing was changed since");
 }
 
 #[test]
