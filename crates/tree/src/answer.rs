@@ -4,6 +4,7 @@
 //! boot and is bound to the address. The template is rendered once before the boot is given, so that a value that is
 //! missing keeps the machine where it is instead of in half an installation.
 
+use crate::bundles::Scripts;
 use crate::secrets::Secrets;
 use crate::{BootHolder, Door, OpenError, Opened, Opener, Role, Tree, Who};
 use plan::Decider;
@@ -59,8 +60,11 @@ impl Tree {
             VENDOR_DATA | NETWORK_CONFIG if template.kind == TemplateKind::UserData => return Err(absent()),
             _ => {
                 let values = self.values(&holder.facts, host.as_deref(), &image, who, (token, &holder.boot));
-                let values = self.with_bundles(values, host.as_deref(), &image, who, token);
-                values.and_then(|values| rendered(&template, values)).map_err(|fault| {
+                let scripts = self.scripts_of(host.as_deref(), &image, &values);
+                let made = scripts.and_then(|scripts| {
+                    rendered(&template, self.with_bundles(values, &scripts, who, token))
+                });
+                made.map_err(|fault| {
                     self.parts.ledger.refuse_boot(&holder.facts, host.as_deref(), &image, &fault);
                     OpenError::Unmade(fault)
                 })?
@@ -108,13 +112,11 @@ impl Tree {
     pub(crate) fn try_answer(
         &self,
         template: &Template,
-        facts: &Facts,
-        host: Option<&Host>,
-        image: &Image,
+        values: Values,
+        scripts: &Scripts,
         who: &Who,
     ) -> Result<(), String> {
-        let values = self.values_before(facts, host, image, who);
-        rendered(template, self.with_bundles(values, host, image, who, NO_TOKEN)?).map(drop)
+        rendered(template, self.with_bundles(values, scripts, who, NO_TOKEN)).map(drop)
     }
 
     /// Where the answer file of a boot is.
