@@ -310,6 +310,14 @@ fn a_conflict_is_listed_told_once_and_over_when_the_record_is_right() {
         rig.round();
     }
     assert_eq!(rig.told(EventName::HostConflict).len(), 1);
+    // Whoever tries a boot of it is told all the same, and the world as often as before.
+    let rehearsal = rig.world.rehearsal(None, Some(mac(2)));
+    let mut event = Event::new(EventName::HostConflict);
+    (event.mac, event.guid) = (Some(mac(2)), Some(guid(1)));
+    rehearsal.record(event);
+    let happened = rehearsal.happened(0);
+    assert!(happened.iter().any(|stamped| stamped.event.name == EventName::HostConflict), "{happened:?}");
+    assert_eq!(rig.told(EventName::HostConflict).len(), 1);
     let alarms = rig.world.alarms();
     assert_eq!(alarms.len(), 1, "{alarms:?}");
     assert_eq!(alarms[0].hosts.iter().map(|host| host.as_str()).collect::<Vec<_>>(), ["db", "web"]);
