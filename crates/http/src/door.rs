@@ -2,7 +2,7 @@
 
 use crate::body::Tracked;
 use crate::counters::{Counters, bump};
-use crate::limits::{HEADER_BYTES_MAX, REFUSED_EVENTS_PER_SECOND, TARGET_BYTES_MAX, TOKEN_DIGITS_TELLING};
+use crate::limits::{HEADER_BYTES_MAX, REFUSED_EVENTS_PER_SECOND, TARGET_BYTES_MAX};
 use crate::pulse::Pulse;
 use crate::refusal::Refusal;
 use crate::seam::Files;
@@ -23,6 +23,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tower::ServiceExt as _;
 use tree::BootLedger;
+use tree::names::may_hold_a_token;
 use types::event::Level;
 use types::{Event, EventName, EventSink};
 
@@ -140,16 +141,6 @@ impl Shared {
             self.parts.events.record(event);
         }
     }
-}
-
-/// Call-back names hold a secret, however they were mistyped: `/B/…`, `/%62/…`, `/x/b/…`.
-fn may_hold_a_token(name: &str) -> bool {
-    let mut digits = 0;
-    name.starts_with("b/")
-        || name.bytes().any(|byte| {
-            digits = if byte.is_ascii_hexdigit() { digits + 1 } else { 0 };
-            digits >= TOKEN_DIGITS_TELLING
-        })
 }
 
 /// What must hold before anybody looks at the name.

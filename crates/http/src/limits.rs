@@ -63,9 +63,6 @@ pub const USER_TIMEOUT: Duration = Duration::from_secs(30);
 /// What running answers get when the appliance stops.
 pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
 
-/// Hex digits in a row that may be a good part of a secret; names with as many are not recorded.
-pub const TOKEN_DIGITS_TELLING: u32 = 16;
-
 /// Refusals recorded as events in one second; the rest only count.
 pub const REFUSED_EVENTS_PER_SECOND: u32 = 50;
 

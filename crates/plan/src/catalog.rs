@@ -1,5 +1,6 @@
 //! Hosts, images and policy of one moment, indexed by every identity a request can carry.
 
+use crate::fleet::Digests;
 use crate::groups::{self, Chain, Groups};
 use crate::identity::IdentityIndex;
 use crate::rules::{RuleFinding, Rules};
@@ -272,6 +273,7 @@ pub struct Catalog {
     current: HashMap<Name, Name>,
     templates: HashMap<Name, Arc<Template>>,
     bundles: HashMap<Name, Arc<Bundle>>,
+    pub(crate) digests: Digests,
     pub(crate) default_image: Option<Name>,
     pub(crate) unknown: UnknownPolicy,
     loaders: Vec<LoaderChoice>,
@@ -418,6 +420,7 @@ impl Catalog {
             images,
             versions,
             current: parts.current,
+            digests: Digests::of(templates.keys(), bundles.keys()),
             templates,
             bundles,
             default_image: parts.default_image,

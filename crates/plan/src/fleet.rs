@@ -12,7 +12,7 @@
 use crate::decide::{given, profile};
 use crate::{BootState, Catalog, Decision, Target, TraceLine, decide};
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use types::resource::{Host, Image, Name, Rule};
 use types::selector::{Key, Match, Subject};
 use types::{Facts, Selector, Stage};
@@ -49,23 +49,40 @@ pub fn known(host: &Host, seen: Option<&Facts>) -> Facts {
     Facts { stage: Stage::Ipxe, http: true, ..known }
 }
 
+/// Digests of the templates and bundles of one catalog, each taken when it is first asked for: many hosts share one.
+#[derive(Debug, Default)]
+pub(crate) struct Digests {
+    templates: HashMap<Name, OnceLock<u64>>,
+    bundles: HashMap<Name, OnceLock<u64>>,
+}
+
+impl Digests {
+    /// None of them is taken yet.
+    pub(crate) fn of<'a>(
+        templates: impl Iterator<Item = &'a Name>,
+        bundles: impl Iterator<Item = &'a Name>,
+    ) -> Digests {
+        Digests {
+            templates: templates.map(|name| (name.clone(), OnceLock::new())).collect(),
+            bundles: bundles.map(|name| (name.clone(), OnceLock::new())).collect(),
+        }
+    }
+}
+
 /// Looks at the hosts of one catalog.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Fleet<'a> {
     catalog: &'a Catalog,
-    /// Digests of templates and bundles: many hosts share one.
-    templates: HashMap<Name, u64>,
-    bundles: HashMap<Name, u64>,
 }
 
 impl<'a> Fleet<'a> {
-    /// One that has looked at nobody.
+    /// The hosts of this one.
     pub fn new(catalog: &'a Catalog) -> Fleet<'a> {
-        Fleet { catalog, templates: HashMap::new(), bundles: HashMap::new() }
+        Fleet { catalog }
     }
 
     /// What a host is meant to boot, whatever it is armed for. O(rules).
-    pub fn wanted(&mut self, host: &Host, facts: &Facts) -> Wanted {
+    pub fn wanted(&self, host: &Host, facts: &Facts) -> Wanted {
         if let Some(rule) = self.asks_what_is_not_known(host, facts) {
             return Wanted::Undecided(format!(
                 "rule `{}` ({}) asks for what the machine has not said since the appliance was started",
@@ -96,7 +113,7 @@ impl<'a> Fleet<'a> {
     }
 
     /// What a boot of an image by this machine would be made of. O(rules), as a decision.
-    pub fn meant_for(&mut self, facts: &Facts, image: &Image) -> Meant {
+    pub fn meant_for(&self, facts: &Facts, image: &Image) -> Meant {
         let own =
             self.catalog.identify(facts).and_then(|host| self.catalog.profile(host.name.as_str())).cloned();
         let given = given(self.catalog, facts, own.as_deref(), false);
@@ -105,7 +122,7 @@ impl<'a> Fleet<'a> {
     }
 
     /// What a boot of an image is made of, for a host with all that groups and rules give it.
-    pub fn meant(&mut self, profile: Option<&Host>, image: &Image) -> Meant {
+    pub fn meant(&self, profile: Option<&Host>, image: &Image) -> Meant {
         let catalog = self.catalog;
         let (name, own) = match image.name.as_str().split_once('@') {
             Some((name, version)) => (name, version.parse().ok()),
@@ -141,32 +158,30 @@ impl<'a> Fleet<'a> {
         Meant { version: own.or_else(|| base.cloned()), values: digest.0 }
     }
 
-    fn template(&mut self, name: &Name) -> u64 {
-        if let Some(known) = self.templates.get(name) {
-            return *known;
-        }
-        let mut digest = Digest::new();
-        if let Some(template) = self.catalog.template(name.as_str()) {
-            digest.text(template.kind.as_str()).text(&template.text);
-        }
-        self.templates.insert(name.clone(), digest.0);
-        digest.0
+    fn template(&self, name: &Name) -> u64 {
+        let taken = || {
+            let mut digest = Digest::new();
+            if let Some(template) = self.catalog.template(name.as_str()) {
+                digest.text(template.kind.as_str()).text(&template.text);
+            }
+            digest.0
+        };
+        self.catalog.digests.templates.get(name).map_or_else(taken, |known| *known.get_or_init(taken))
     }
 
-    fn bundle(&mut self, name: &Name) -> u64 {
-        if let Some(known) = self.bundles.get(name) {
-            return *known;
-        }
-        let mut digest = Digest::new();
-        if let Some(bundle) = self.catalog.bundle(name.as_str()) {
-            digest.text(bundle.deliver.as_str());
-            for script in &bundle.scripts {
-                digest.text(script.name.as_str()).text(&script.interpreter).text(&script.text);
-                digest.number(script.timeout_secs.map_or(0, u64::from)).text(script.on_failure.as_str());
+    fn bundle(&self, name: &Name) -> u64 {
+        let taken = || {
+            let mut digest = Digest::new();
+            if let Some(bundle) = self.catalog.bundle(name.as_str()) {
+                digest.text(bundle.deliver.as_str());
+                for script in &bundle.scripts {
+                    digest.text(script.name.as_str()).text(&script.interpreter).text(&script.text);
+                    digest.number(script.timeout_secs.map_or(0, u64::from)).text(script.on_failure.as_str());
+                }
             }
-        }
-        self.bundles.insert(name.clone(), digest.0);
-        digest.0
+            digest.0
+        };
+        self.catalog.digests.bundles.get(name).map_or_else(taken, |known| *known.get_or_init(taken))
     }
 
     /// True when a host is in a group, or in one below it, by its record or by a rule.

@@ -293,11 +293,12 @@ impl Backend for Daemon {
         let batch = Batch::new()
             .expect(Table::Hosts, name_key(name), precondition(current.as_ref()))
             .delete(Table::Hosts, name_key(name));
-        let batch = life::with_removal(self, name, batch)?;
-        let revision = self.store.commit_blocking(batch).map_err(|error| {
-            not_committed(&error, "host", name.as_str(), current.map(|current| current.revision.0))
+        let revision = self.world.remove_hosts(std::slice::from_ref(name), || {
+            let batch = life::with_removal(self, name, batch)?;
+            self.store.commit_blocking(batch).map_err(|error| {
+                not_committed(&error, "host", name.as_str(), current.map(|current| current.revision.0))
+            })
         })?;
-        self.world.host_removed(name);
         self.replace_catalog()?;
         self.world.record(Event::new(EventName::HostChanged).host(Some(name.shared())).with("removed", true));
         Ok(revision.0)

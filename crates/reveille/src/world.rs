@@ -210,10 +210,10 @@ impl World {
         Ok(life)
     }
 
-    /// What is known of a recorded host: its record, and what was seen of it.
+    /// What is known of a recorded host: its record, and what was seen of it, with whether its GUID is to be believed.
     pub(crate) fn known(&self, host: &Host) -> Facts {
         let seen = host.identity.mac.0.iter().find_map(|&mac| self.remembered(mac));
-        plan::known(host, seen.as_ref())
+        self.doubted(plan::known(host, seen.as_ref()))
     }
 
     /// What is remembered of a host.
@@ -221,10 +221,13 @@ impl World {
         self.lives.of(host)
     }
 
-    /// A host is recorded no more.
-    pub(crate) fn host_removed(&self, host: &Name) {
-        self.lives.removed(host);
-        self.runs.removed(host);
+    /// Hosts are recorded no more, if `commit` can delete them and what is remembered of them from the store. Blocks on the disk.
+    pub(crate) fn remove_hosts<T, E>(
+        &self,
+        hosts: &[Name],
+        commit: impl FnOnce() -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.lives.remove_with(hosts, || self.runs.remove_with(hosts, commit))
     }
 
     /// What this machine does next, with what is remembered of its host.
@@ -427,18 +430,22 @@ impl BootLedger for World {
         let now = Instant::now();
         // Held over the whole: a HEAD and the GET beside it must see one ticket.
         let mut tickets = lock(&self.tickets);
+        // Nor is what the record of that machine holds for its answer file: root's password, say.
+        let host = host.filter(|_| !denied);
         if let Some(ticket) = tickets.live(now, facts, &image.name) {
             drop(tickets);
-            self.begin_life(facts, host.filter(|_| !denied), &ticket.boot, image)?;
+            self.begin_life(host, &ticket.boot, image)?;
+            self.tell_meant(facts, host, &ticket.boot, image);
             return Ok(ticket);
         }
         let boot = lock(&self.tracker)
             .observe(now, &started, tickets::new_boot_id)
             .unwrap_or_else(tickets::new_boot_id);
-        self.begin_life(facts, host.filter(|_| !denied), &boot, image)?;
-        // Nor is what the record of that machine holds for its answer file: root's password, say.
-        let ticket = tickets.issue(now, facts, host.filter(|_| !denied), &image.name, boot.clone());
+        self.begin_life(host, &boot, image)?;
+        let ticket = tickets.issue(now, facts, host, &image.name, boot.clone());
         drop(tickets);
+        // Off the lock that every boot takes: it looks at the scripts and the answer file of the machine.
+        self.tell_meant(facts, host, &boot, image);
         self.publish(started.boot(Some(boot)));
         Ok(ticket)
     }
@@ -590,13 +597,7 @@ pub(crate) fn unix_now() -> UnixTime {
 
 impl World {
     /// The boot of a host begins, if it may.
-    fn begin_life(
-        &self,
-        facts: &Facts,
-        host: Option<&Host>,
-        boot: &Arc<str>,
-        image: &Image,
-    ) -> Result<(), String> {
+    fn begin_life(&self, host: Option<&Host>, boot: &Arc<str>, image: &Image) -> Result<(), String> {
         let Some(host) = host else {
             return match image.destructive {
                 true => Err("it may erase a disk, and only a recorded host can be armed for it".to_owned()),
@@ -606,21 +607,23 @@ impl World {
         let (reference, destructive) = (ImageRef::of(&image.name), image.destructive);
         let event = LifeEvent::BootBegan { boot: boot.clone(), image: reference, destructive };
         match self.live(&host.name, event) {
-            Ok(_) => {
-                // What drift is told by; losing it costs a note there.
-                let plan::Meant { version, values } =
-                    plan::Fleet::new(&self.catalog.load()).meant_for(facts, image);
-                let meant = Meant { boot: boot.clone(), version, values: Some(values) };
-                if let Err(fault) = self.live(&host.name, LifeEvent::BootMeant { meant }) {
-                    tracing::debug!(host = %host.name, "what its boot is made of is not remembered: {fault}");
-                }
-                Ok(())
-            }
+            Ok(_) => Ok(()),
             Err(fault) if !destructive && !matches!(fault, LifeFault::Refused(_)) => {
                 tracing::warn!(host = %host.name, "a boot of it is not remembered: {fault}");
                 Ok(())
             }
             Err(fault) => Err(fault.to_string()),
+        }
+    }
+
+    /// What a boot of a host that began is made of: what drift is told by. Losing it costs a note there.
+    fn tell_meant(&self, facts: &Facts, host: Option<&Host>, boot: &Arc<str>, image: &Image) {
+        let Some(host) = host else { return };
+        let plan::Meant { version, values } =
+            plan::Fleet::new(&self.catalog.load()).meant_for(&self.whole(facts), image);
+        let meant = Meant { boot: boot.clone(), version, values: Some(values) };
+        if let Err(fault) = self.live(&host.name, LifeEvent::BootMeant { meant }) {
+            tracing::debug!(host = %host.name, "what its boot is made of is not remembered: {fault}");
         }
     }
 

@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 use tftp_proto::limits::{NETASCII_BYTES_MAX, REQUEST_BYTES_MAX};
 use tftp_proto::{ErrorCode, Mode, Packet, Policy, Request, Transfer, Trust, negotiate, netascii, wire};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tree::names::may_hold_a_token;
 use types::{Arrival, Event, EventName, EventSink, Facts, Stage};
 
 /// Room for a request too long to be one, so that it is refused and not cut.
@@ -408,17 +409,6 @@ impl Shared {
     }
 }
 
-/// The secret of a boot has this many hex digits in a row; no name of a loader or an image that we know has as many.
-const TOKEN_DIGITS: usize = 32;
-
-fn may_hold_a_token(name: &str) -> bool {
-    let mut digits = 0;
-    name.bytes().any(|byte| {
-        digits = if byte.is_ascii_hexdigit() { digits + 1 } else { 0 };
-        digits >= TOKEN_DIGITS
-    })
-}
-
 /// One admitted request, from opening its file to its last event.
 struct Reader {
     key: Key,
@@ -449,7 +439,8 @@ impl Reader {
             Ok(None) if self.session.is_cancelled() => return,
             Ok(None) => return count(&self.shared.counters.busy),
             Err(_) => {
-                tracing::warn!(file = request.name, remote = %self.key.remote, "a file for TFTP takes too long to open");
+                let file = Some(request.name).filter(|name| !may_hold_a_token(name));
+                tracing::warn!(file, remote = %self.key.remote, "a file for TFTP takes too long to open");
                 return count(&self.shared.counters.busy);
             }
         };

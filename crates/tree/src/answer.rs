@@ -4,8 +4,10 @@
 //! boot and is bound to the address. The template is rendered once before the boot is given, so that a value that is
 //! missing keeps the machine where it is instead of in half an installation.
 
+use crate::bundles::Scripts;
 use crate::secrets::Secrets;
 use crate::{BootHolder, Door, OpenError, Opened, Opener, Role, Tree, Who};
+use plan::Decider;
 use render::cmdline;
 use render::ipxe::Origin;
 use render::template::{BootValues, MachineValues, ServerValues, Values, compile};
@@ -58,8 +60,11 @@ impl Tree {
             VENDOR_DATA | NETWORK_CONFIG if template.kind == TemplateKind::UserData => return Err(absent()),
             _ => {
                 let values = self.values(&holder.facts, host.as_deref(), &image, who, (token, &holder.boot));
-                let values = self.with_bundles(values, host.as_deref(), &image, who, token);
-                values.and_then(|values| rendered(&template, values)).map_err(|fault| {
+                let scripts = self.scripts_of(host.as_deref(), &image, &values);
+                let made = scripts.and_then(|scripts| {
+                    rendered(&template, self.with_bundles(values, &scripts, who, token))
+                });
+                made.map_err(|fault| {
                     self.parts.ledger.refuse_boot(&holder.facts, host.as_deref(), &image, &fault);
                     OpenError::Unmade(fault)
                 })?
@@ -74,17 +79,9 @@ impl Tree {
         })
     }
 
-    /// What the machine of a boot is given now. Nothing that is another host's than the one the boot was begun for: the
-    /// token says whose it is, and a record may have been changed since.
+    /// As [`profile_of`].
     pub(crate) fn profile_of(&self, holder: &BootHolder) -> Option<Arc<Host>> {
-        let verdict = self.parts.decider.decide(&holder.facts);
-        let own = verdict.host.as_ref().map(|host| host.name.as_str());
-        match &holder.host {
-            Some(name) if own == Some(name) => verdict.profile,
-            Some(name) => self.parts.decider.catalog().profile(name).cloned(),
-            None if own.is_none() => verdict.profile,
-            None => None,
-        }
+        profile_of(&*self.parts.decider, &holder.facts, holder.host.as_deref())
     }
 
     /// The template that applies: the host's, else the image's.
@@ -115,13 +112,11 @@ impl Tree {
     pub(crate) fn try_answer(
         &self,
         template: &Template,
-        facts: &Facts,
-        host: Option<&Host>,
-        image: &Image,
+        values: Values,
+        scripts: &Scripts,
         who: &Who,
     ) -> Result<(), String> {
-        let values = self.values_before(facts, host, image, who);
-        rendered(template, self.with_bundles(values, host, image, who, NO_TOKEN)?).map(drop)
+        rendered(template, self.with_bundles(values, scripts, who, NO_TOKEN)).map(drop)
     }
 
     /// Where the answer file of a boot is.
@@ -174,6 +169,19 @@ impl Tree {
         values.callback = Some(base.url(&format!("b/{token}")));
         values.url = Some(base.url(&format!("b/{token}/{FOLDER}/")));
         values
+    }
+}
+
+/// What the machine of a boot is given now, by the facts and the recorded host it was begun with. Nothing that is another
+/// host's than the one the boot was begun for: the token says whose it is, and a record may have been changed since.
+pub fn profile_of(decider: &dyn Decider, facts: &Facts, host: Option<&str>) -> Option<Arc<Host>> {
+    let verdict = decider.decide(facts);
+    let own = verdict.host.as_ref().map(|host| host.name.as_str());
+    match host {
+        Some(name) if own == Some(name) => verdict.profile,
+        Some(name) => decider.catalog().profile(name).cloned(),
+        None if own.is_none() => verdict.profile,
+        None => None,
     }
 }
 

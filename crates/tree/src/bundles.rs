@@ -16,7 +16,6 @@ use render::bundle::{Place, Rendered, inline, run_line, runner};
 use render::ipxe::Origin;
 use render::template::{BundleValues, Values};
 use std::sync::Arc;
-use types::Facts;
 use types::resource::{Bundle, Delivery, Host, Image, ImageKind, Name};
 
 /// The folder below the token.
@@ -81,19 +80,15 @@ impl Tree {
         Ok(Scripts { by_url, by_module })
     }
 
-    /// The values of an answer file, with what it can do about bundles.
-    ///
-    /// # Errors
-    /// As [`scripts_of`](Tree::scripts_of): no answer file without the bundles it belongs to.
+    /// The values of an answer file, with what it can do about these scripts, which were rendered with them.
     pub(crate) fn with_bundles(
         &self,
         mut values: Values,
-        host: Option<&Host>,
-        image: &Image,
+        scripts: &Scripts,
         who: &Who,
         token: &str,
-    ) -> Result<Values, String> {
-        let scripts = self.scripts_of(host, image, &values)?.by_url;
+    ) -> Values {
+        let scripts = &scripts.by_url;
         if !scripts.is_empty() {
             let base = self.bundle_base(token, who);
             let url = format!("{base}/{RUNNER}");
@@ -103,21 +98,10 @@ impl Tree {
                 names: names.join(" "),
                 run: run_line(&url),
                 url,
-                inline: inline(&base, &scripts),
+                inline: inline(&base, scripts),
             });
         }
-        Ok(values)
-    }
-
-    /// Renders them as they will be asked for, before anything is promised.
-    pub(crate) fn try_bundles(
-        &self,
-        facts: &Facts,
-        host: Option<&Host>,
-        image: &Image,
-        who: &Who,
-    ) -> Result<Scripts, String> {
-        self.scripts_of(host, image, &self.values_before(facts, host, image, who))
+        values
     }
 
     /// Where what belongs to the bundles of a boot is, and where its scripts are told of.

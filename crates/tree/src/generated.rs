@@ -225,16 +225,19 @@ impl Tree {
             self.parts.ledger.refuse_boot(facts, host, image, &fault.what);
             return Err(fault.shown);
         }
-        let scripts = self.try_bundles(facts, profile, image, who).map_err(refused)?;
-        let template = self.template_of(profile, image).map_err(refused)?;
-        // Whoever only says to be this machine gets what is everybody's: no word of its record, no answer file.
+        // Whoever only says to be this machine gets what is everybody's: no word of its record, no answer file. Nothing is
+        // rendered for it, no secret read, and no fault of the record is shown to it.
+        let template = self.template_of(profile, image);
         let (host, profile) = match self.parts.ledger.vouch(facts, host) {
             Ok(()) => (host, profile),
-            Err(_) if template.is_none() && !image.destructive => (None, None),
+            Err(_) if matches!(template, Ok(None)) && !image.destructive => (None, None),
             Err(doubt) => return Err(refused(doubt)),
         };
+        let template = template.map_err(refused)?;
+        let values = self.values_before(facts, profile, image, who);
+        let scripts = self.scripts_of(profile, image, &values).map_err(refused)?;
         if let Some(template) = &template {
-            self.try_answer(template, facts, profile, image, who).map_err(refused)?;
+            self.try_answer(template, values, &scripts, who).map_err(refused)?;
         }
         let mut boot = BootImage {
             image,

@@ -31,6 +31,7 @@ mod secrets;
 
 pub use esxi::{LentLoader, holds, lent_loader};
 pub use ledger::{BootHolder, BootLedger, BootTicket, BundleReport, BundleStep, CallbackError, Held, Opener};
+pub use answer::profile_of;
 pub use names::NameFault;
 
 use bytes::Bytes;

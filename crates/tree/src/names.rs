@@ -64,6 +64,20 @@ pub fn fold(name: &str) -> Result<String, NameFault> {
     }
 }
 
+/// Hex digits in a row that may be a good part of the secret of a boot; names of loaders and images have no such runs.
+const TOKEN_DIGITS_TELLING: u32 = 16;
+
+/// True for a name, as it was asked, that must not be recorded: call-back names and what belongs to a boot hold its secret,
+/// however they were mistyped (`/B/…`, `/%62/…`, `/x/b/…`).
+pub fn may_hold_a_token(name: &str) -> bool {
+    let mut digits = 0;
+    name.trim_start_matches('/').starts_with("b/")
+        || name.bytes().any(|byte| {
+            digits = if byte.is_ascii_hexdigit() { digits + 1 } else { 0 };
+            digits >= TOKEN_DIGITS_TELLING
+        })
+}
+
 /// Media type of text we make.
 pub const TEXT: &str = "text/plain; charset=utf-8";
 

@@ -40,6 +40,7 @@ impl Draft {
         image: ImageRef,
         destructive: bool,
     ) -> Result<(), LifeRefusal> {
+        let mut chosen = false;
         let used = match self.not_denied(Gate::Payload, &boot, &image, destructive)? {
             Some(Allowed::ThisBoot) => return Ok(()),
             Some(Allowed::OneShot) => self.life.one_shot.take().map(Used::OneShot),
@@ -51,7 +52,7 @@ impl Draft {
                 let Some(image) = own.filter(|it| !it.opened).map(|it| it.image.clone()) else {
                     return Ok(());
                 };
-                let chosen = self.life.one_shot.as_ref().is_some_and(|shot| match &shot.what {
+                chosen = self.life.one_shot.as_ref().is_some_and(|shot| match &shot.what {
                     OnceBoot::Image(own) => own.covers(&image) && !shot.armed,
                     OnceBoot::LocalDisk => false,
                 });
@@ -63,7 +64,8 @@ impl Draft {
                 None
             }
         };
-        self.first = true;
+        // What is used up is gone for good; a harmless boot waits for no disk.
+        self.first |= used.is_some() || chosen;
         let mut image = image;
         if let Some(last) = &mut self.life.last_boot {
             last.opened = true;

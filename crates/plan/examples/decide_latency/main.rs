@@ -77,7 +77,7 @@ fn drift(size: Size, catalog: &Catalog, seen: bool) -> Duration {
     // Told ones have even numbers, and known ones do not divide by four.
     let said = site::facts(size, 2);
     let start = Instant::now();
-    let mut fleet = Fleet::new(catalog);
+    let fleet = Fleet::new(catalog);
     for host in catalog.hosts() {
         let said = types::Facts { mac: None, guid: None, serial: None, ..said.clone() };
         let facts = known(host, seen.then_some(&said));

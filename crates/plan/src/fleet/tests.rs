@@ -105,7 +105,7 @@ fn what_cannot_be_told_is_not_guessed() {
     assert!(why(asking).contains("rule `dell`"));
     let catalog = with(asking);
     let host = catalog.host("web01").unwrap().clone();
-    let mut fleet = Fleet::new(&catalog);
+    let fleet = Fleet::new(&catalog);
     let seen = Facts { smbios: true, vendor: Some("Dell Inc.".into()), ..Facts::default() };
     assert!(matches!(fleet.wanted(&host, &known(&host, Some(&seen))), Wanted::Image(..)));
     // Nor does it matter when what is known says that the rule does not mean it.
@@ -123,7 +123,7 @@ fn what_a_boot_was_told_is_what_the_fleet_says_of_it() {
     let catalog = with(|_| {});
     let host = catalog.host("web01").unwrap().clone();
     let facts = known(&host, None);
-    let mut fleet = Fleet::new(&catalog);
+    let fleet = Fleet::new(&catalog);
     let Wanted::Image(image, meant) = fleet.wanted(&host, &facts) else { panic!() };
     assert_eq!(fleet.meant_for(&facts, &image), meant);
 }

@@ -156,9 +156,6 @@ fn apply(daemon: &Daemon, request: ApplyRequest, dry_run: bool) -> Result<Applie
     batch = written(batch, &owner, &groups)?;
     batch = written(batch, &owner, &rules)?;
     batch = written(batch, &owner, &hosts)?;
-    for name in &hosts.removed {
-        batch = life::with_removal(daemon, name, batch)?;
-    }
     if active != working.active {
         let (with_set, set) = daemon.with_set(batch, &active, format!("apply {shown}"))?;
         (batch, applied.rule_set) = (with_set, Some(set));
@@ -173,10 +170,13 @@ fn apply(daemon: &Daemon, request: ApplyRequest, dry_run: bool) -> Result<Applie
     if dry_run || !applied.changed {
         return Ok(applied);
     }
-    applied.revision = commit(daemon, batch)?.0;
-    for name in &removed_hosts {
-        daemon.world.host_removed(name);
-    }
+    applied.revision = match removed_hosts.is_empty() {
+        true => commit(daemon, batch)?.0,
+        false => daemon.world.remove_hosts(&removed_hosts, || {
+            let with_lives = |batch, name| life::with_removal(daemon, name, batch);
+            commit(daemon, removed_hosts.iter().try_fold(batch, with_lives)?)
+        })?.0,
+    };
     daemon.replace_catalog()?;
     if let Some(set) = applied.rule_set {
         let changed = usize::try_from(rules_changed).unwrap_or(usize::MAX);

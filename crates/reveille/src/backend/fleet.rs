@@ -124,7 +124,7 @@ struct Looked {
 
 fn looked_at(daemon: &Daemon, catalog: &Catalog, set: &HostSet) -> Result<Vec<Looked>, BackendError> {
     let now = unix_now();
-    let mut fleet = plan::Fleet::new(catalog);
+    let fleet = plan::Fleet::new(catalog);
     let mut looked = Vec::new();
     for (host, facts) in chosen(daemon, catalog, set)? {
         let wanted = match fleet.wanted(&host, &facts) {

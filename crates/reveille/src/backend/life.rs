@@ -172,7 +172,10 @@ pub(super) fn view(life: &Life) -> LifeView {
     }
 }
 
-/// Removes what is remembered of a host together with its record.
+/// Removes what is remembered of a host together with its record. Asked for within [`World::remove_hosts`], so that nothing is
+/// written of it after it was looked for.
+///
+/// [`World::remove_hosts`]: crate::world::World::remove_hosts
 pub(super) fn with_removal(
     daemon: &Daemon,
     host: &Name,

@@ -8,7 +8,7 @@ use admin::view::{
 use admin::{BackendError, HostRef, ListPage, Traces, Watched, forgotten};
 use boots::timeline::{Step, Timeline, Usual};
 use plan::Decider;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use types::event::Value;
 use types::{Facts, MacAddr};
@@ -32,7 +32,7 @@ impl Traces for Daemon {
     fn watch(&self, watched: &Watched) -> Result<ListPage<WatchRow>, BackendError> {
         let mut items = match watched {
             Watched { group: None, selector: None, hosts } if hosts.is_empty() => {
-                self.world.glances().iter().map(row).collect()
+                self.world.glances(|_, _| true).iter().map(row).collect()
             }
             _ => self.chosen(watched)?,
         };
@@ -83,7 +83,27 @@ impl Daemon {
         if let Some(name) = watched.hosts.iter().find(|name| catalog.host(name.as_str()).is_none()) {
             return Err(BackendError::NotFound { what: "host", name: name.to_string() });
         }
-        let glances = self.world.glances();
+        let mut chosen = Vec::new();
+        for (name, facts) in policy::machines(self, &catalog) {
+            let host = catalog.host(&name);
+            let named = watched.hosts.is_empty() || watched.hosts.iter().any(|host| host.as_str() == name);
+            let in_group = watched.group.as_ref().is_none_or(|group| {
+                host.is_some() && plan::resolve(&catalog, &facts).groups.iter().any(|own| own == group)
+            });
+            let selected = watched.selector.as_ref().is_none_or(|selector| {
+                plan::means(&catalog, &facts, selector) == types::selector::Match::Yes
+            });
+            if named && in_group && selected {
+                let macs = host.map(|host| host.identity.mac.0.clone()).unwrap_or_default();
+                let macs: Vec<MacAddr> = macs.into_iter().chain(facts.mac).collect();
+                chosen.push((name, facts.mac, host.is_some(), macs));
+            }
+        }
+        let names: HashSet<&str> = chosen.iter().map(|(name, ..)| name.as_str()).collect();
+        let macs: HashSet<MacAddr> = chosen.iter().flat_map(|(.., macs)| macs.iter().copied()).collect();
+        let glances = self.world.glances(|mac, host| {
+            macs.contains(&mac) || host.is_some_and(|host| names.contains(host))
+        });
         let by_mac: HashMap<MacAddr, &Glance> = glances.iter().map(|glance| (glance.mac, glance)).collect();
         let mut by_host: HashMap<&str, &Glance> = HashMap::new();
         for glance in &glances {
@@ -95,21 +115,8 @@ impl Daemon {
             }
         }
         let mut rows = Vec::new();
-        for (name, facts) in policy::machines(self, &catalog) {
-            let recorded = catalog.host(&name).is_some();
-            let named = watched.hosts.is_empty() || watched.hosts.iter().any(|host| host.as_str() == name);
-            let in_group = watched.group.as_ref().is_none_or(|group| {
-                recorded && plan::resolve(&catalog, &facts).groups.iter().any(|own| own == group)
-            });
-            let selected = watched.selector.as_ref().is_none_or(|selector| {
-                plan::means(&catalog, &facts, selector) == types::selector::Match::Yes
-            });
-            if !(named && in_group && selected) {
-                continue;
-            }
-            let macs = catalog.host(&name).map(|host| host.identity.mac.0.clone()).unwrap_or_default();
-            let macs = macs.into_iter().chain(facts.mac);
-            let of_macs = macs.filter_map(|mac| by_mac.get(&mac).copied());
+        for (name, mac, recorded, macs) in &chosen {
+            let of_macs = macs.iter().filter_map(|mac| by_mac.get(mac).copied());
             let newest = by_host.get(name.as_str()).copied().into_iter().chain(of_macs);
             let glance = newest.max_by_key(|glance| glance.started_ms);
             let host = recorded.then(|| name.clone());
@@ -117,9 +124,9 @@ impl Daemon {
                 Some(glance) => {
                     rows.push(WatchRow { host: host.or_else(|| row(glance).host), ..row(glance) })
                 }
-                None if recorded => rows.push(WatchRow {
+                None if *recorded => rows.push(WatchRow {
                     host,
-                    mac: facts.mac,
+                    mac: *mac,
                     state: "none".to_owned(),
                     note: "no boot of it since the appliance was started".to_owned(),
                     ..WatchRow::default()

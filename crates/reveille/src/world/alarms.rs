@@ -57,6 +57,11 @@ impl Alarms {
         Alarms { standing: entries.collect(), ..Alarms::default() }
     }
 
+    /// The same alarms, of which nobody has been told.
+    pub(super) fn untold(&self) -> Alarms {
+        Alarms { told: HashMap::new(), ..self.clone() }
+    }
+
     /// Every one, by its kind and subject.
     pub(super) fn all(&self) -> impl Iterator<Item = &Alarm> {
         self.standing.values().map(|entry| &entry.alarm)

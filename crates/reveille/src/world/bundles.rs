@@ -5,7 +5,6 @@
 
 use super::{World, lock, unix_now};
 use crate::failure::{Failure, chain};
-use plan::Decider;
 use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
@@ -16,7 +15,7 @@ use store::records::{
 use store::{Batch, Store, Table};
 use tree::{BundleReport, BundleStep, CallbackError};
 use types::resource::bundle::limits::SCRIPTS_OF_MACHINE_MAX;
-use types::resource::{Host, Name};
+use types::resource::Name;
 use types::{Event, EventName};
 
 /// Records read at once.
@@ -32,6 +31,8 @@ pub(crate) struct Runs {
     runs: Mutex<HashMap<Name, Arc<Vec<ScriptRun>>>>,
     /// Hosts whose runs in memory are not written yet.
     unwritten: Mutex<BTreeSet<Name>>,
+    /// Held while some are read to be written, and while hosts are removed.
+    writing: Mutex<()>,
 }
 
 impl Runs {
@@ -55,7 +56,7 @@ impl Runs {
                 }
             }
             if last {
-                return Ok(Runs { store: Some(store), runs: Mutex::new(runs), unwritten: Mutex::default() });
+                return Ok(Runs { store: Some(store), runs: Mutex::new(runs), ..Runs::default() });
             }
         }
     }
@@ -109,6 +110,7 @@ impl Runs {
         let Some(store) = &self.store else { return };
         let hosts: Vec<Name> = std::mem::take(&mut *lock(&self.unwritten)).into_iter().collect();
         for some in hosts.chunks(FLUSHED_AT_ONCE) {
+            let _writing = lock(&self.writing);
             let mut batch = Batch::new();
             for host in some {
                 // Removed since.
@@ -131,10 +133,20 @@ impl Runs {
         }
     }
 
-    /// Forgets a host that is recorded no more; its record went with the host's own.
-    pub(crate) fn removed(&self, host: &Name) {
-        lock(&self.runs).remove(host);
-        lock(&self.unwritten).remove(host);
+    /// Takes hosts away that are recorded no more: `commit` deletes what the store has of them, and when it did they are
+    /// forgotten here. No [`flush`](Runs::flush) comes between.
+    pub(super) fn remove_with<T, E>(
+        &self,
+        hosts: &[Name],
+        commit: impl FnOnce() -> Result<T, E>,
+    ) -> Result<T, E> {
+        let _writing = lock(&self.writing);
+        let done = commit()?;
+        for host in hosts {
+            lock(&self.runs).remove(host);
+            lock(&self.unwritten).remove(host);
+        }
+        Ok(done)
     }
 }
 
@@ -165,17 +177,9 @@ impl World {
         now: Instant,
     ) -> Result<(), CallbackError> {
         let holder = self.ticket_holder(now, token, from)?;
-        let verdict = Decider::decide(self, &holder.facts);
-        let own = verdict.host.as_ref().map(|host| host.name.as_str());
-        let catalog = self.catalog.load();
-        // The token says whose it is, and a record may have been changed since.
-        let profile: Option<Arc<Host>> = match &holder.host {
-            Some(name) if own == Some(name) => verdict.profile,
-            Some(name) => catalog.profile(name).cloned(),
-            None if own.is_none() => verdict.profile,
-            None => None,
-        };
+        let profile = tree::profile_of(self, &holder.facts, holder.host.as_deref());
         let profile = profile.ok_or(CallbackError::BadStage)?;
+        let catalog = self.catalog.load();
         let names = profile.bundle_names();
         let runs = |bundle: &Name, script: &Name| {
             names.contains(&bundle)

@@ -4,7 +4,6 @@
 
 use super::alarms::Alarms;
 use super::limits::{ALARM_EVENTS_MAX, LOOKED_AT_ONCE};
-use super::memory::Due;
 use super::sightings::Noticed;
 use super::{World, lock, unix_now};
 use plan::{Catalog, Change, Standing};
@@ -114,7 +113,7 @@ impl World {
                 alarmed.extend(facts.mac);
             }
             if recorded || machine.lasting || facts.mac.is_some_and(|mac| alarmed.contains(&mac)) {
-                due.push(Due { machine, recorded });
+                due.push(machine);
             }
         }
         let recall = |mac| lock(&self.sightings).by_mac(mac).cloned();
@@ -126,7 +125,7 @@ impl World {
         let unwritten = alarms.take_unwritten();
         // Doors ask for both of them: no disk is waited for with either.
         drop(alarms);
-        let round = memory.write(due, unwritten);
+        let round = memory.write(due, unwritten, &|mac| self.is_known(&catalog, mac));
         lock(&self.alarms).write_again(round.failed_alarms);
         let mut sightings = lock(&self.sightings);
         round.failed.iter().for_each(|mac| sightings.look_again(*mac));
@@ -141,6 +140,12 @@ impl World {
         self.untold.fetch_add(untold, Ordering::Relaxed);
         events.truncate(ALARM_EVENTS_MAX);
         events.into_iter().for_each(|event| self.publish(event));
+    }
+
+    /// True when the machine with this hardware address is a recorded host, by all that is known of it.
+    fn is_known(&self, catalog: &Catalog, mac: MacAddr) -> bool {
+        let facts = self.remembered(mac).unwrap_or_else(|| Facts { mac: Some(mac), ..Facts::default() });
+        matches!(catalog.standing(&self.doubted(facts)), Standing::Known { .. })
     }
 
     fn judge_noticed(
@@ -243,7 +248,8 @@ impl World {
 
     /// What the status shows of machines and alarms.
     pub(crate) fn memory_numbers(&self) -> BTreeMap<String, u64> {
-        let mut numbers = lock(&self.memory).numbers();
+        let catalog = self.catalog.load_full();
+        let mut numbers = lock(&self.memory).numbers(&|mac| self.is_known(&catalog, mac));
         let alarms = lock(&self.alarms);
         numbers.insert("alarms".to_owned(), alarms.all().count() as u64);
         numbers.insert("alarms_dropped".to_owned(), alarms.dropped);

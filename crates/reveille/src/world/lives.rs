@@ -200,10 +200,11 @@ impl Lives {
     /// Writes what was observed since the last time. What cannot be written stays for the next. Blocks on the disk.
     pub(crate) fn flush(&self) {
         let Some(store) = &self.store else { return };
-        // No step comes between: an older life must not be written over a newer one.
-        let _stepping = lock(&self.stepping);
         let hosts: Vec<Name> = std::mem::take(&mut *lock(&self.unwritten)).into_iter().collect();
         for some in hosts.chunks(FLUSHED_AT_ONCE) {
+            // No step comes between, and no removal: an older life must not be written over a newer one or over none. Steps
+            // come between two commits, and each commit has the lives of its moment.
+            let _stepping = lock(&self.stepping);
             let mut batch = Batch::new();
             for host in some {
                 match self.of(host).map(|life| encode_life(&life)) {
@@ -226,11 +227,22 @@ impl Lives {
         }
     }
 
-    /// Forgets a host that is recorded no more; its record went with the host's own.
-    pub(crate) fn removed(&self, host: &Name) {
-        lock(&self.lives).remove(host);
-        lock(&self.unwritten).remove(host);
-        lock(&self.unreadable).retain(|other| other != host);
+    /// Takes hosts away that are recorded no more: `commit` deletes what the store has of them, and when it did they are
+    /// forgotten here. No step and no [`flush`](Lives::flush) comes between, which would write a life again that is deleted,
+    /// with its arming. Blocks on the disk.
+    pub(super) fn remove_with<T, E>(
+        &self,
+        hosts: &[Name],
+        commit: impl FnOnce() -> Result<T, E>,
+    ) -> Result<T, E> {
+        let _stepping = lock(&self.stepping);
+        let done = commit()?;
+        for host in hosts {
+            lock(&self.lives).remove(host);
+            lock(&self.unwritten).remove(host);
+        }
+        lock(&self.unreadable).retain(|other| !hosts.contains(other));
+        Ok(done)
     }
 }
 
@@ -323,3 +335,6 @@ fn with_by(event: Event, by: &Option<Arc<str>>) -> Event {
         None => event,
     }
 }
+
+#[cfg(test)]
+mod tests;

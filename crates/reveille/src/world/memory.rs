@@ -18,12 +18,6 @@ use types::MacAddr;
 /// Records read at once.
 const SCAN_STEP: usize = 1_000;
 
-#[derive(Clone, Copy)]
-struct Kept {
-    last: u64,
-    recorded: bool,
-}
-
 /// Counters of what is kept.
 #[derive(Default)]
 pub(super) struct Counts {
@@ -36,7 +30,8 @@ pub(super) struct Counts {
 pub(crate) struct Memory {
     /// `None` in tests: nothing is durable then.
     store: Option<Store>,
-    kept: HashMap<MacAddr, Kept>,
+    /// When each was seen last, as the disk has it. Who is recorded is asked of the catalog when it matters: it changes.
+    kept: HashMap<MacAddr, u64>,
     pub(super) counts: Counts,
 }
 
@@ -47,11 +42,8 @@ pub(crate) struct Loaded {
     pub(crate) alarms: Vec<Alarm>,
 }
 
-/// One machine that may have to be written.
-pub(super) struct Due {
-    pub(super) machine: Touched,
-    pub(super) recorded: bool,
-}
+/// Whether a machine is a recorded host.
+pub(super) type IsRecorded<'a> = &'a dyn Fn(MacAddr) -> bool;
 
 /// What a round left behind.
 #[derive(Default)]
@@ -103,28 +95,26 @@ impl Memory {
                 "what is remembered of some machines cannot be read; they are asked anew: reveille store verify"
             );
         }
-        let kept = machines.iter().filter_map(|machine| {
-            Some((machine.facts.mac?, Kept { last: machine.last_seen.0, recorded: false }))
-        });
+        let kept = machines.iter().filter_map(|machine| Some((machine.facts.mac?, machine.last_seen.0)));
         let memory = Memory { kept: kept.collect(), store: Some(store), counts: Counts::default() };
         Ok(Loaded { memory, machines, alarms })
     }
 
-    /// Machines on the disk, and how many of them had no record when they asked last.
-    pub(super) fn count(&self) -> (usize, usize) {
-        (self.kept.len(), self.kept.values().filter(|kept| !kept.recorded).count())
-    }
-
-    /// Writes those of which something changed, or that were seen a while after the disk says, and the alarms. Blocks on the
-    /// disk.
-    pub(super) fn write(&mut self, due: Vec<Due>, unwritten: Vec<(Vec<u8>, Option<Alarm>)>) -> Round {
+    /// Writes those machines of which something changed, or that were seen a while after the disk says, and the alarms; when too
+    /// many are kept, those go that `recorded` does not know. Blocks on the disk.
+    pub(super) fn write(
+        &mut self,
+        due: Vec<Touched>,
+        unwritten: Vec<(Vec<u8>, Option<Alarm>)>,
+        recorded: IsRecorded<'_>,
+    ) -> Round {
         let mut round = Round::default();
         let Some(store) = self.store.clone() else { return round };
-        let wanted: Vec<Due> = due.into_iter().filter(|due| self.is_due(due)).collect();
+        let wanted: Vec<Touched> = due.into_iter().filter(|machine| self.is_due(machine)).collect();
         for some in wanted.chunks(WRITTEN_AT_ONCE) {
             let mut batch = Batch::new();
             let mut written = Vec::with_capacity(some.len());
-            for Due { machine, recorded } in some {
+            for machine in some {
                 let Some(mac) = machine.facts.mac else { continue };
                 let kept = Machine {
                     facts: machine.facts.clone(),
@@ -134,7 +124,7 @@ impl Memory {
                 match encode_machine(&kept) {
                     Ok(value) => {
                         batch = batch.put(Table::Facts, machine_key(mac), value);
-                        written.push((mac, Kept { last: machine.last.0, recorded: *recorded }));
+                        written.push((mac, machine.last.0));
                     }
                     Err(error) => {
                         tracing::error!(%mac, cause = chain(&error), "what is known of it has no stored form")
@@ -166,23 +156,22 @@ impl Memory {
                 round.failed_alarms = unwritten.into_iter().map(|(key, _)| key).collect();
             }
         }
-        round.pruned = self.prune(&store);
+        round.pruned = self.prune(&store, recorded);
         round
     }
 
-    fn is_due(&self, due: &Due) -> bool {
-        let kept = due.machine.facts.mac.and_then(|mac| self.kept.get(&mac));
-        kept.is_none_or(|kept| {
-            due.machine.changed
-                || kept.recorded != due.recorded
-                || due.machine.last.0.saturating_sub(kept.last) >= SEEN_WRITTEN_EVERY
-        })
+    fn is_due(&self, machine: &Touched) -> bool {
+        let kept = machine.facts.mac.and_then(|mac| self.kept.get(&mac));
+        kept.is_none_or(|last| machine.changed || machine.last.0.saturating_sub(*last) >= SEEN_WRITTEN_EVERY)
     }
 
     /// Takes the oldest unknown machines off the disk when there are too many.
-    fn prune(&mut self, store: &Store) -> Vec<MacAddr> {
-        let unknown = self.kept.iter().filter(|(_, kept)| !kept.recorded);
-        let mut by_age: Vec<(u64, MacAddr)> = unknown.map(|(mac, kept)| (kept.last, *mac)).collect();
+    fn prune(&mut self, store: &Store, recorded: IsRecorded<'_>) -> Vec<MacAddr> {
+        if self.kept.len() <= UNKNOWN_KEPT_MAX {
+            return Vec::new();
+        }
+        let unknown = self.kept.iter().filter(|(mac, _)| !recorded(**mac));
+        let mut by_age: Vec<(u64, MacAddr)> = unknown.map(|(mac, last)| (*last, *mac)).collect();
         if by_age.len() <= UNKNOWN_KEPT_MAX {
             return Vec::new();
         }
@@ -218,10 +207,10 @@ impl Memory {
     }
 
     /// What the status shows.
-    pub(super) fn numbers(&self) -> BTreeMap<String, u64> {
-        let (kept, unknown) = self.count();
+    pub(super) fn numbers(&self, recorded: IsRecorded<'_>) -> BTreeMap<String, u64> {
+        let unknown = self.kept.keys().filter(|mac| !recorded(**mac)).count();
         [
-            ("kept", kept as u64),
+            ("kept", self.kept.len() as u64),
             ("kept_unknown", unknown as u64),
             ("kept_unknown_max", UNKNOWN_KEPT_MAX as u64),
             ("written", self.counts.written.load(Ordering::Relaxed)),

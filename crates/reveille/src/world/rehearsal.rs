@@ -33,7 +33,8 @@ impl World {
             rollouts: Rollouts::in_memory(),
             runs: Runs::default(),
             memory: Mutex::new(Memory::in_memory()),
-            alarms: Mutex::new(lock(&self.alarms).clone()),
+            // What was told of a conflict an hour ago is the answer of this one.
+            alarms: Mutex::new(lock(&self.alarms).untold()),
             doubts: ArcSwap::new(self.doubts.load_full()),
             untold: AtomicU64::new(0),
             // The machine that is tried is where it says.

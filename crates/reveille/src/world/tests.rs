@@ -221,7 +221,7 @@ fn remembered(world: &World, bus: &EventBus) -> String {
         world.remembered(mac(1)),
         bus.last(),
         world.claim(mac(9)).map(|(code, _)| code),
-        world.glances().len(),
+        world.glances(|_, _| true).len(),
     )
 }
 

@@ -7,6 +7,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use types::{Event, MacAddr};
 
+/// Standings told with the lock held once: every event of a boot waits for it.
+const GLANCED_AT_ONCE: usize = 64;
+
 /// One boot, and how long boots of its image usually take.
 pub(crate) struct Told {
     pub(crate) timeline: Timeline,
@@ -61,25 +64,34 @@ impl World {
         Some(Told { timeline, usual })
     }
 
-    /// The newest boot of every machine, in no order.
-    pub(crate) fn glances(&self) -> Vec<Glance> {
-        let now = Instant::now();
-        let timelines = lock(&self.timelines);
-        let glance = |(mac, boot): (MacAddr, &Timeline)| {
-            let usual = boot.image.as_deref().and_then(|image| timelines.usual(image));
-            Glance {
-                mac,
-                id: boot.id.clone(),
-                host: boot.host.clone(),
-                image: boot.image.clone(),
-                stage: boot.stage,
-                ending: boot.ending,
-                started_ms: boot.started.unix_ms,
-                age: boot.ended.unwrap_or_else(|| boot.age(now)),
-                bytes: boot.bytes,
-                standing: boot.standing(now, usual.as_ref()),
-            }
+    /// The newest boot of every machine that is wanted, by its hardware address and the name of its host; in no order.
+    pub(crate) fn glances(&self, wanted: impl Fn(MacAddr, Option<&str>) -> bool) -> Vec<Glance> {
+        let macs: Vec<MacAddr> = {
+            let timelines = lock(&self.timelines);
+            let own = timelines.newest().filter(|(mac, boot)| wanted(*mac, boot.host.as_deref()));
+            own.map(|(mac, _)| mac).collect()
         };
-        timelines.newest().map(glance).collect()
+        let mut glances = Vec::with_capacity(macs.len());
+        for some in macs.chunks(GLANCED_AT_ONCE) {
+            let timelines = lock(&self.timelines);
+            let now = Instant::now();
+            glances.extend(some.iter().filter_map(|&mac| {
+                let boot = timelines.of_machine(mac).next_back()?;
+                let usual = boot.image.as_deref().and_then(|image| timelines.usual(image));
+                Some(Glance {
+                    mac,
+                    id: boot.id.clone(),
+                    host: boot.host.clone(),
+                    image: boot.image.clone(),
+                    stage: boot.stage,
+                    ending: boot.ending,
+                    started_ms: boot.started.unix_ms,
+                    age: boot.ended.unwrap_or_else(|| boot.age(now)),
+                    bytes: boot.bytes,
+                    standing: boot.standing(now, usual.as_ref()),
+                })
+            }));
+        }
+        glances
     }
 }

@@ -205,3 +205,32 @@ fn an_installer_carries_no_module() {
     let asked = format!("esxi/reveille/{TOKEN}/bundles.tgz");
     assert_eq!(bench.tree.open(&asked, &http(None)).unwrap_err().reason(), "not_found");
 }
+
+#[test]
+fn whoever_only_says_to_be_the_machine_is_told_nothing_of_its_record() {
+    let missing = || vec![bundle("base", &[("ntp", "ntpdate {{ params.ntp }}\n")])];
+    let parts = parts_with(missing(), "{}", "{{ bundles.run }}\n");
+    let bench = bench(parts);
+    *bench.ledger.doubt.lock().unwrap() = Some("another machine is there".to_owned());
+    // Its image wants an answer file: refused, and not for what is wrong with the record.
+    let shown = text(&open(&bench, "boot.ipxe", &machine())).to_owned();
+    assert!(shown.contains("another machine is there") && !shown.contains("ntp"), "{shown}");
+    let refused = bench.ledger.refused.lock().unwrap().clone();
+    assert_eq!(refused, ["debian-12: another machine is there"]);
+    // A record that names a template that is not there says nothing more.
+    let mut parts = parts_with(Vec::new(), "{}", "x\n");
+    parts.hosts[0].template = Some(name("gone"));
+    let bench = crate::tests::bench(parts);
+    *bench.ledger.doubt.lock().unwrap() = Some("another machine is there".to_owned());
+    let shown = text(&open(&bench, "boot.ipxe", &machine())).to_owned();
+    assert!(shown.contains("another machine is there") && !shown.contains("gone"), "{shown}");
+    // What is everybody's it is given, and nothing is rendered for it.
+    let mut parts = parts_with(missing(), "{}", "x\n");
+    parts.images = vec![image("debian-12")];
+    let bench = crate::tests::bench(parts);
+    *bench.ledger.doubt.lock().unwrap() = Some("another machine is there".to_owned());
+    let script = open(&bench, "boot.ipxe", &machine());
+    assert!(text(&script).contains("/debian-12/LINUX "), "{}", text(&script));
+    assert_eq!(bench.ledger.begun.lock().unwrap()[0].1, None, "in nobody's name");
+    assert!(bench.ledger.refused.lock().unwrap().is_empty());
+}

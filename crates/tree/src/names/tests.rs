@@ -43,3 +43,26 @@ fn programs_and_disk_images_have_the_types_uefi_asks_for() {
     assert_eq!(content_type("boot.cfg"), TEXT);
     assert_eq!(content_type("linux"), "application/octet-stream");
 }
+
+#[test]
+fn names_that_may_hold_the_secret_of_a_boot_are_told_from_those_of_loaders_and_images() {
+    let token = "0123456789abcdef0123456789abcdef";
+    for name in [
+        "b/1/up".to_owned(),
+        "//b/1/up".to_owned(),
+        format!("esxi-8/reveille/{token}/bundles.tgz"),
+        format!("B/{token}/up"),
+        format!("%62/{}/up", &token[..16]),
+    ] {
+        assert!(may_hold_a_token(&name), "{name}");
+    }
+    for name in [
+        "bootx64.efi",
+        "pxelinux.cfg/01-52-54-00-12-34-56",
+        "pxelinux.cfg/11223344-5566-7788-99aa-bbccddeeff00",
+        "debian-12@20261126/linux",
+        "esxi/8.0u3/b.b00",
+    ] {
+        assert!(!may_hold_a_token(name), "{name}");
+    }
+}

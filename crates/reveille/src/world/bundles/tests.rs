@@ -133,6 +133,10 @@ fn what_is_kept_outlives_a_restart_and_goes_with_its_host() {
     let again = Runs::load(store.clone()).unwrap();
     assert_eq!(again.of(&name("one")), before);
     assert_eq!((before[0].exit_status, before[0].output.as_deref()), (Some(7), Some("why")));
-    again.removed(&name("one"));
+    let delete = || store.commit_blocking(Batch::new().delete(Table::Boots, bundle_runs_key(&name("one"))));
+    let refused = again.remove_with(&[name("one")], || Err::<(), ()>(()));
+    assert_eq!((refused, again.of(&name("one"))), (Err(()), before), "it is there yet");
+    again.remove_with(&[name("one")], delete).unwrap();
     assert!(again.of(&name("one")).is_empty());
+    assert!(Runs::load(store.clone()).unwrap().of(&name("one")).is_empty());
 }

@@ -4,9 +4,10 @@ use super::*;
 use admin::EventBus;
 use plan::{CatalogParts, Decider};
 use std::time::Duration;
-use store::records::machine_mac;
-use store::{Store, StoreOptions, Table};
-use types::resource::{Host, HostMatch, OneOrMany};
+use store::records::{encode_machine, machine_key, machine_mac};
+use store::{Batch, Store, StoreOptions, Table};
+use tree::BootLedger;
+use types::resource::{Host, HostMatch, Image, ImageKind, OneOrMany};
 use types::{EventSink, MachineGuid, Stage};
 
 fn mac(last: u8) -> MacAddr {
@@ -209,6 +210,35 @@ fn unknown_machines_on_the_disk_are_bounded_and_recorded_ones_are_not_forgotten_
 }
 
 #[test]
+fn recorded_machines_are_kept_beyond_a_restart_however_many_are_unknown() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(StoreOptions::new(folder.path())).unwrap();
+    let machine = |own: MacAddr, guid, last| {
+        let facts = Facts { mac: Some(own), guid, ..Facts::default() };
+        let kept = store::records::Machine { facts, first_seen: UnixTime(1), last_seen: UnixTime(last) };
+        (machine_key(own), encode_machine(&kept).unwrap())
+    };
+    // `web` by its GUID and `db` by its hardware address were seen longest ago.
+    let recorded = [machine(mac(41), Some(guid(1)), 5), machine(mac(2), None, 6)];
+    let unknown = (0..u32::try_from(UNKNOWN_KEPT_MAX).unwrap() + 10).map(|number| {
+        let [a, b, c, d] = number.to_be_bytes();
+        machine(MacAddr([6, 0, a, b, c, d]), None, 1_000 + u64::from(number))
+    });
+    let put = |batch: Batch, (key, value)| batch.put(Table::Facts, key, value);
+    store.commit_blocking(recorded.into_iter().chain(unknown).fold(Batch::new(), put)).unwrap();
+    store.close();
+
+    let rig = Rig::at(folder.path());
+    assert_eq!(rig.world.memory_numbers()["kept_unknown"], (UNKNOWN_KEPT_MAX + 10) as u64);
+    // Nobody has asked for anything since.
+    rig.round();
+    let kept = rig.kept();
+    assert!(kept.contains(&mac(41)) && kept.contains(&mac(2)));
+    assert_eq!(kept.len(), UNKNOWN_KEPT_MAX - UNKNOWN_PRUNED_AT_ONCE + 2);
+    rig.close();
+}
+
+#[test]
 fn a_replaced_card_is_told_once_and_settled_when_it_is_recorded() {
     let rig = Rig::new();
     rig.rom(41, Some(guid(1)));
@@ -284,6 +314,14 @@ fn a_conflict_is_listed_told_once_and_over_when_the_record_is_right() {
         rig.round();
     }
     assert_eq!(rig.told(EventName::HostConflict).len(), 1);
+    // Whoever tries a boot of it is told all the same, and the world as often as before.
+    let rehearsal = rig.world.rehearsal(None, Some(mac(2)));
+    let mut event = Event::new(EventName::HostConflict);
+    (event.mac, event.guid) = (Some(mac(2)), Some(guid(1)));
+    rehearsal.record(event);
+    let happened = rehearsal.happened(0);
+    assert!(happened.iter().any(|stamped| stamped.event.name == EventName::HostConflict), "{happened:?}");
+    assert_eq!(rig.told(EventName::HostConflict).len(), 1);
     let alarms = rig.world.alarms();
     assert_eq!(alarms.len(), 1, "{alarms:?}");
     assert_eq!(alarms[0].hosts.iter().map(|host| host.as_str()).collect::<Vec<_>>(), ["db", "web"]);
@@ -358,6 +396,41 @@ fn an_address_with_two_guids_in_turn_is_told_and_known_by_its_address() {
     assert!(rig.world.differences(&"old".parse().unwrap()).is_empty());
     assert!(rig.world.forget_machine(mac(3)).unwrap());
     assert!(rig.world.alarms().is_empty());
+}
+
+#[test]
+fn what_a_host_should_have_is_told_by_the_facts_that_decide_what_it_boots() {
+    let rig = Rig::new();
+    let image = Image { kernel: Some("linux".into()), ..Image::new("debian".parse().unwrap(), ImageKind::Linux) };
+    let mut own = hosts();
+    own[1].image = Some(image.name.clone());
+    own[1].params.insert("raid".into(), "1".into());
+    let parts = CatalogParts { hosts: own, images: vec![image.clone()], ..CatalogParts::default() };
+    rig.world.replace_catalog(Catalog::build(parts).unwrap());
+    // `db` carries the GUID that is recorded for `old`, and so does `old`.
+    for _ in 0..2 {
+        rig.rom(3, Some(guid(3)));
+        rig.rom(2, Some(guid(3)));
+    }
+    rig.round();
+    assert_eq!(rig.host(2, Some(guid(3))).as_deref(), Some("db"), "by its hardware address");
+    let catalog = rig.world.catalog();
+    let db = catalog.host("db").unwrap();
+    let known = rig.world.known(db);
+    assert!(known.guid_doubted && known.guid == Some(guid(3)));
+    let plan::Wanted::Image(_, meant) = plan::Fleet::new(&catalog).wanted(db, &known) else {
+        panic!("it is meant to boot its image");
+    };
+    let asks = Facts {
+        mac: Some(mac(2)),
+        guid: Some(guid(3)),
+        address: Some([10, 0, 0, 2].into()),
+        stage: Stage::Ipxe,
+        ..Facts::default()
+    };
+    rig.world.begin_boot(&asks, Some(db), &image).unwrap();
+    let told = rig.world.life(&db.name).unwrap().last_meant.clone().unwrap();
+    assert_eq!(told.values, Some(meant.values), "nothing was changed since");
 }
 
 #[test]
