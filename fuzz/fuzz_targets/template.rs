@@ -8,7 +8,7 @@ use render::template::{TemplateFault, Values, compile};
 use std::sync::OnceLock;
 use types::resource::{Host, Image, ImageKind, TemplateKind};
 
-const KINDS: [TemplateKind; 7] = [
+const KINDS: [TemplateKind; 8] = [
     TemplateKind::EsxiKickstart,
     TemplateKind::Kickstart,
     TemplateKind::Preseed,
@@ -16,6 +16,8 @@ const KINDS: [TemplateKind; 7] = [
     TemplateKind::Json,
     TemplateKind::Unattend,
     TemplateKind::Text,
+    // The last, so that the seeds of the others stay theirs.
+    TemplateKind::Shell,
 ];
 
 /// A value that no fault may show.

@@ -72,9 +72,12 @@ pub const DIRECTORY: &[Package] = &[
     package("ldap-utils", "/usr/bin/ldapsearch", "exports of a directory"),
 ];
 
-/// What the recipes of some installers need on top.
-pub const INSTALLERS: &[Package] =
-    &[package("python3", "/usr/bin/python3", "ESXi's installer has it, and a recipe uses it")];
+/// What the recipes of some installers and the scripted machine of `tests/python/machine.py` need on top.
+pub const INSTALLERS: &[Package] = &[package(
+    "python3",
+    "/usr/bin/python3",
+    "ESXi's installer has it, and a recipe uses it; the scripted machine",
+)];
 
 /// What the Python programs of `tests/python/` need: see [`crate::python`].
 pub const PYTHON: &[Package] = &[

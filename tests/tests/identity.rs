@@ -4,7 +4,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use harness::daemon::{Config, Daemon, workspace};
-use harness::packages::{self, BOOT, CLIENTS};
+use harness::packages::{self, BOOT, CLIENTS, INSTALLERS};
 use harness::scene::{EVENT_DEADLINE, NETWORK, POOL, SERVER};
 use harness::{Lab, Namespace, Segment};
 use serde_json::{Value, json};
@@ -22,7 +22,7 @@ const OTHER: &str = "serial=SN2&vendor=HPE&model=DL380&arch=x86_64&platform=pcbi
 macro_rules! needs_tools {
     () => {
         harness::enter!();
-        if !(packages::here(BOOT) && packages::here(CLIENTS) && std::path::Path::new(PYTHON).exists()) {
+        if !(packages::here(BOOT) && packages::here(CLIENTS) && packages::here(INSTALLERS)) {
             return;
         }
     };
@@ -281,15 +281,31 @@ fn secrets_reach_their_machine_and_are_shown_nowhere_else() {
         &["status", "-o", "json"],
         &["config", "show", "--config", &file, "-o", "json"],
         &["store", "dump"],
+        &["export"],
+        &["trace", "web01"],
+        &["trace", "web01", "-o", "json"],
+        &["trace", "web01", "-o", "otlp"],
+        &["trace", "web02"],
+        &["simulate", "--mac", &mac(1), "--verbose"],
+        &["simulate", "--mac", &mac(1), "-o", "json"],
+        &["simulate", "--mac", &mac(2), "--verbose"],
+        &["resource", "list", "-o", "json"],
+        &["template", "list", "-o", "json"],
     ];
     for args in looks {
         shown.push((args.join(" "), site.command(args)));
     }
     shown.push(("the log".to_owned(), site.daemon().process().transcript().text()));
-    let store = std::fs::read_dir(site.daemon().folder().join("store")).unwrap();
-    for file in store.map(|entry| entry.unwrap().path()).filter(|path| path.is_file()) {
-        let text = String::from_utf8_lossy(&std::fs::read(&file).unwrap()).into_owned();
-        shown.push((file.display().to_string(), text));
+    let mut folders = vec![site.daemon().folder().join("store")];
+    while let Some(folder) = folders.pop() {
+        for path in std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.is_file() {
+                let text = String::from_utf8_lossy(&std::fs::read(&path).unwrap()).into_owned();
+                shown.push((path.display().to_string(), text));
+            }
+        }
     }
     for (what, text) in &shown {
         assert!(!text.contains(MARK), "{what} shows a secret:\n{text}");
@@ -300,4 +316,8 @@ fn secrets_reach_their_machine_and_are_shown_nowhere_else() {
     assert!(of("explain --mac").contains("secret:file:"), "{}", of("explain --mac"));
     assert!(of("events").contains("boot.started") && of("the log").contains("boot.started"));
     assert!(of("store dump").contains("\"serial\":\"SN1\""), "{}", of("store dump"));
+    let mut journal = shown.iter().filter(|(what, _)| what.contains("/journal/"));
+    assert!(journal.any(|(_, text)| text.contains("web01")), "no file of the journal has a host in it");
+    assert!(of("trace web01").contains("script") && of("template list").contains("answer"));
+    assert!(of("simulate --mac").contains("payload"), "{}", of("simulate --mac"));
 }

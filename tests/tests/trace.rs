@@ -187,6 +187,7 @@ fn a_boot_is_simulated_then_booted_then_told() {
         .collect();
     let simulated =
         ["rom", "ipxe"].map(|stage| step(&simulation, stage, "REQUEST")["answer"].as_str().unwrap());
+    assert_eq!(acks.len(), simulated.len(), "{acks:?}");
     for (ack, simulated) in acks.iter().zip(simulated) {
         assert!(simulated.ends_with(ack), "{simulated} is not {ack}");
     }

@@ -11,6 +11,7 @@ pub(crate) mod events;
 pub(crate) mod explain;
 mod follow;
 pub(crate) mod gitops;
+mod given;
 pub(crate) mod hook;
 pub(crate) mod host;
 mod host_import;

@@ -1,7 +1,9 @@
-//! Secrets of parameters, read where they stand at the moment an answer file is made, and kept out of every message about it.
+//! Secrets of parameters, read where they stand at the moment an answer file or the scripts of bundles are made, and kept out of
+//! every message about them.
 //!
 //! A file has its secret in one line, is a plain file and closed to others, as the passwords of `power` are. What was read is
-//! in the answer file alone: no record, no event, no trace has it.
+//! in the answer file and the scripts (`bundle.sh`, ESXi's module) alone: no record, no event, no trace has it, unless a script
+//! prints it on its way down.
 
 use std::collections::BTreeMap;
 use std::fs::File;

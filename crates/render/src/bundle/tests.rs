@@ -19,10 +19,20 @@ fn with(params: &[(&str, &str)]) -> Values {
     Values { host: Some("web01".to_owned()), params, ..Values::default() }
 }
 
-/// Shells that are here: the system's, and busybox where it is installed.
+/// Shells that are here. One that is missing is told loudly, and fails with `REVEILLE_REQUIRE_TOOLS=1`.
 fn shells() -> Vec<Vec<&'static str>> {
     let all = [vec!["/bin/sh"], vec!["/bin/dash"], vec!["/bin/busybox", "sh"], vec!["/bin/bash"]];
-    all.into_iter().filter(|shell| std::path::Path::new(shell[0]).exists()).collect()
+    let here = |shell: &Vec<&str>| {
+        let here = std::path::Path::new(shell[0]).exists();
+        if !here {
+            assert!(std::env::var_os("REVEILLE_REQUIRE_TOOLS").is_none(), "{} is not installed", shell[0]);
+            eprintln!("SKIPPED, tools are missing: {}", shell[0]);
+        }
+        here
+    };
+    let shells: Vec<_> = all.into_iter().filter(here).collect();
+    assert!(!shells.is_empty(), "no shell was tried");
+    shells
 }
 
 /// Runs a text from a file, as the runner is, without anybody to tell. What it printed, what it complained of, its status.

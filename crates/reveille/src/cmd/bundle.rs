@@ -1,21 +1,19 @@
 //! `reveille bundle …`: on the configuration file, without an appliance; only `status` asks one.
 
 use super::api::{Api, print_json};
+use super::given::{catalog, given, image_name};
 use super::table::{self, cell};
 use super::template::{no_such, with};
 use crate::cli::{Bundle, Global, Output, RenderBundle};
 use crate::failure::{Exit, Failure};
 use crate::out::put;
 use config::Loaded;
-use plan::{Catalog, CatalogParts};
 use render::bundle::{BundleFault, Place, Rendered, compile, runner};
 use render::template::Values;
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
 use std::process::ExitCode;
 use std::sync::Arc;
-use types::Facts;
-use types::resource::{self, Delivery, Host, Image, ImageKind, Name, OnFailure};
+use types::resource::{self, Delivery, Host, Name, OnFailure};
 
 /// Where a preview says that scripts are told of.
 const PREVIEW_URL: &str = "http://192.0.2.1/b/00000000000000000000000000000000/bundle";
@@ -62,49 +60,9 @@ fn head(bundle: &Name, script: &Name, interpreter: &str, secs: u32, then: OnFail
     format!("# {bundle}/{script}: {interpreter}{limit}, on failure {}\n", then.as_str())
 }
 
-/// The catalog the file makes, with a place-holder for every image that is in a store.
-fn catalog(loaded: &Loaded) -> Result<Catalog, Failure> {
-    let mut images = loaded.images.clone();
-    let known: BTreeSet<Name> = images.iter().map(|image| image.name.clone()).collect();
-    let named = loaded.hosts.iter().filter_map(|host| host.image.clone());
-    let absent: BTreeSet<Name> = named.filter(|name| !known.contains(name)).collect();
-    images.extend(absent.into_iter().map(|name| Image::new(name, ImageKind::Linux)));
-    let parts = CatalogParts {
-        hosts: loaded.hosts.clone(),
-        images,
-        templates: loaded.templates.clone(),
-        bundles: loaded.bundles.clone(),
-        groups: loaded.groups.clone(),
-        rules: loaded.rules.clone(),
-        site: loaded.settings.site.as_ref().map(Name::shared),
-        ..CatalogParts::default()
-    };
-    Catalog::build(parts).map_err(|faults| {
-        let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
-        Failure::new("R-RES-07", "hosts, groups and rules contradict each other").cause(faults.join("; "))
-    })
-}
-
-/// What a host is given, as far as its record tells.
-fn given(catalog: &Catalog, host: &Host) -> Option<Host> {
-    let facts = Facts {
-        mac: host.identity.mac.0.first().copied(),
-        guid: host.identity.uuid,
-        serial: host.identity.serial.as_deref().map(Into::into),
-        ..Facts::default()
-    };
-    let resolved = plan::resolve(catalog, &facts);
-    let mut profile = Host::clone(&*resolved.profile?);
-    if profile.image.is_none() {
-        let image = resolved.values.iter().find(|(key, ..)| key == "image");
-        profile.image = image.and_then(|(_, image, _)| image.split('@').next()?.parse().ok());
-    }
-    Some(profile)
-}
-
 fn list(global: &Global, loaded: &Loaded) -> Result<(), Failure> {
     let catalog = catalog(loaded)?;
-    let given: Vec<Host> = loaded.hosts.iter().filter_map(|host| given(&catalog, host)).collect();
+    let given: Vec<Host> = loaded.hosts.iter().map(|host| given(&catalog, host)).collect();
     let items: Vec<Value> = loaded
         .bundles
         .iter()
@@ -138,8 +96,8 @@ fn render(global: &Global, loaded: &Loaded, asked: &RenderBundle) -> Result<Exit
     let catalog = catalog(loaded)?;
     let host = loaded.hosts.iter().find(|host| host.name == asked.host);
     let host = host.ok_or_else(|| no_such("host", &asked.host, &asked.config))?;
-    let host = given(&catalog, host).unwrap_or_else(|| host.clone());
-    let image = asked.image.as_ref().or(host.image.as_ref()).or(loaded.settings.boot.default_image.as_ref());
+    let host = given(&catalog, host);
+    let image = asked.image.as_ref().or_else(|| image_name(loaded, &host));
     let found = image.and_then(|name| loaded.images.iter().find(|image| image.name == *name));
     if let (Some(name), None) = (&asked.image, found) {
         return Err(no_such("image", name, &asked.config));

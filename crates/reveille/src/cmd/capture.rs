@@ -2,7 +2,7 @@
 //! that machine boots, and what it would answer these very bytes.
 
 use super::api::{Api, print_json};
-use super::table::render;
+use super::table::{harmless, render};
 use super::{explain, simulate};
 use crate::cli::{Global, Output};
 use crate::failure::{Exit, Failure};
@@ -240,7 +240,7 @@ fn list(global: &Global, asked: &[Asked<'_>]) {
                 asked.time(),
                 asked.datagram.from.to_string(),
                 asked.datagram.to.to_string(),
-                plain(&asked.words()),
+                asked.words(),
                 text(facts.and_then(|facts| facts.mac).map(|mac| mac.to_string())),
                 text(facts.map(|facts| facts.stage.to_string())),
                 text(facts.and_then(|facts| facts.arch).map(|arch| arch.to_string())),
@@ -252,10 +252,6 @@ fn list(global: &Global, asked: &[Asked<'_>]) {
         eprintln!("… and {hidden} more");
     }
     eprintln!("to explain one of them: --packet N");
-}
-
-fn plain(text: &str) -> String {
-    text.chars().map(|char| if char.is_control() { '\u{fffd}' } else { char }).collect()
 }
 
 /// One request: what its machine boots, and what it is answered.
@@ -290,7 +286,7 @@ async fn one(global: &Global, asked: &Asked<'_>) -> Result<(), Failure> {
         asked.datagram.to,
         asked.words()
     );
-    put!("{:<12} {}\n", "PACKET", plain(&packet));
+    put!("{:<12} {}\n", "PACKET", harmless(&packet));
     if let Some(explanation) = &explanation {
         put!("{}", explain::text(explanation));
     }

@@ -46,7 +46,7 @@ fn line(event: &Value) -> String {
             text.push_str(&format!(" {name}={value}"));
         }
     }
-    text.chars().map(|char| if char.is_control() { '\u{fffd}' } else { char }).collect()
+    table::harmless(&text)
 }
 
 #[cfg(test)]
@@ -57,10 +57,10 @@ mod tests {
     #[test]
     fn an_event_is_one_line_whatever_the_machine_sent() {
         let event = json!({"ts": "2026-01-02T03:04:05.678Z", "seq": 4, "event": "dhcp.discover", "mac": "52:54:00:12:34:56",
-            "stage": "rom", "hostname": "x\n\u{1b}[2J"});
+            "stage": "rom", "hostname": "x\n\u{1b}[2J\u{202e}"});
         assert_eq!(
             line(&event),
-            "03:04:05.678 52:54:00:12:34:56 dhcp.discover        rom hostname=x\u{fffd}\u{fffd}[2J"
+            "03:04:05.678 52:54:00:12:34:56 dhcp.discover        rom hostname=x\u{fffd}\u{fffd}[2J\u{fffd}"
         );
     }
 }

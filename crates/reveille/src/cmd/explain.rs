@@ -82,8 +82,7 @@ pub(super) fn text(document: &Value) -> String {
     for (at, note) in document.pointer("/notes").and_then(Value::as_array).into_iter().flatten().enumerate() {
         line(if at == 0 { "notes" } else { "" }, note.as_str().unwrap_or_default());
     }
-    let shown = |char: char| if char.is_control() && char != '\n' { '\u{fffd}' } else { char };
-    text.chars().map(shown).collect()
+    table::harmless_lines(&text)
 }
 
 /// `20 r7xx-esxi yes  vendor=Dell ("Dell Inc."), model~R7.* ("PowerEdge R750") → image, template`

@@ -68,8 +68,7 @@ pub(super) fn text(document: &Value, verbose: bool) -> String {
     if table::cell(document, "/boots") != "asked" {
         text.push_str(&format!("{:<12} {}\n", "WOULD BOOT", table::cell(document, "/conclusion")));
     }
-    let shown = |char: char| if char.is_control() && char != '\n' { '\u{fffd}' } else { char };
-    text.chars().map(shown).collect()
+    table::harmless_lines(&text)
 }
 
 fn line(step: &Value) -> String {

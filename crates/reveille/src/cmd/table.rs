@@ -2,7 +2,7 @@
 
 mod columns;
 
-pub(crate) use columns::render;
+pub(crate) use columns::{harmless, harmless_lines, render};
 
 use super::api::print_json;
 use crate::cli::{Global, Output};

@@ -1,6 +1,7 @@
 //! `reveille template …`: lists what the appliance has, or works on a configuration file and needs none.
 
 use super::api::{Api, print_json};
+use super::given::{catalog, given, image_of, template_of};
 use super::table;
 use crate::cli::{Global, LintTemplate, Output, RenderTemplate, Template};
 use crate::failure::{Exit, Failure};
@@ -13,7 +14,7 @@ use serde_json::json;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use types::resource::{self, Host, Image, Name, TemplateKind};
+use types::resource::{self, Host, Name, TemplateKind};
 
 pub(crate) async fn command(global: &Global, command: Template) -> Result<ExitCode, Failure> {
     match command {
@@ -49,7 +50,7 @@ pub(crate) async fn command(global: &Global, command: Template) -> Result<ExitCo
             Ok(ExitCode::SUCCESS)
         }
         Template::List { config: Some(config) } => with(global, &config, |loaded| {
-            list(global, loaded);
+            list(global, loaded)?;
             Ok(ExitCode::SUCCESS)
         }),
         Template::Show { name, config: Some(config) } => with(global, &config, |loaded| {
@@ -86,14 +87,17 @@ pub(super) fn with(
     }
 }
 
-fn list(global: &Global, loaded: &Loaded) {
+/// Every host of the file with what groups and rules give it.
+fn all_given(loaded: &Loaded) -> Result<Vec<Host>, Failure> {
+    let catalog = catalog(loaded)?;
+    Ok(loaded.hosts.iter().map(|host| given(&catalog, host)).collect())
+}
+
+fn list(global: &Global, loaded: &Loaded) -> Result<(), Failure> {
+    let hosts = all_given(loaded)?;
     let items = loaded.templates.iter().zip(&loaded.template_origins).map(|(template, origin)| {
         let users = |template: &resource::Template| {
-            loaded
-                .hosts
-                .iter()
-                .filter(|host| used_by(loaded, host).is_some_and(|name| *name == template.name))
-                .count()
+            hosts.iter().filter(|host| template_of(loaded, host) == Some(&template.name)).count()
         };
         (template, users(template), origin.to_string())
     });
@@ -104,7 +108,7 @@ fn list(global: &Global, loaded: &Loaded) {
             })
             .collect();
         print_json(&json!({ "items": items }));
-        return;
+        return Ok(());
     }
     let rows: Vec<Vec<String>> = items
         .map(|(template, hosts, origin)| {
@@ -119,17 +123,7 @@ fn list(global: &Global, loaded: &Loaded) {
         })
         .collect();
     put!("{}", table::render(&["NAME", "KIND", "LINES", "HOSTS", "FROM"], &rows));
-}
-
-/// The image a host boots, when the file defines it.
-fn image_of<'a>(loaded: &'a Loaded, host: &Host) -> Option<&'a Image> {
-    let name = host.image.as_ref().or(loaded.settings.boot.default_image.as_ref())?;
-    loaded.images.iter().find(|image| image.name == *name)
-}
-
-/// The template a host is installed from.
-fn used_by<'a>(loaded: &'a Loaded, host: &'a Host) -> Option<&'a Name> {
-    host.template.as_ref().or_else(|| image_of(loaded, host)?.template.as_ref())
+    Ok(())
 }
 
 pub(super) fn no_such(what: &str, name: &Name, config: &Path) -> Failure {
@@ -213,6 +207,7 @@ fn render(global: &Global, loaded: &Loaded, asked: &RenderTemplate) -> Result<Ex
         .iter()
         .find(|host| host.name == asked.host)
         .ok_or_else(|| no_such("host", &asked.host, &asked.config))?;
+    let host = &given(&catalog(loaded)?, host);
     let image = match &asked.image {
         None => image_of(loaded, host),
         Some(name) => Some(
@@ -257,7 +252,8 @@ fn lint(global: &Global, asked: &LintTemplate) -> Result<ExitCode, Failure> {
     match name {
         Some(name) => with(global, &asked.config, |loaded| {
             let template = named(loaded, &name, &asked.config)?;
-            let hosts = loaded.hosts.iter().filter(|host| used_by(loaded, host) == Some(&name));
+            let hosts = all_given(loaded)?;
+            let hosts = hosts.iter().filter(|host| template_of(loaded, host) == Some(&name));
             let previews =
                 hosts.map(|host| (host.name.to_string(), Values::preview(host, image_of(loaded, host))));
             let findings = found(name.as_str(), template.kind, &template.text, target, previews);

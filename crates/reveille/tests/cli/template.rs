@@ -45,6 +45,43 @@ fn templates_are_listed_shown_and_rendered_from_the_configuration() {
     );
 }
 
+fn example_of(name: &str) -> String {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples").join(name).join("reveille.yaml");
+    file.display().to_string()
+}
+
+#[test]
+fn groups_and_rules_count_for_templates_as_they_do_for_machines() {
+    let bundles = example_of("bundles");
+    // The group names the bundle: its scripts are in the section of the template that is for them.
+    let (code, stdout, stderr) = run(&["template", "render", "rocky", "--host", "web-1", "-c", &bundles]);
+    assert_eq!(code, 0, "{stderr}");
+    let post = stdout.split_once("\n%post").map(|(_, post)| post);
+    assert!(post.is_some_and(|post| post.contains("/bundle/bundle.sh")), "{stdout}");
+    // A rule does.
+    let (code, stdout, stderr) = run(&["template", "render", "cloud", "--host", "cloud-1", "-c", &bundles]);
+    assert_eq!(code, 0, "{stderr}");
+    assert!(stdout.contains("hostname: cloud-1\n") && stdout.contains("/bundle/bundle.sh"), "{stdout}");
+    for name in ["rocky", "cloud"] {
+        let (code, stdout, stderr) = run(&["template", "lint", name, "-c", &bundles]);
+        assert_eq!((code, stderr.as_str()), (0, ""), "{stdout}");
+    }
+
+    // Image and parameters are the group's.
+    let rollout = example_of("rollout");
+    let (code, stdout, stderr) =
+        run(&["template", "render", "esxi", "--host", "esx-r12-01", "-c", &rollout, "-o", "json"]);
+    assert_eq!(code, 0, "{stderr}");
+    let document: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!(document["image"], "esxi-8-install", "{document:#}");
+    let text = document["text"].as_str().unwrap();
+    assert!(text.contains("--server=10.4.12.1 ") || text.contains("--server='10.4.12.1' "), "{text}");
+    let (code, stdout, stderr) = run(&["template", "list", "-c", &rollout, "-o", "json"]);
+    assert_eq!(code, 0, "{stderr}");
+    let document: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!(document["items"][0]["hosts"], 3, "{document:#}");
+}
+
 #[test]
 fn what_a_host_lacks_is_told_with_exit_3_and_nothing_is_printed() {
     let (code, stdout, stderr) = run(&["template", "render", "esxi", "--host", "photon-1", "-c", &example()]);

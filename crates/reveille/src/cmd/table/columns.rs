@@ -26,12 +26,17 @@ pub(crate) fn render(heading: &[&str], rows: &[Vec<String>]) -> String {
 
 /// What the network put into a cell must reach the terminal as text: no control bytes, and nothing that turns the direction
 /// of what stands beside it or ends a line where the terminal sees none.
-fn harmless(cell: &str) -> String {
+pub(crate) fn harmless(cell: &str) -> String {
     let tricky = |char: char| {
         char.is_control()
             || matches!(char, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
     };
     cell.chars().map(|char| if tricky(char) { '\u{fffd}' } else { char }).collect()
+}
+
+/// The same of a text that has line ends of its own.
+pub(crate) fn harmless_lines(text: &str) -> String {
+    text.split('\n').map(harmless).collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]
@@ -52,5 +57,10 @@ mod tests {
     #[test]
     fn text_that_turns_its_surroundings_around_is_not_shown() {
         assert_eq!(render(&["A"], &[vec!["\u{202e}gpj.exe\u{2028}".into()]]), "A\n\u{fffd}gpj.exe\u{fffd}\n");
+    }
+
+    #[test]
+    fn a_text_keeps_its_line_ends_and_nothing_else_that_moves_the_terminal() {
+        assert_eq!(harmless_lines("a\r\n\u{202e}b\u{1b}\n"), "a\u{fffd}\n\u{fffd}b\u{fffd}\n");
     }
 }
