@@ -1,7 +1,9 @@
 //! Whether a host is what it should be: what is remembered of it beside what it would be given now.
 //!
 //! An image that erases disks is compared with what was installed last, any other with the newest boot: one is on a disk, the
-//! other in memory. Differences make drift; notes are what a reader has to know beside them and make none.
+//! other in memory. How the newest boot went counts where it is the boot that is compared: a rescue system that fails on an
+//! installed host says nothing of what is on its disk. Differences make drift; notes are what a reader has to know beside them
+//! and make none.
 //!
 //! Deliberately absent: what a host is meant to boot (`plan::Fleet` says it), and what is to be done about it.
 
@@ -75,11 +77,11 @@ pub enum Difference {
         /// This one.
         has: Name,
     },
-    /// What its script or answer file is rendered from has changed.
+    /// What its script, answer file or bundles are rendered from has changed: a bundle's script makes an installed host drift.
     Values,
     /// Its installer was given out and nobody said that it went well.
     Unconfirmed,
-    /// Its last boot failed.
+    /// Its last boot failed. Of an installed host: the boot that was to install it.
     Failed {
         /// In its own words.
         detail: Option<Arc<str>>,
@@ -118,7 +120,9 @@ impl fmt::Display for Difference {
             Difference::Image { has } => write!(f, "it has image {has}"),
             Difference::Version { has } => write!(f, "it has version {has}"),
             Difference::Values => {
-                f.write_str("its values changed: parameters, arguments, template or recipe")
+                f.write_str(
+                    "its values changed: parameters, arguments, location, site, template, recipe or a bundle's script",
+                )
             }
             Difference::Unconfirmed => {
                 f.write_str("its installer was given out and nothing said how it went")
@@ -281,6 +285,11 @@ fn compare(
 }
 
 fn stage(life: &Life, destructive: bool, differences: &mut Vec<Difference>) {
+    // What a harmless boot of an installed host came to is no word about its disk, and nothing to erase it for.
+    let own = !destructive || life.last_boot.as_ref().is_none_or(|last| last.destructive);
+    if !own {
+        return;
+    }
     match life.phase {
         Phase::Failed => differences.push(Difference::Failed { detail: life.detail.clone() }),
         Phase::Silent => differences.push(Difference::Silent),

@@ -3,7 +3,7 @@
 //! ```text
 //! host     waiting ──► ordered ──► armed ──► installing ──► done
 //!            │            │          │  ▲         │
-//!            │            ▼          ▼  └─ retry ─┤
+//!            │            ▼          ▼  └─ retry ─┤  (retry: while the rollout runs)
 //!            └────────► skipped     failed ◄──────┘
 //!
 //! rollout  running ◄──► paused        running ──► stopped (failures)  ──► running (Continue)
@@ -22,7 +22,9 @@
 //! is taken for its own.
 //!
 //! Skipped is a host that could not be ordered (locked, quarantined, gone) or was taken away while it waited; it counts as no
-//! failure: nothing was tried. A rollout that stops takes the armings of hosts back that have not begun; what installs goes on.
+//! failure: nothing was tried. A rollout that stops takes the armings of hosts back that have not begun; what installs goes on,
+//! but is not tried again: a host that fails while the rollout does not run (paused, too) is a failed one, whatever retries it
+//! has left, and the arming that its life gave it is taken back.
 //!
 //! Deliberately absent: clocks to wait by (hosts time out by their life), power control, who may order it.
 
@@ -177,7 +179,8 @@ pub struct Rollout {
     pub at: UnixTime,
     /// Whether it goes on.
     pub state: RolloutState,
-    /// Failures of hosts forgiven by `Continue`: they no longer count against the limit.
+    /// Failures of hosts forgiven by `Continue`: they no longer count against the limit. One less for each failed host that
+    /// reports `installed` after all.
     pub forgiven: u16,
     /// Where each host of the plan stands, in its order.
     pub hosts: Vec<HostState>,
@@ -222,7 +225,7 @@ pub enum RolloutEvent {
         /// Why; cut after 160 bytes.
         why: Arc<str>,
     },
-    /// A host failed and is armed again by its own arming.
+    /// A host failed and is armed again by its own arming. Unless the rollout runs, that is taken back and the host has failed.
     Retries {
         /// Which.
         host: Name,

@@ -63,7 +63,7 @@ pub trait Logs: Send + Sync + 'static {
     fn begin(&self, upload: &Upload<'_>) -> Result<Box<dyn LogSink>, LogRefused>;
 }
 
-/// One log as it comes. Dropping it unfinished leaves nothing behind.
+/// One log as it comes. Dropping it unfinished leaves nothing behind; that blocks on the disk, too.
 pub trait LogSink: Send {
     /// Takes the next bytes. Blocks on the disk.
     ///
@@ -128,7 +128,8 @@ async fn answer(
         .closing());
     }
     let (logs, from) = (door.parts.logs.clone(), link.remote);
-    let beginning = blocking(move || logs.begin(&Upload { token: &token, from, name: &name, bytes })).await?;
+    let begin = move || logs.begin(&Upload { token: &token, from, name: &name, bytes }).map(Held::new);
+    let beginning = blocking(begin).await?;
     let sink = beginning.map_err(|refused| refusal(refused).closing())?;
     receive(door, sink, body).await.map_err(Refusal::closing)?;
     bump(&door.counters.logs);
@@ -139,7 +140,7 @@ async fn answer(
 }
 
 /// The body, in pieces as they come. hyper ends a body that is shorter than its length with an error, and gives no byte more.
-async fn receive(door: &Shared, mut sink: Box<dyn LogSink>, mut body: Body) -> Result<(), Refusal> {
+async fn receive(door: &Shared, mut sink: Held, mut body: Body) -> Result<(), Refusal> {
     let late = || Refusal::new(StatusCode::REQUEST_TIMEOUT, "body_timeout", "the log did not arrive in time");
     let end = Instant::now() + LOG_TIME;
     let mut piece = Vec::new();
@@ -163,16 +164,41 @@ async fn receive(door: &Shared, mut sink: Box<dyn LogSink>, mut body: Body) -> R
     blocking(move || sink.finish()).await?.map_err(|error| failed(&error))
 }
 
-async fn written(
-    mut sink: Box<dyn LogSink>,
-    mut piece: Vec<u8>,
-) -> Result<(Box<dyn LogSink>, Vec<u8>), Refusal> {
+async fn written(mut sink: Held, mut piece: Vec<u8>) -> Result<(Held, Vec<u8>), Refusal> {
     let writing = blocking(move || {
         sink.write(&piece)?;
         piece.clear();
         Ok((sink, piece))
     });
     writing.await?.map_err(|error: io::Error| failed(&error))
+}
+
+/// A sink on its way through the tasks of the door. Whatever ends it there (a broken body, a client that went, a door that is
+/// closed), it is dropped where it may block.
+struct Held(Option<Box<dyn LogSink>>);
+
+impl Held {
+    fn new(sink: Box<dyn LogSink>) -> Held {
+        Held(Some(sink))
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.0.as_mut().ok_or(io::ErrorKind::NotConnected)?.write(bytes)
+    }
+
+    fn finish(mut self) -> io::Result<()> {
+        self.0.take().ok_or(io::ErrorKind::NotConnected)?.finish()
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let Some(sink) = self.0.take() else { return };
+        // Without a runtime nobody else waits for this thread.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            drop(runtime.spawn_blocking(move || drop(sink)));
+        }
+    }
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Refusal> {

@@ -61,6 +61,41 @@ fn an_installed_host_is_in_step_until_image_version_or_values_change() {
 }
 
 #[test]
+fn a_rescue_system_that_fails_on_an_installed_host_is_no_drift() {
+    let own = |boot: &str| -> Arc<str> { boot.into() };
+    let mut life = lived([boots("esxi", "v1", Some(7), true), vec![says(Report::Installed)]].concat());
+    for event in [
+        LifeEvent::BootBegan { boot: own("B2"), image: image("rescue"), destructive: false },
+        LifeEvent::PayloadOpened { boot: own("B2"), image: image("rescue"), destructive: false },
+    ] {
+        life = step(&life, event, T0).unwrap().life;
+    }
+    let after = |event| {
+        let life =
+            step(&life, event, T0.saturating_add(std::time::Duration::from_secs(86_400))).unwrap().life;
+        (life.phase, codes(&wants("esxi@v1", true), Some(&life)))
+    };
+    let in_step = ("in-step", vec![], vec![]);
+    let failed = LifeEvent::Reported { boot: own("B2"), report: Report::Failed, detail: None };
+    assert_eq!(after(failed), (Phase::Failed, in_step.clone()));
+    assert_eq!(after(LifeEvent::Tick { timeouts: Default::default() }), (Phase::Silent, in_step.clone()));
+    let cached = LifeEvent::SeenWithoutNetworkBoot { reported: Some(own("B0")) };
+    let (_, cached) = after(cached);
+    assert_eq!((cached.0, cached.1), ("in-step", vec![]));
+    // The installation itself is another matter.
+    let arm = LifeEvent::Arm { by: "alice".into(), image: None, expires: None, retries: 0 };
+    let mut life = step(&life, arm, T0).unwrap().life;
+    for event in [
+        LifeEvent::BootBegan { boot: own("B3"), image: image("esxi"), destructive: true },
+        LifeEvent::PayloadOpened { boot: own("B3"), image: image("esxi"), destructive: true },
+        LifeEvent::Reported { boot: own("B3"), report: Report::Failed, detail: None },
+    ] {
+        life = step(&life, event, T0).unwrap().life;
+    }
+    assert!(codes(&wants("esxi@v1", true), Some(&life)).1.contains(&"failed"));
+}
+
+#[test]
 fn what_was_never_booted_or_never_confirmed_is_drift() {
     assert_eq!(codes(&wants("esxi@v1", true), None), ("drifted", vec!["never_installed"], vec![]));
     assert_eq!(codes(&wants("live@v1", false), None), ("drifted", vec!["never_booted"], vec![]));

@@ -78,6 +78,7 @@ pub struct RolloutStep {
 pub fn step(rollout: &Rollout, event: RolloutEvent, now: UnixTime) -> Result<RolloutStep, RolloutRefusal> {
     let mut next = rollout.clone();
     let (mut arm, mut disarm) = (Vec::new(), Vec::new());
+    let running = next.state == RolloutState::Running;
     match event {
         RolloutEvent::Resume => {
             if next.state == RolloutState::Running {
@@ -99,11 +100,22 @@ pub fn step(rollout: &Rollout, event: RolloutEvent, now: UnixTime) -> Result<Rol
             }
             HostState::Installing | HostState::Done | HostState::Failed { .. } => None,
         })?,
-        RolloutEvent::Installed { host } => advance(&mut next, &host, |state| match state {
-            // A host that was given up may report late; then it is done all the same.
-            HostState::Installing | HostState::Failed { .. } => Some(HostState::Done),
-            _ => None,
-        })?,
+        RolloutEvent::Installed { host } => {
+            let mut failed = false;
+            advance(&mut next, &host, |state| match state {
+                HostState::Installing => Some(HostState::Done),
+                // A host that was given up may report late; then it is done all the same.
+                HostState::Failed { .. } => {
+                    failed = true;
+                    Some(HostState::Done)
+                }
+                _ => None,
+            })?;
+            if failed {
+                // Whose failures were forgiven is not kept: a later one must not hide behind a failure that was none.
+                next.forgiven = next.forgiven.saturating_sub(1);
+            }
+        }
         RolloutEvent::Unconfirmed { host } => {
             let trusts_silence = next.plan.trusts_silence;
             advance(&mut next, &host, |state| match (state, trusts_silence) {
@@ -120,10 +132,24 @@ pub fn step(rollout: &Rollout, event: RolloutEvent, now: UnixTime) -> Result<Rol
             }
             _ => None,
         })?,
-        RolloutEvent::Retries { host } => advance(&mut next, &host, |state| match state {
+        RolloutEvent::Retries { host } if running => advance(&mut next, &host, |state| match state {
             HostState::Installing => Some(HostState::Armed),
             _ => None,
         })?,
+        // Its life has armed it again, which nobody wants now.
+        RolloutEvent::Retries { host } => {
+            let how = next.state.as_str();
+            let mut failed = false;
+            advance(&mut next, &host, |state| match state {
+                HostState::Installing => {
+                    failed = true;
+                    let why = format!("it failed, and is not tried again: the rollout is {how}").into();
+                    Some(HostState::Failed { why })
+                }
+                _ => None,
+            })?;
+            disarm.extend(failed.then_some(host));
+        }
         RolloutEvent::Pause { by } => {
             check_who(&by)?;
             not_ended(&next)?;

@@ -152,6 +152,40 @@ fn silence_is_a_failure_unless_the_plan_trusts_it_and_a_late_report_makes_it_goo
 }
 
 #[test]
+fn a_rollout_that_does_not_run_tries_nobody_again() {
+    let begun = || {
+        let plan = RolloutPlan { retries: 3, ..plan(3, 2, 1) };
+        Going::new(plan)
+            .host(0, |host| RolloutEvent::Armed { host })
+            .host(0, |host| RolloutEvent::Began { host })
+    };
+    let retries = |going: Going| going.host(0, |host| RolloutEvent::Retries { host });
+    let again = retries(begun());
+    assert_eq!((again.states(), again.disarm.len()), (vec!["armed", "ordered", "waiting"], 0));
+    let paused = retries(begun().on(RolloutEvent::Pause { by: "bob".into() }));
+    let stopped = retries(begun().host(1, fails));
+    let cancelled = retries(begun().on(RolloutEvent::Cancel { by: "bob".into() }));
+    for (going, how) in [(paused, "paused"), (stopped, "stopped"), (cancelled, "cancelled")] {
+        assert_eq!(going.rollout.state.as_str(), how);
+        assert_eq!((texts(&going.arm), texts(&going.disarm)), (vec![], vec!["esx-000"]), "{how}");
+        let why = format!("it failed, and is not tried again: the rollout is {how}").into();
+        assert_eq!(going.rollout.hosts[0], HostState::Failed { why });
+        // Told twice, it is nothing new.
+        assert_eq!(retries(going).disarm.len(), 0);
+    }
+}
+
+#[test]
+fn a_forgiven_failure_that_was_none_hides_no_later_one() {
+    let going = Going::new(plan(6, 1, 1)).host(0, fails).on(RolloutEvent::Continue);
+    assert_eq!((going.rollout.state.as_str(), going.rollout.forgiven), ("running", 1));
+    let going = going.host(0, |host| RolloutEvent::Installed { host });
+    assert_eq!((going.states()[0], going.rollout.forgiven), ("done", 0));
+    let going = going.host(0, |host| RolloutEvent::Installed { host });
+    assert_eq!(going.host(1, fails).rollout.state.as_str(), "stopped");
+}
+
+#[test]
 fn a_plan_over_a_limit_is_refused_with_the_limit() {
     let refused = |plan| Rollout::new(plan, T0).unwrap_err().to_string();
     assert_eq!(refused(plan(0, 1, 0)), "0 hosts are no rollout; name 1 to 16384");

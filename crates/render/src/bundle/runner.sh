@@ -43,18 +43,21 @@ r_send() {
   esac
 }
 
-# A lost word is said again; when nobody listens, only once.
-r_patience=3
+# A lost word is said again; when nobody listens, only once. Where packets are dropped each try takes as long as it may: after a
+# lost word only ends are told, after three in a row nothing more.
+r_patience=3 r_lost=0
 r_tell() {
+  case $r_lost:$1 in 3:* | [12]:*/started) return 0 ;; esac
   r_left=$r_patience
   while :; do
-    r_send "$1" "$2" >/dev/null 2>"$r_dir/told" && { r_patience=3; return; }
+    r_send "$1" "$2" >/dev/null 2>"$r_dir/told" && { r_patience=3 r_lost=0; return; }
     r_left=$((r_left - 1))
     [ "$r_left" -gt 0 ] || break
     sleep 1
   done
-  r_patience=1
+  r_patience=1 r_lost=$((r_lost + 1))
   echo "reveille: nobody could be told $1: $(tail -n 1 "$r_dir/told")" >&2
+  [ "$r_lost" -lt 3 ] || echo "reveille: nobody is told any more of what becomes of the scripts" >&2
 }
 
 # $1 bundle, $2 script, $3 its file, $4 its seconds or 0, $5 what its failure means; then its interpreter.

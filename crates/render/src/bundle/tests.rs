@@ -309,3 +309,57 @@ fn a_machine_that_can_tell_nobody_runs_everything() {
     let wanted = if clients { "nobody could be told base/one/started" } else { "neither curl nor wget" };
     assert!(complained.contains(wanted), "{complained}");
 }
+
+/// The tries of a stand-in for `curl` that gets through at those with these numbers only, and what the runner complained of.
+fn tries(scripts: &[Rendered], shell: &[&str], own: &str, through: &[usize]) -> (Vec<String>, String) {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = std::env::temp_dir().join(format!("reveille-bundle-curl-{}-{own}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let (curl, log) = (folder.join("curl"), folder.join("log"));
+    let numbers: Vec<String> = through.iter().map(ToString::to_string).collect();
+    let text = format!(
+        "#!/bin/sh\nfor word; do :; done\necho \"$word\" >>{log}\n\
+         case \" {numbers} \" in *\" $(($(wc -l <{log}))) \"*) exit 0 ;; esac\necho 'timed out' >&2\nexit 28\n",
+        log = log.display(),
+        numbers = numbers.join(" ")
+    );
+    std::fs::write(&curl, text).unwrap();
+    std::fs::set_permissions(&curl, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let text = runner("http://192.0.2.1/b/0/bundle", scripts, Place::Inside).replace("sleep 1", "sleep 0");
+    std::fs::write(folder.join("runner.sh"), text).unwrap();
+    let mut command = Command::new(shell[0]);
+    command.args(&shell[1..]).arg(folder.join("runner.sh"));
+    let path = format!("{}:/usr/bin:/bin", folder.display());
+    let output = command.env("PATH", path).stdin(Stdio::null()).output().unwrap();
+    let complained = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{complained}");
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(scripts.iter().all(|it| said.contains(&format!("ran {}\n", it.name))), "all ran: {said}");
+    let log = std::fs::read_to_string(&log).unwrap();
+    std::fs::remove_dir_all(&folder).unwrap();
+    let tries = log.lines().map(|url| url.replace("http://192.0.2.1/b/0/bundle/base/", "")).collect();
+    (tries, complained)
+}
+
+/// Each try of a report that nothing answers takes as long as it may: there are few of them.
+#[test]
+fn where_packets_are_dropped_a_few_reports_are_tried_and_no_more() {
+    let texts: Vec<(String, String)> =
+        ["a", "b", "c", "d", "e"].iter().map(|own| ((*own).to_owned(), format!("echo ran {own}\n"))).collect();
+    let own: Vec<(&str, &str)> = texts.iter().map(|(own, text)| (own.as_str(), text.as_str())).collect();
+    let scripts = render([&bundle("base", &own)], &with(&[])).unwrap();
+    for (at, shell) in shells().into_iter().filter(|shell| shell.len() == 1).enumerate() {
+        let (tried, complained) = tries(&scripts, &shell, &format!("deaf-{at}"), &[]);
+        assert_eq!(tried, ["a/started", "a/started", "a/started", "a/exit-0", "b/exit-0"], "{shell:?}");
+        assert_eq!(complained.matches("nobody could be told").count(), 3, "{complained}");
+        assert_eq!(complained.matches("nobody is told any more").count(), 1, "{complained}");
+        // Two in a row are lost, then one gets through: beginnings are told again, and a loss is tried again.
+        let (tried, complained) = tries(&scripts, &shell, &format!("hears-{at}"), &[5, 6, 8, 9, 10, 11, 12]);
+        let wanted = [
+            "a/started", "a/started", "a/started", "a/exit-0", "b/exit-0", "c/started", "c/exit-0", "c/exit-0",
+            "d/started", "d/exit-0", "e/started", "e/exit-0",
+        ];
+        assert_eq!(tried, wanted, "{shell:?}");
+        assert!(!complained.contains("nobody is told any more"), "{complained}");
+    }
+}

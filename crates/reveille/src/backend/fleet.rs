@@ -7,7 +7,7 @@ use admin::view::{
     RolloutRequest, RolloutView,
 };
 use admin::{BackendError, FieldError, Fleet, HostRef, ListPage, RolloutOrder};
-use boots::drift::{Drift, Standing, Wanted, drift};
+use boots::drift::{Difference, Drift, Standing, Wanted, drift};
 use boots::life::ImageRef;
 use plan::{Catalog, Decider};
 use std::collections::BTreeSet;
@@ -172,6 +172,8 @@ fn repair(daemon: &Daemon, request: &RepairRequest, dry_run: bool) -> Result<Rep
         let mut held = |why: String| report.held.push(HeldView { host: host.name.to_string(), why });
         match (drift.standing, wanted) {
             (Standing::InStep | Standing::Unmanaged, _) => continue,
+            // Each repair would erase it again.
+            _ if request.silent_installers && is_only_unconfirmed(drift) => continue,
             (_, Wanted::Undecided { why }) => held(why.to_string()),
             _ if drift.is_held() => {
                 held(drift.notes.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "));
@@ -215,6 +217,11 @@ fn repair(daemon: &Daemon, request: &RepairRequest, dry_run: bool) -> Result<Rep
     Ok(report)
 }
 
+/// True when a host is what it should be, as far as an installer that never reports can tell.
+fn is_only_unconfirmed(drift: &Drift) -> bool {
+    !drift.differences.is_empty() && drift.differences.iter().all(|it| *it == Difference::Unconfirmed)
+}
+
 /// Starts hosts anew, so many at once. Waits for their controllers, not for their boots.
 fn restart_all(daemon: &Daemon, hosts: &[Name], at_once: u16, report: &mut RepairReport) {
     let runtime = tokio::runtime::Handle::current();
@@ -248,4 +255,20 @@ fn made_name() -> Result<Name, BackendError> {
     format!("repair-{day}-{second}")
         .parse()
         .map_err(|_| BackendError::Internal(format!("`{time}` makes no name")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_only_unconfirmed_differs_in_nothing_else() {
+        let of = |differences: Vec<Difference>| {
+            let (standing, has, notes) = (Standing::Drifted, None, Vec::new());
+            is_only_unconfirmed(&Drift { standing, has, differences, notes })
+        };
+        assert!(of(vec![Difference::Unconfirmed]));
+        assert!(!of(vec![Difference::Unconfirmed, Difference::Values]));
+        assert!(!of(vec![Difference::Silent]) && !of(vec![]));
+    }
 }

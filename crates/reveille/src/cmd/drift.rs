@@ -100,15 +100,55 @@ async fn repair(global: &Global, asked: Drift) -> Result<ExitCode, Failure> {
                 .fix("the same with --yes, or --dry-run to see what would be ordered")
                 .exit(Exit::Usage));
         }
+        let Some(shown) = narrowed(&request, &planned) else {
+            print(global, &planned);
+            return Ok(ExitCode::from(Exit::Partly as u8));
+        };
         summary(&planned);
         if !agreed()? {
             return Err(Failure::new("R-DRF-02", "nothing was repaired").cause("you said no"));
         }
+        let mut done = api.post("hosts:repair", &shown).await?;
+        left_besides(&mut done, &planned);
+        return Ok(finished(global, &done));
     }
     let done = api.post("hosts:repair", &request).await?;
-    print(global, &done);
+    Ok(finished(global, &done))
+}
+
+/// What somebody agreed to: the request for the hosts that were shown, whoever is meant by then. `None`: for no host anything
+/// was to be ordered (and a set that names nobody means everybody).
+fn narrowed(request: &Value, planned: &Value) -> Option<Value> {
+    let installs = named(planned, "/rollout/hosts");
+    let hosts: Vec<String> =
+        [installs, named(planned, "/restarted"), named(planned, "/next_boot")].into_iter().flatten().collect();
+    if hosts.is_empty() {
+        return None;
+    }
+    let mut narrowed = request.as_object()?.clone();
+    narrowed.insert("of".to_owned(), json!({ "hosts": hosts }));
+    Some(Value::Object(narrowed))
+}
+
+/// Hosts that were shown as left are so in the report of what was done, too.
+fn left_besides(done: &mut Value, planned: &Value) {
+    let left = planned.pointer("/held").and_then(Value::as_array).cloned().unwrap_or_default();
+    let found = count(done, "/found") + left.len() as u64;
+    let hosts = count(planned, "/hosts");
+    if let Some(fields) = done.as_object_mut() {
+        fields.insert("hosts".to_owned(), json!(hosts));
+        fields.insert("found".to_owned(), json!(found));
+        match fields.get_mut("held").and_then(Value::as_array_mut) {
+            Some(held) => held.extend(left),
+            None => drop(fields.insert("held".to_owned(), Value::Array(left))),
+        }
+    }
+}
+
+fn finished(global: &Global, done: &Value) -> ExitCode {
+    print(global, done);
     let held = done.pointer("/held").and_then(Value::as_array).is_some_and(|held| !held.is_empty());
-    Ok(if held { ExitCode::from(Exit::Partly as u8) } else { ExitCode::SUCCESS })
+    if held { ExitCode::from(Exit::Partly as u8) } else { ExitCode::SUCCESS }
 }
 
 fn agreed() -> Result<bool, Failure> {
@@ -128,11 +168,14 @@ fn print(global: &Global, report: &Value) {
     }
 }
 
+/// Hosts of a list, by name.
+fn named(report: &Value, pointer: &str) -> Vec<String> {
+    let list = report.pointer(pointer).and_then(Value::as_array).into_iter().flatten();
+    list.map(|item| item.as_str().map_or_else(|| table::cell(item, "/host"), str::to_owned)).collect()
+}
+
 fn summary(report: &Value) {
-    let names = |pointer: &str| -> Vec<String> {
-        let list = report.pointer(pointer).and_then(Value::as_array).into_iter().flatten();
-        list.map(|item| item.as_str().map_or_else(|| table::cell(item, "/host"), str::to_owned)).collect()
-    };
+    let names = |pointer: &str| named(report, pointer);
     let line = |what: &str, names: &[String]| {
         if names.is_empty() {
             return;
@@ -155,5 +198,30 @@ fn summary(report: &Value) {
         eprintln!("{} hosts, nothing to repair", count(report, "/hosts"));
     } else if !installs.is_empty() && would.is_empty() {
         eprintln!("follow it: reveille rollout watch {rollout}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_ordered_after_the_question_is_what_was_shown() {
+        let request = json!({ "of": { "group": "rack12", "where": "site=a" }, "at_once": 2 });
+        let planned = json!({
+            "hosts": 24, "found": 4, "dry_run": true,
+            "rollout": { "name": "repair-1", "hosts": [{ "host": "esx-1", "state": "waiting" }] },
+            "restarted": ["web-1"], "next_boot": ["web-2"],
+            "held": [{ "host": "esx-2", "why": "locked: production" }],
+        });
+        let shown = narrowed(&request, &planned).unwrap();
+        assert_eq!(shown, json!({ "of": { "hosts": ["esx-1", "web-1", "web-2"] }, "at_once": 2 }));
+        let mut done = json!({ "hosts": 3, "found": 3, "held": [{ "host": "web-1", "why": "no answer" }] });
+        left_besides(&mut done, &planned);
+        assert_eq!((count(&done, "/hosts"), count(&done, "/found")), (24, 4));
+        assert_eq!(named(&done, "/held"), ["web-1", "esx-2"]);
+        // Nobody to order for is not everybody.
+        let held = json!({ "hosts": 1, "found": 1, "restarted": [], "next_boot": [], "held": planned["held"] });
+        assert_eq!(narrowed(&request, &held), None);
     }
 }

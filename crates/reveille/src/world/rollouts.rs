@@ -13,7 +13,7 @@ use boots::life::{Effect, Life, LifeRefusal};
 use boots::rollout::{
     HostState, Rollout, RolloutEvent, RolloutPlan, RolloutRefusal, RolloutState, RolloutStep, step,
 };
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Mutex};
 use store::records::{decode_rollout, encode_rollout, rollout_keys, rollout_name, rollout_part};
@@ -108,7 +108,7 @@ pub(crate) struct Rollouts {
     known: Mutex<Known>,
     told: Mutex<VecDeque<(Name, RolloutEvent)>>,
     /// Hosts that are to be started anew, with their rollouts.
-    power: Mutex<Vec<(Name, Name)>>,
+    power: Mutex<BTreeSet<(Name, Name)>>,
     /// Rollouts of which a look found that they know all and want nothing.
     settled: Mutex<HashSet<Name>>,
     woken: Notify,
@@ -206,7 +206,7 @@ impl Rollouts {
     }
 
     /// Hosts to start anew, with their rollouts; each once.
-    pub(crate) fn take_power(&self) -> Vec<(Name, Name)> {
+    pub(crate) fn take_power(&self) -> BTreeSet<(Name, Name)> {
         std::mem::take(&mut *lock(&self.power))
     }
 
@@ -308,11 +308,25 @@ impl Rollouts {
         if !armed {
             return;
         }
-        let failed = RolloutEvent::Failed { host: host.clone(), why: format!("not switched: {why}").into() };
-        if let Err(fault) = self.advance(world, name, failed) {
-            return tracing::warn!(rollout = %name, %host, "it could not be switched, which is not noted: {fault}");
-        }
+        // Before its place is anybody else's.
         self.take_back(world, &rollout, host);
+        let life = world.life(host);
+        if life.as_deref().is_some_and(|life| rollout.waits(life)) {
+            tracing::warn!(rollout = %name, %host, "it could not be switched, and its arming cannot be taken back; it is tried again");
+            lock(&self.power).insert((name.clone(), host.clone()));
+            return;
+        }
+        let grant = life.as_deref().and_then(|life| life.grant.as_ref());
+        let began = grant.is_some_and(|grant| grant.open && rollout.is_ours(grant.used.by()));
+        let event = match began {
+            true => RolloutEvent::Began { host: host.clone() },
+            false => {
+                RolloutEvent::Failed { host: host.clone(), why: format!("not switched: {why}").into() }
+            }
+        };
+        if let Err(fault) = self.advance(world, name, event) {
+            tracing::warn!(rollout = %name, %host, "it could not be switched, which is not noted: {fault}");
+        }
         self.drain(world);
     }
 
@@ -348,7 +362,7 @@ impl Rollouts {
                     armed.is_some_and(|armed| life.heard <= armed)
                 });
                 if *state == HostState::Armed && silent {
-                    lock(&self.power).push((rollout.plan.name.clone(), host.clone()));
+                    lock(&self.power).insert((rollout.plan.name.clone(), host.clone()));
                 }
             }
         }
@@ -510,7 +524,7 @@ impl Rollouts {
                 HostState::Skipped { why } => (EventName::RolloutHostSkipped, Some(why)),
                 HostState::Armed => {
                     if after.plan.power_cycle {
-                        lock(&self.power).push((rollout.clone(), host.clone()));
+                        lock(&self.power).insert((rollout.clone(), host.clone()));
                         self.woken.notify_one();
                     }
                     continue;
@@ -555,3 +569,6 @@ fn told_of(name: EventName, rollout: &Rollout) -> Event {
     }
     event
 }
+
+#[cfg(test)]
+mod tests;

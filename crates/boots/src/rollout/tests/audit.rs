@@ -1,5 +1,6 @@
 //! A rollout beside the lives of its hosts, as the daemon drives it: steps and orders are durable one by one, what lives tell
-//! waits in memory, and the appliance dies anywhere. Whatever happens, no host is installed twice, and none that nobody armed.
+//! waits in memory, and the appliance dies anywhere. Whatever happens, no host is installed twice but after a failure and with
+//! retries left, and none that nobody armed.
 
 use super::super::*;
 use super::{T0, names, plan};
@@ -76,6 +77,8 @@ struct Site {
     now: UnixTime,
     /// Installers given out on the rollout's own order, by host.
     begun: BTreeMap<Name, u32>,
+    /// Failures after which a life armed itself again, by host.
+    again: BTreeMap<Name, u32>,
     /// Installers given out that nobody had armed; stays empty.
     unarmed: Vec<Name>,
 }
@@ -92,6 +95,7 @@ impl Site {
             boots: 0,
             now: T0,
             begun: BTreeMap::new(),
+            again: BTreeMap::new(),
             unarmed: Vec::new(),
         }
     }
@@ -115,6 +119,9 @@ impl Site {
                 if self.rollout.is_ours(by) {
                     *self.begun.entry(host.clone()).or_default() += 1;
                 }
+            }
+            if let Effect::InstallFailed { again: true, .. } = &effect {
+                *self.again.entry(host.clone()).or_default() += 1;
             }
             self.told.extend(self.rollout.hears(host, &effect, &life));
         }
@@ -255,10 +262,11 @@ proptest! {
         failures_max in 0..3u16,
         trusts_silence in any::<bool>(),
         pins in any::<bool>(),
+        retries in 0..3u8,
         story in prop::collection::vec(ops(), 0..80),
     ) {
         let image = plan(1, 1, 0).image.filter(|_| !pins);
-        let mut site = Site::new(RolloutPlan { trusts_silence, image, ..plan(HOSTS, at_once, failures_max) });
+        let mut site = Site::new(RolloutPlan { trusts_silence, image, retries, ..plan(HOSTS, at_once, failures_max) });
         // A host whose life is forgotten by an operator is one that was never installed, to everybody.
         let forgotten: Vec<Name> = story
             .iter()
@@ -271,7 +279,9 @@ proptest! {
             site.run(op);
             prop_assert!(site.unarmed.is_empty());
             for (host, times) in site.begun.iter().filter(|(host, _)| !forgotten.contains(host)) {
-                prop_assert_eq!(*times, 1, "{} after {:?}", host, op);
+                let again = site.again.get(host).copied().unwrap_or_default();
+                prop_assert!(retries > 0 || again == 0);
+                prop_assert!(*times <= 1 + again, "{} began {} times after {:?}", host, times, op);
             }
         }
         // Once it has ended, nothing of it waits in any life.
