@@ -61,9 +61,8 @@ impl Tree {
             _ => {
                 let values = self.values(&holder.facts, host.as_deref(), &image, who, (token, &holder.boot));
                 let scripts = self.scripts_of(host.as_deref(), &image, &values);
-                let made = scripts.and_then(|scripts| {
-                    rendered(&template, self.with_bundles(values, &scripts, who, token))
-                });
+                let made = scripts
+                    .and_then(|scripts| rendered(&template, self.with_bundles(values, &scripts, who, token)));
                 made.map_err(|fault| {
                     self.parts.ledger.refuse_boot(&holder.facts, host.as_deref(), &image, &fault);
                     OpenError::Unmade(fault)

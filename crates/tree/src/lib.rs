@@ -29,9 +29,9 @@ pub mod names;
 mod overlay;
 mod secrets;
 
+pub use answer::profile_of;
 pub use esxi::{LentLoader, holds, lent_loader};
 pub use ledger::{BootHolder, BootLedger, BootTicket, BundleReport, BundleStep, CallbackError, Held, Opener};
-pub use answer::profile_of;
 pub use names::NameFault;
 
 use bytes::Bytes;

@@ -344,8 +344,10 @@ fn tries(scripts: &[Rendered], shell: &[&str], own: &str, through: &[usize]) -> 
 /// Each try of a report that nothing answers takes as long as it may: there are few of them.
 #[test]
 fn where_packets_are_dropped_a_few_reports_are_tried_and_no_more() {
-    let texts: Vec<(String, String)> =
-        ["a", "b", "c", "d", "e"].iter().map(|own| ((*own).to_owned(), format!("echo ran {own}\n"))).collect();
+    let texts: Vec<(String, String)> = ["a", "b", "c", "d", "e"]
+        .iter()
+        .map(|own| ((*own).to_owned(), format!("echo ran {own}\n")))
+        .collect();
     let own: Vec<(&str, &str)> = texts.iter().map(|(own, text)| (own.as_str(), text.as_str())).collect();
     let scripts = render([&bundle("base", &own)], &with(&[])).unwrap();
     for (at, shell) in shells().into_iter().filter(|shell| shell.len() == 1).enumerate() {
@@ -356,8 +358,18 @@ fn where_packets_are_dropped_a_few_reports_are_tried_and_no_more() {
         // Two in a row are lost, then one gets through: beginnings are told again, and a loss is tried again.
         let (tried, complained) = tries(&scripts, &shell, &format!("hears-{at}"), &[5, 6, 8, 9, 10, 11, 12]);
         let wanted = [
-            "a/started", "a/started", "a/started", "a/exit-0", "b/exit-0", "c/started", "c/exit-0", "c/exit-0",
-            "d/started", "d/exit-0", "e/started", "e/exit-0",
+            "a/started",
+            "a/started",
+            "a/started",
+            "a/exit-0",
+            "b/exit-0",
+            "c/started",
+            "c/exit-0",
+            "c/exit-0",
+            "d/started",
+            "d/exit-0",
+            "e/started",
+            "e/exit-0",
         ];
         assert_eq!(tried, wanted, "{shell:?}");
         assert!(!complained.contains("nobody is told any more"), "{complained}");

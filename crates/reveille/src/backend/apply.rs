@@ -172,10 +172,15 @@ fn apply(daemon: &Daemon, request: ApplyRequest, dry_run: bool) -> Result<Applie
     }
     applied.revision = match removed_hosts.is_empty() {
         true => commit(daemon, batch)?.0,
-        false => daemon.world.remove_hosts(&removed_hosts, || {
-            let with_lives = |batch, name| life::with_removal(daemon, name, batch);
-            commit(daemon, removed_hosts.iter().try_fold(batch, with_lives)?)
-        })?.0,
+        false => {
+            daemon
+                .world
+                .remove_hosts(&removed_hosts, || {
+                    let with_lives = |batch, name| life::with_removal(daemon, name, batch);
+                    commit(daemon, removed_hosts.iter().try_fold(batch, with_lives)?)
+                })?
+                .0
+        }
     };
     daemon.replace_catalog()?;
     if let Some(set) = applied.rule_set {

@@ -101,9 +101,9 @@ impl Daemon {
         }
         let names: HashSet<&str> = chosen.iter().map(|(name, ..)| name.as_str()).collect();
         let macs: HashSet<MacAddr> = chosen.iter().flat_map(|(.., macs)| macs.iter().copied()).collect();
-        let glances = self.world.glances(|mac, host| {
-            macs.contains(&mac) || host.is_some_and(|host| names.contains(host))
-        });
+        let glances = self
+            .world
+            .glances(|mac, host| macs.contains(&mac) || host.is_some_and(|host| names.contains(host)));
         let by_mac: HashMap<MacAddr, &Glance> = glances.iter().map(|glance| (glance.mac, glance)).collect();
         let mut by_host: HashMap<&str, &Glance> = HashMap::new();
         for glance in &glances {

@@ -120,8 +120,10 @@ async fn repair(global: &Global, asked: Drift) -> Result<ExitCode, Failure> {
 /// was to be ordered (and a set that names nobody means everybody).
 fn narrowed(request: &Value, planned: &Value) -> Option<Value> {
     let installs = named(planned, "/rollout/hosts");
-    let hosts: Vec<String> =
-        [installs, named(planned, "/restarted"), named(planned, "/next_boot")].into_iter().flatten().collect();
+    let hosts: Vec<String> = [installs, named(planned, "/restarted"), named(planned, "/next_boot")]
+        .into_iter()
+        .flatten()
+        .collect();
     if hosts.is_empty() {
         return None;
     }
@@ -221,7 +223,8 @@ mod tests {
         assert_eq!((count(&done, "/hosts"), count(&done, "/found")), (24, 4));
         assert_eq!(named(&done, "/held"), ["web-1", "esx-2"]);
         // Nobody to order for is not everybody.
-        let held = json!({ "hosts": 1, "found": 1, "restarted": [], "next_boot": [], "held": planned["held"] });
+        let held =
+            json!({ "hosts": 1, "found": 1, "restarted": [], "next_boot": [], "held": planned["held"] });
         assert_eq!(narrowed(&request, &held), None);
     }
 }

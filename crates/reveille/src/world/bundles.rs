@@ -14,8 +14,8 @@ use store::records::{
 };
 use store::{Batch, Store, Table};
 use tree::{BundleReport, BundleStep, CallbackError};
-use types::resource::bundle::limits::SCRIPTS_OF_MACHINE_MAX;
 use types::resource::Name;
+use types::resource::bundle::limits::SCRIPTS_OF_MACHINE_MAX;
 use types::{Event, EventName};
 
 /// Records read at once.

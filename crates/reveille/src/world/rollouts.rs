@@ -320,9 +320,7 @@ impl Rollouts {
         let began = grant.is_some_and(|grant| grant.open && rollout.is_ours(grant.used.by()));
         let event = match began {
             true => RolloutEvent::Began { host: host.clone() },
-            false => {
-                RolloutEvent::Failed { host: host.clone(), why: format!("not switched: {why}").into() }
-            }
+            false => RolloutEvent::Failed { host: host.clone(), why: format!("not switched: {why}").into() },
         };
         if let Err(fault) = self.advance(world, name, event) {
             tracing::warn!(rollout = %name, %host, "it could not be switched, which is not noted: {fault}");

@@ -32,8 +32,7 @@ async fn tried(
         during(wanted, tries)
     };
     tokio::time::timeout(DEADLINE, fetch(wanted, stopping, wait, bring)).await.expect("it ends");
-    let tried = tried.lock().unwrap().clone();
-    tried
+    tried.lock().unwrap().clone()
 }
 
 #[tokio::test]

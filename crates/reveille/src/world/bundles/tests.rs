@@ -1,9 +1,9 @@
 use super::*;
 use crate::world::{Lives, Sightings};
 use admin::EventBus;
-use plan::{Catalog, CatalogParts};
+use plan::{Catalog, CatalogParts, Decider};
 use tree::BootLedger;
-use types::resource::{Bundle, Delivery, HostMatch, Image, ImageKind, OneOrMany, Rule, Script};
+use types::resource::{Bundle, Delivery, Host, HostMatch, Image, ImageKind, OneOrMany, Rule, Script};
 use types::{Facts, MacAddr, Stage};
 
 fn name(text: &str) -> Name {

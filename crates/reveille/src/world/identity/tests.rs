@@ -401,7 +401,8 @@ fn an_address_with_two_guids_in_turn_is_told_and_known_by_its_address() {
 #[test]
 fn what_a_host_should_have_is_told_by_the_facts_that_decide_what_it_boots() {
     let rig = Rig::new();
-    let image = Image { kernel: Some("linux".into()), ..Image::new("debian".parse().unwrap(), ImageKind::Linux) };
+    let image =
+        Image { kernel: Some("linux".into()), ..Image::new("debian".parse().unwrap(), ImageKind::Linux) };
     let mut own = hosts();
     own[1].image = Some(image.name.clone());
     own[1].params.insert("raid".into(), "1".into());

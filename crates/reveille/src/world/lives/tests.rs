@@ -35,10 +35,10 @@ fn a_removed_host_is_not_written_again_with_its_arming() {
             let lives = &lives;
             scope.spawn(move || {
                 lives.flush();
-                drop(done.send(()));
+                let _ = done.send(());
             });
             // It would be done by now, were it not kept out.
-            drop(flushed.recv_timeout(Duration::from_millis(300)));
+            let _ = flushed.recv_timeout(Duration::from_millis(300));
             Ok::<(), CommitError>(())
         });
         removed.unwrap();
