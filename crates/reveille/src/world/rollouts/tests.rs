@@ -98,9 +98,11 @@ fn a_host_that_could_not_be_switched_is_disarmed_before_the_next_is_armed() {
     assert!(rollout.waits(&world.life(&name("two")).unwrap()));
     let told: Vec<String> =
         bus.recent(0)[before..].iter().map(|stamped| stamped.event.name.as_str().to_owned()).collect();
-    let at =
-        |wanted: &str| told.iter().position(|own| own.contains(wanted)).unwrap_or_else(|| panic!("{told:?}"));
-    assert!(at("disarmed") < at("host_failed") && at("host_failed") < at("armed"), "{told:?}");
+    let at = |wanted: &str| told.iter().position(|own| own == wanted).unwrap_or_else(|| panic!("{told:?}"));
+    assert!(
+        at("host.disarmed") < at("rollout.host_failed") && at("rollout.host_failed") < at("host.armed"),
+        "{told:?}"
+    );
 }
 
 #[test]
