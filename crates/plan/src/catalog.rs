@@ -257,12 +257,20 @@ impl fmt::Display for CatalogWarning {
 pub struct Catalog {
     /// Number of this catalog.
     pub generation: u64,
+    pub(crate) rules: Rules,
+    /// Shared by catalogs that differ in their rules alone.
+    pub(crate) fixed: Arc<Fixed>,
+    warnings: Vec<CatalogWarning>,
+}
+
+/// What no rule changes.
+#[derive(Debug, Default)]
+pub(crate) struct Fixed {
     pub(crate) hosts: Vec<Arc<Host>>,
     /// The same hosts with what their groups give them, in the same order; made when first asked for, so that a change is
     /// in force at once however many there are.
     profiles: Vec<OnceLock<Arc<Host>>>,
     pub(crate) groups: Groups,
-    pub(crate) rules: Rules,
     pub(crate) ignored: Vec<Box<[u8]>>,
     pub(crate) site: Option<Arc<str>>,
     pub(crate) identities: IdentityIndex,
@@ -278,16 +286,186 @@ pub struct Catalog {
     pub(crate) unknown: UnknownPolicy,
     loaders: Vec<LoaderChoice>,
     pub(crate) loop_limit: Option<u32>,
+    /// What is to be looked at whatever the rules are.
     warnings: Vec<CatalogWarning>,
 }
 
 impl Catalog {
-    /// Checks and indexes the parts. O(hosts + images).
+    /// Checks and indexes the parts. O(hosts + images + rules²), the last for what rules shadow each other.
     ///
     /// # Errors
     /// Every fault found, not only the first.
     pub fn build(parts: CatalogParts) -> Result<Catalog, Vec<CatalogFault>> {
         let mut faults = Vec::new();
+        let CatalogParts { generation, rules, .. } = parts;
+        let parts = CatalogParts { rules: Vec::new(), ..parts };
+        let fixed = Fixed::build(parts, &mut faults);
+        check_rules(&rules, &mut faults);
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        Ok(Catalog::of(generation, Arc::new(fixed), rules))
+    }
+
+    /// This catalog with other rules, and nothing else changed. O(rules²), however many hosts there are.
+    ///
+    /// # Errors
+    /// Every fault of the rules.
+    pub fn with_rules(&self, generation: u64, rules: Vec<Rule>) -> Result<Catalog, Vec<CatalogFault>> {
+        let mut faults = Vec::new();
+        check_rules(&rules, &mut faults);
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        Ok(Catalog::of(generation, self.fixed.clone(), rules))
+    }
+
+    fn of(generation: u64, fixed: Arc<Fixed>, rules: Vec<Rule>) -> Catalog {
+        let rules = Rules::new(rules);
+        let mut warnings = fixed.warnings.clone();
+        fixed.warn_of_rules(&rules, &mut warnings);
+        Catalog { generation, rules, fixed, warnings }
+    }
+
+    /// The image of that name, or the version called `image@id`. Not by tag: a tag moves, and what a machine fetches must
+    /// not change under it.
+    pub fn image(&self, name: &str) -> Option<&Arc<Image>> {
+        let version = || self.fixed.versions.get(name).filter(|version| version.name.as_str() == name);
+        self.fixed.images.get(name).or_else(version)
+    }
+
+    /// The version of an image that a host names by id or tag.
+    pub fn version(&self, image: &Name, version: &Name) -> Option<&Arc<Image>> {
+        self.fixed.versions.get(&image.at_version(version))
+    }
+
+    /// Id of the current version of an image.
+    pub fn current_version(&self, image: &str) -> Option<&Name> {
+        self.fixed.current.get(image)
+    }
+
+    /// The template of that name.
+    pub fn template(&self, name: &str) -> Option<&Arc<Template>> {
+        self.fixed.templates.get(name)
+    }
+
+    /// The bundle of that name.
+    pub fn bundle(&self, name: &str) -> Option<&Arc<Bundle>> {
+        self.fixed.bundles.get(name)
+    }
+
+    /// The host of that name.
+    pub fn host(&self, name: &str) -> Option<&Arc<Host>> {
+        self.fixed.names.get(name).and_then(|&at| self.fixed.hosts.get(at))
+    }
+
+    /// The host of that name, with what its groups give it.
+    pub fn profile(&self, name: &str) -> Option<&Arc<Host>> {
+        self.fixed.names.get(name).and_then(|&at| self.profile_at(at))
+    }
+
+    /// The host at that place, with what its groups give it.
+    pub(crate) fn profile_at(&self, at: usize) -> Option<&Arc<Host>> {
+        let (host, profile) = (self.fixed.hosts.get(at)?, self.fixed.profiles.get(at)?);
+        Some(profile.get_or_init(|| {
+            let Some(chain) = host.group.as_ref().and_then(|group| self.fixed.groups.chain(group)) else {
+                return host.clone();
+            };
+            let mut profile = Host::clone(host);
+            groups::inherit(&mut profile, &chain.groups);
+            Arc::new(profile)
+        }))
+    }
+
+    /// A group and those above it, nearest first; `None` when it is not there.
+    pub fn group(&self, name: &Name) -> Option<&[Arc<Group>]> {
+        self.fixed.groups.chain(name).map(|chain| chain.groups.as_slice())
+    }
+
+    /// Every group, in no order.
+    pub fn groups(&self) -> impl Iterator<Item = &Arc<Group>> {
+        self.fixed.groups.all()
+    }
+
+    /// The rules in force, in their order.
+    pub fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// Site of this appliance.
+    pub fn site(&self) -> Option<&str> {
+        self.fixed.site.as_deref()
+    }
+
+    pub(crate) fn chain(&self, name: &Name) -> Option<&Arc<Chain>> {
+        self.fixed.groups.chain(name)
+    }
+
+    /// The host recorded with this MAC.
+    pub fn host_by_mac(&self, mac: MacAddr) -> Option<&Arc<Host>> {
+        self.fixed.identities.by_mac(mac).and_then(|at| self.fixed.hosts.get(at))
+    }
+
+    /// The host recorded with this GUID, in either byte order.
+    pub fn host_by_guid(&self, guid: MachineGuid) -> Option<&Arc<Host>> {
+        self.fixed.identities.by_guid(guid).and_then(|at| self.fixed.hosts.get(at))
+    }
+
+    /// The host recorded with this serial number, whatever its case.
+    pub fn host_by_serial(&self, serial: &str) -> Option<&Arc<Host>> {
+        self.fixed.identities.by_serial(serial).and_then(|at| self.fixed.hosts.get(at))
+    }
+
+    /// Every host, in the order they were given.
+    pub fn hosts(&self) -> impl Iterator<Item = &Arc<Host>> {
+        self.fixed.hosts.iter()
+    }
+
+    /// Every image at its current version, in no order.
+    pub fn images(&self) -> impl Iterator<Item = &Arc<Image>> {
+        self.fixed.images.values()
+    }
+
+    /// Images a machine may be offered unasked, by name: nothing destructive, nothing its firmware cannot boot.
+    pub fn menu_images(&self, firmware: Option<Firmware>) -> Vec<Arc<Image>> {
+        let mut images: Vec<_> = self
+            .fixed
+            .images
+            .values()
+            .filter(|image| !image.destructive && image_fits(image, firmware))
+            .cloned()
+            .collect();
+        images.sort_by(|one, other| one.name.cmp(&other.name));
+        images
+    }
+
+    /// The NBP for a firmware.
+    pub fn loader(&self, firmware: Firmware) -> Option<&LoaderChoice> {
+        self.fixed.loaders.iter().find(|choice| choice.firmware == firmware)
+    }
+
+    /// What an operator should look at.
+    pub fn warnings(&self) -> &[CatalogWarning] {
+        &self.warnings
+    }
+}
+
+/// What no set of rules may have.
+fn check_rules(rules: &[Rule], faults: &mut Vec<CatalogFault>) {
+    let mut names = HashSet::with_capacity(rules.len());
+    for rule in rules {
+        if !names.insert(&rule.name) {
+            faults.push(CatalogFault::DuplicateRule(rule.name.clone()));
+        }
+        if rule.image.is_none() && rule.image_version.is_some() {
+            faults.push(CatalogFault::RuleVersionWithoutImage(rule.name.clone()));
+        }
+    }
+}
+
+impl Fixed {
+    /// Checks and indexes everything but the rules. Worth nothing with faults.
+    fn build(parts: CatalogParts, faults: &mut Vec<CatalogFault>) -> Fixed {
         let mut images = HashMap::with_capacity(parts.images.len());
         for image in parts.images {
             if let Some(twice) = images.insert(image.name.clone(), Arc::new(image)) {
@@ -312,18 +490,7 @@ impl Catalog {
             }
         }
         let mut warnings = Vec::new();
-        let groups = Groups::build(parts.groups, &mut faults, &mut warnings);
-        let mut rule_names = HashSet::with_capacity(parts.rules.len());
-        for rule in &parts.rules {
-            if !rule_names.insert(rule.name.clone()) {
-                faults.push(CatalogFault::DuplicateRule(rule.name.clone()));
-            }
-            if rule.image.is_none() && rule.image_version.is_some() {
-                faults.push(CatalogFault::RuleVersionWithoutImage(rule.name.clone()));
-            }
-        }
-        drop(rule_names);
-        let rules = Rules::new(parts.rules);
+        let groups = Groups::build(parts.groups, faults, &mut warnings);
         let missing = |image: &Option<Name>| image.clone().filter(|name| !images.contains_key(name));
         if let Some(image) = missing(&parts.default_image) {
             warnings.push(CatalogWarning::ImageMissing { host: None, image });
@@ -350,10 +517,7 @@ impl Catalog {
                 warnings.push(CatalogWarning::ImageMissing { host: Some(host.name.clone()), image });
             }
         }
-        let identities = IdentityIndex::build(&hosts, &mut faults);
-        if !faults.is_empty() {
-            return Err(faults);
-        }
+        let identities = IdentityIndex::build(&hosts, faults);
         for host in &hosts {
             if let Some(serial) = host.identity.serial.clone()
                 && types::serial::is_nobodys(&serial)
@@ -366,6 +530,53 @@ impl Catalog {
             }
         }
         let profiles = hosts.iter().map(|_| OnceLock::new()).collect();
+        for group in groups.all() {
+            if let Some(image) = missing(&group.image) {
+                warnings.push(CatalogWarning::GroupImageMissing { group: group.name.clone(), image });
+            }
+        }
+        let absent = |names: &Option<Vec<Name>>, append: &[Name]| {
+            let named = names.iter().flatten().chain(append);
+            named.filter(|name| !bundles.contains_key(*name)).cloned().collect::<Vec<_>>()
+        };
+        for host in &hosts {
+            let by = || format!("host `{}`", host.name);
+            let missing = absent(&host.bundles, &host.bundles_append).into_iter();
+            warnings.extend(missing.map(|bundle| CatalogWarning::BundleMissing { by: by(), bundle }));
+        }
+        for group in groups.all() {
+            let by = || format!("group `{}`", group.name);
+            let missing = absent(&group.bundles, &group.bundles_append).into_iter();
+            warnings.extend(missing.map(|bundle| CatalogWarning::BundleMissing { by: by(), bundle }));
+        }
+        Fixed {
+            hosts,
+            profiles,
+            groups,
+            ignored: parts.ignored,
+            site: parts.site,
+            identities,
+            names,
+            images,
+            versions,
+            current: parts.current,
+            digests: Digests::of(templates.keys(), bundles.keys()),
+            templates,
+            bundles,
+            default_image: parts.default_image,
+            unknown: parts.unknown,
+            loaders: parts.loaders,
+            loop_limit: match parts.loop_limit {
+                Some(0) => None,
+                Some(limit) => Some(limit),
+                None => Some(LOOP_LIMIT_DEFAULT),
+            },
+            warnings,
+        }
+    }
+
+    fn warn_of_rules(&self, rules: &Rules, warnings: &mut Vec<CatalogWarning>) {
+        let Fixed { images, templates, groups, bundles, .. } = self;
         for finding in rules.findings() {
             warnings.push(CatalogWarning::Rule(finding));
         }
@@ -388,172 +599,6 @@ impl Catalog {
                 warnings.push(CatalogWarning::Rule(finding));
             }
         }
-        for group in groups.all() {
-            if let Some(image) = missing(&group.image) {
-                warnings.push(CatalogWarning::GroupImageMissing { group: group.name.clone(), image });
-            }
-        }
-        let absent = |names: &Option<Vec<Name>>, append: &[Name]| {
-            let named = names.iter().flatten().chain(append);
-            named.filter(|name| !bundles.contains_key(*name)).cloned().collect::<Vec<_>>()
-        };
-        for host in &hosts {
-            let by = || format!("host `{}`", host.name);
-            let missing = absent(&host.bundles, &host.bundles_append).into_iter();
-            warnings.extend(missing.map(|bundle| CatalogWarning::BundleMissing { by: by(), bundle }));
-        }
-        for group in groups.all() {
-            let by = || format!("group `{}`", group.name);
-            let missing = absent(&group.bundles, &group.bundles_append).into_iter();
-            warnings.extend(missing.map(|bundle| CatalogWarning::BundleMissing { by: by(), bundle }));
-        }
-        Ok(Catalog {
-            generation: parts.generation,
-            hosts,
-            profiles,
-            groups,
-            rules,
-            ignored: parts.ignored,
-            site: parts.site,
-            identities,
-            names,
-            images,
-            versions,
-            current: parts.current,
-            digests: Digests::of(templates.keys(), bundles.keys()),
-            templates,
-            bundles,
-            default_image: parts.default_image,
-            unknown: parts.unknown,
-            loaders: parts.loaders,
-            loop_limit: match parts.loop_limit {
-                Some(0) => None,
-                Some(limit) => Some(limit),
-                None => Some(LOOP_LIMIT_DEFAULT),
-            },
-            warnings,
-        })
-    }
-
-    /// The image of that name, or the version called `image@id`. Not by tag: a tag moves, and what a machine fetches must
-    /// not change under it.
-    pub fn image(&self, name: &str) -> Option<&Arc<Image>> {
-        let version = || self.versions.get(name).filter(|version| version.name.as_str() == name);
-        self.images.get(name).or_else(version)
-    }
-
-    /// The version of an image that a host names by id or tag.
-    pub fn version(&self, image: &Name, version: &Name) -> Option<&Arc<Image>> {
-        self.versions.get(&image.at_version(version))
-    }
-
-    /// Id of the current version of an image.
-    pub fn current_version(&self, image: &str) -> Option<&Name> {
-        self.current.get(image)
-    }
-
-    /// The template of that name.
-    pub fn template(&self, name: &str) -> Option<&Arc<Template>> {
-        self.templates.get(name)
-    }
-
-    /// The bundle of that name.
-    pub fn bundle(&self, name: &str) -> Option<&Arc<Bundle>> {
-        self.bundles.get(name)
-    }
-
-    /// The host of that name.
-    pub fn host(&self, name: &str) -> Option<&Arc<Host>> {
-        self.names.get(name).and_then(|&at| self.hosts.get(at))
-    }
-
-    /// The host of that name, with what its groups give it.
-    pub fn profile(&self, name: &str) -> Option<&Arc<Host>> {
-        self.names.get(name).and_then(|&at| self.profile_at(at))
-    }
-
-    /// The host at that place, with what its groups give it.
-    pub(crate) fn profile_at(&self, at: usize) -> Option<&Arc<Host>> {
-        let (host, profile) = (self.hosts.get(at)?, self.profiles.get(at)?);
-        Some(profile.get_or_init(|| {
-            let Some(chain) = host.group.as_ref().and_then(|group| self.groups.chain(group)) else {
-                return host.clone();
-            };
-            let mut profile = Host::clone(host);
-            groups::inherit(&mut profile, &chain.groups);
-            Arc::new(profile)
-        }))
-    }
-
-    /// A group and those above it, nearest first; `None` when it is not there.
-    pub fn group(&self, name: &Name) -> Option<&[Arc<Group>]> {
-        self.groups.chain(name).map(|chain| chain.groups.as_slice())
-    }
-
-    /// Every group, in no order.
-    pub fn groups(&self) -> impl Iterator<Item = &Arc<Group>> {
-        self.groups.all()
-    }
-
-    /// The rules in force, in their order.
-    pub fn rules(&self) -> &Rules {
-        &self.rules
-    }
-
-    /// Site of this appliance.
-    pub fn site(&self) -> Option<&str> {
-        self.site.as_deref()
-    }
-
-    pub(crate) fn chain(&self, name: &Name) -> Option<&Arc<Chain>> {
-        self.groups.chain(name)
-    }
-
-    /// The host recorded with this MAC.
-    pub fn host_by_mac(&self, mac: MacAddr) -> Option<&Arc<Host>> {
-        self.identities.by_mac(mac).and_then(|at| self.hosts.get(at))
-    }
-
-    /// The host recorded with this GUID, in either byte order.
-    pub fn host_by_guid(&self, guid: MachineGuid) -> Option<&Arc<Host>> {
-        self.identities.by_guid(guid).and_then(|at| self.hosts.get(at))
-    }
-
-    /// The host recorded with this serial number, whatever its case.
-    pub fn host_by_serial(&self, serial: &str) -> Option<&Arc<Host>> {
-        self.identities.by_serial(serial).and_then(|at| self.hosts.get(at))
-    }
-
-    /// Every host, in the order they were given.
-    pub fn hosts(&self) -> impl Iterator<Item = &Arc<Host>> {
-        self.hosts.iter()
-    }
-
-    /// Every image at its current version, in no order.
-    pub fn images(&self) -> impl Iterator<Item = &Arc<Image>> {
-        self.images.values()
-    }
-
-    /// Images a machine may be offered unasked, by name: nothing destructive, nothing its firmware cannot boot.
-    pub fn menu_images(&self, firmware: Option<Firmware>) -> Vec<Arc<Image>> {
-        let mut images: Vec<_> = self
-            .images
-            .values()
-            .filter(|image| !image.destructive && image_fits(image, firmware))
-            .cloned()
-            .collect();
-        images.sort_by(|one, other| one.name.cmp(&other.name));
-        images
-    }
-
-    /// The NBP for a firmware.
-    pub fn loader(&self, firmware: Firmware) -> Option<&LoaderChoice> {
-        self.loaders.iter().find(|choice| choice.firmware == firmware)
-    }
-
-    /// What an operator should look at.
-    pub fn warnings(&self) -> &[CatalogWarning] {
-        &self.warnings
     }
 }
 

@@ -231,7 +231,7 @@ pub fn decide(catalog: &Catalog, facts: &Facts, state: &BootState<'_>) -> Verdic
         Err(reason) => return verdict(catalog, None, None, Decision::LeaveAlone(reason), trace),
     };
     let Place { at: place, firm } = place;
-    let host = place.and_then(|at| catalog.hosts.get(at)).cloned();
+    let host = place.and_then(|at| catalog.fixed.hosts.get(at)).cloned();
     let own = place.and_then(|at| catalog.profile_at(at)).cloned();
     let given = given(catalog, facts, own.as_deref(), false);
     let profile = profile(catalog, facts, own, &given);
@@ -256,8 +256,8 @@ fn verdict(
 impl Catalog {
     /// The recorded host a machine is; `None` for an unknown one and for a conflict.
     pub fn identify(&self, facts: &Facts) -> Option<&Arc<Host>> {
-        match self.identities.identify(&self.hosts, facts) {
-            Identity::Known(found) => self.hosts.get(found.at),
+        match self.fixed.identities.identify(&self.fixed.hosts, facts) {
+            Identity::Known(found) => self.fixed.hosts.get(found.at),
             Identity::Unknown | Identity::Other(_) | Identity::Conflict(_) => None,
         }
     }
@@ -286,7 +286,7 @@ pub(crate) fn given(catalog: &Catalog, facts: &Facts, own: Option<&Host>, traced
         host: own.map(|host| &host.name),
         groups: named.and_then(|group| catalog.chain(group)).map_or(&[], |chain| &chain.names),
         labels: own.map_or(&none, |host| &host.labels),
-        site: catalog.site.as_deref(),
+        site: catalog.fixed.site.as_deref(),
         may_tell: may_tell(facts),
     };
     let chain_of = |name: &Name| catalog.chain(name).map(|chain| &**chain);
@@ -378,7 +378,7 @@ fn choose_target(
 ) -> Result<Target, LeaveAloneReason> {
     if host.is_none()
         && let Some(mac) = facts.mac
-        && catalog.ignored.iter().any(|prefix| mac.0.starts_with(prefix))
+        && catalog.fixed.ignored.iter().any(|prefix| mac.0.starts_with(prefix))
     {
         trace.push(TraceLine::Ignored(mac));
         return Err(LeaveAloneReason::UnknownIgnored);
@@ -412,8 +412,8 @@ fn choose_target(
         Naming::Nobody => None,
     };
     let Some(Named { name, version }) = named else {
-        trace.push(TraceLine::Policy(catalog.unknown));
-        return match (catalog.unknown, host) {
+        trace.push(TraceLine::Policy(catalog.fixed.unknown));
+        return match (catalog.fixed.unknown, host) {
             (UnknownPolicy::Menu, _) => Ok(Target::Menu),
             // A recorded host is never ignored: it goes to its disk at once instead of waiting for an answer.
             (UnknownPolicy::LocalDisk, _) | (UnknownPolicy::Ignore | UnknownPolicy::Claim, Some(_)) => {
@@ -454,7 +454,7 @@ fn choose_target(
 /// True when the machine came back for its loader too often (conformance P21).
 fn loops(catalog: &Catalog, state: &BootState<'_>, trace: &mut Vec<TraceLine>) -> bool {
     let fetches = state.loader_fetches;
-    let Some(limit) = catalog.loop_limit.filter(|limit| fetches > *limit) else { return false };
+    let Some(limit) = catalog.fixed.loop_limit.filter(|limit| fetches > *limit) else { return false };
     trace.push(TraceLine::LoopStopped { fetches, limit });
     true
 }

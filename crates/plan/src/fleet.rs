@@ -166,7 +166,7 @@ impl<'a> Fleet<'a> {
             }
             digest.0
         };
-        self.catalog.digests.templates.get(name).map_or_else(taken, |known| *known.get_or_init(taken))
+        self.catalog.fixed.digests.templates.get(name).map_or_else(taken, |known| *known.get_or_init(taken))
     }
 
     fn bundle(&self, name: &Name) -> u64 {
@@ -181,7 +181,7 @@ impl<'a> Fleet<'a> {
             }
             digest.0
         };
-        self.catalog.digests.bundles.get(name).map_or_else(taken, |known| *known.get_or_init(taken))
+        self.catalog.fixed.digests.bundles.get(name).map_or_else(taken, |known| *known.get_or_init(taken))
     }
 
     /// True when a host is in a group, or in one below it, by its record or by a rule.

@@ -222,6 +222,29 @@ fn any_bundles() -> impl Strategy<Value = (Option<Vec<&'static str>>, Vec<&'stat
 }
 
 proptest! {
+    /// Rules changed alone make the catalog that they would make with everything else read again.
+    #[test]
+    fn other_rules_over_a_catalog_are_as_good_as_a_new_one(
+        before in any_rules(6),
+        after in any_rules(6),
+        machine in any_machine(),
+    ) {
+        let old = catalog_of(before);
+        // Somebody was decided for, so that what is remembered of hosts is there to be shared.
+        let _ = decide(&old, &machine, &crate::BootState::armed());
+        let (over, anew) = (old.with_rules(7, after.clone()).unwrap(), catalog_of(after));
+        let verdict = |catalog| {
+            let found = decide(catalog, &machine, &crate::BootState::armed());
+            (found.decision, found.host, found.profile, found.trace)
+        };
+        prop_assert_eq!(over.generation, 7);
+        prop_assert_eq!(format!("{:?}", verdict(&over)), format!("{:?}", verdict(&anew)));
+        prop_assert_eq!(format!("{:?}", resolve(&over, &machine)), format!("{:?}", resolve(&anew, &machine)));
+        prop_assert_eq!(over.warnings(), anew.warnings());
+    }
+}
+
+proptest! {
     /// The nearest list, whoever has it; then every appended one from the root down; each name once.
     #[test]
     fn bundles_are_those_of_the_nearest_list_and_all_that_are_appended(

@@ -59,13 +59,13 @@ pub struct Resolved {
 
 /// Resolves what [`decide`](crate::decide) would give. O(rules × terms).
 pub fn resolve(catalog: &Catalog, facts: &Facts) -> Resolved {
-    let place = match catalog.identities.identify(&catalog.hosts, facts) {
+    let place = match catalog.fixed.identities.identify(&catalog.fixed.hosts, facts) {
         Identity::Known(found) => Some(found.at),
         Identity::Unknown | Identity::Other(_) => None,
         // Nobody's values: it is given nothing, as `decide` has it.
         Identity::Conflict(_) => return Resolved::default(),
     };
-    let record = place.and_then(|at| catalog.hosts.get(at));
+    let record = place.and_then(|at| catalog.fixed.hosts.get(at));
     let own = place.and_then(|at| catalog.profile_at(at)).cloned();
     let given = given(catalog, facts, own.as_deref(), true);
     let whole = profile(catalog, facts, own.clone(), &given);
@@ -142,7 +142,7 @@ fn asked(catalog: &Catalog, facts: &Facts, own: Option<&Host>, given: &crate::ru
         host: own.map(|host| &host.name),
         groups: own_group.and_then(|group| catalog.chain(group)).map_or(&[], |chain| &chain.names),
         labels: own.map_or(&none, |host| &host.labels),
-        site: catalog.site.as_deref(),
+        site: catalog.fixed.site.as_deref(),
         may_tell: may_tell(facts),
     };
     let mut all = Vec::with_capacity(given.asked.len());

@@ -39,8 +39,8 @@ pub enum Standing {
 impl Catalog {
     /// How a machine stands to the records. O(1).
     pub fn standing(&self, facts: &Facts) -> Standing {
-        let at = |at: usize| self.hosts.get(at).cloned();
-        match self.identities.identify(&self.hosts, facts) {
+        let at = |at: usize| self.fixed.hosts.get(at).cloned();
+        match self.fixed.identities.identify(&self.fixed.hosts, facts) {
             Identity::Unknown => Standing::Unknown,
             Identity::Known(found) => match at(found.at) {
                 Some(host) => Standing::Known {

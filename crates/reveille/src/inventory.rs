@@ -7,12 +7,13 @@ pub(crate) use kept::Kept;
 
 use crate::failure::{Exit, Failure, chain};
 use library::Library;
-use plan::{Catalog, CatalogParts, ImageVersion, UnknownPolicy};
+use plan::{Catalog, CatalogFault, CatalogParts, ImageVersion, UnknownPolicy};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use store::records::{
     IGNORED, Ignored, RULE_SET, RuleSet, decode_image, decode_owned, is_ignored_key, name_key,
+    rule_set_number,
 };
 use store::{Revision, Store, Stored, Table};
 use types::resource::{Bundle, Group, Host, Image, Name, Owner, Rule, Template};
@@ -170,10 +171,24 @@ impl Inventory {
         Ok(sets.into_iter().map(|set| set.resource).collect())
     }
 
+    /// Numbers of the sets that are kept, the one in force last.
+    pub(crate) fn rule_set_numbers(&self) -> Result<Vec<u64>, Failure> {
+        let number = |(key, _): &(Vec<u8>, Stored)| rule_set_number(key);
+        Ok(self.kept_sets()?.iter().filter_map(number).collect())
+    }
+
     /// Rules in force that the API put there.
     pub(crate) fn active_rules(&self) -> Result<Vec<Rule>, Failure> {
-        let last = self.rule_sets()?.pop();
-        Ok(last.map(|set| set.rules).unwrap_or_default())
+        let Some((key, last)) = self.kept_sets()?.pop() else { return Ok(Vec::new()) };
+        let set = RULE_SET.decode::<RuleSet>(&last.value);
+        let unread = |error| undecodable(Table::RuleSets, &String::from_utf8_lossy(&key), &error);
+        Ok(set.map_err(unread)?.rules)
+    }
+
+    /// The records of the sets that are kept: ten at most.
+    fn kept_sets(&self) -> Result<Vec<(Vec<u8>, Stored)>, Failure> {
+        let sets = self.store.scan(Table::RuleSets, None, SCAN_STEP);
+        sets.map_err(|error| unreadable(Table::RuleSets, &error))
     }
 
     /// An image of the file as it is written there, without what an import found out, and its owner.
@@ -245,15 +260,32 @@ impl Inventory {
     /// # Errors
     /// When file and store claim the same name or identity, with every such claim.
     pub(crate) fn catalog(&self) -> Result<Catalog, Failure> {
-        self.build(self.generation.fetch_add(1, Ordering::Relaxed) + 1, |_| {})
+        self.build(self.next_generation(), |_| {})
     }
 
-    /// The same after a change that is about to be committed, to be put in force behind the commit.
-    pub(crate) fn next_catalog_with(
-        &self,
-        change: impl FnOnce(&mut CatalogParts),
-    ) -> Result<Catalog, Failure> {
-        self.build(self.generation.fetch_add(1, Ordering::Relaxed) + 1, change)
+    /// The catalog in force with other rules of the API, to be put in force behind their commit. Takes no longer for many hosts
+    /// than for few. The caller holds the lock of changes.
+    ///
+    /// # Errors
+    /// What is wrong with the rules.
+    pub(crate) fn next_with_rules(&self, now: &Catalog, rules: Vec<Rule>) -> Result<Catalog, Failure> {
+        self.rules_over(self.next_generation(), now, rules)
+    }
+
+    /// The catalog in force as it would be with other rules; nothing is changed.
+    ///
+    /// # Errors
+    /// What is wrong with the rules.
+    pub(crate) fn with_rules(&self, now: &Catalog, rules: Vec<Rule>) -> Result<Catalog, Failure> {
+        self.rules_over(0, now, rules)
+    }
+
+    fn rules_over(&self, generation: u64, now: &Catalog, rules: Vec<Rule>) -> Result<Catalog, Failure> {
+        now.with_rules(generation, rules).map_err(|faults| contradiction(&faults))
+    }
+
+    fn next_generation(&self) -> u64 {
+        self.generation.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     /// The catalog as it would be after a change; nothing is changed.
@@ -307,13 +339,7 @@ impl Inventory {
             loop_limit: self.file.loop_limit,
         };
         change(&mut parts);
-        Catalog::build(parts).map_err(|faults| {
-            let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
-            Failure::new("R-RES-07", "hosts, groups and rules contradict each other")
-                .cause(faults.join("; "))
-                .fix("correct one of the records named")
-                .exit(Exit::Conflict)
-        })
+        Catalog::build(parts).map_err(|faults| contradiction(&faults))
     }
 
     /// Every version of an image that is kept, as the catalog has it.
@@ -374,6 +400,14 @@ fn unreadable(table: Table, error: &store::StoreError) -> Failure {
 
 fn undecodable(table: Table, key: &str, error: &store::RecordError) -> Failure {
     Failure::new("R-STO-02", format!("cannot read record `{key}` of {}", table.as_str())).cause(chain(error))
+}
+
+fn contradiction(faults: &[CatalogFault]) -> Failure {
+    let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
+    Failure::new("R-RES-07", "hosts, groups and rules contradict each other")
+        .cause(faults.join("; "))
+        .fix("correct one of the records named")
+        .exit(Exit::Conflict)
 }
 
 fn from_file<T: Clone>(list: &[(T, String)]) -> Vec<Owned<T>> {

@@ -54,7 +54,7 @@ pub use rollout::{
     KeyValue, ROLLOUT, ROLLOUT_BYTES_MAX, ROLLOUT_HOSTS, check_rollout_order, check_rollout_part,
     decode_rollout, encode_rollout, rollout_key, rollout_keys, rollout_name, rollout_part,
 };
-pub use rules::{BUNDLE, GROUP, RULE, RULE_SET, RuleSet, TEMPLATE, rule_set_key};
+pub use rules::{BUNDLE, GROUP, RULE, RULE_SET, RuleSet, TEMPLATE, rule_set_key, rule_set_number};
 
 use crate::error::RecordError;
 use serde::de::DeserializeOwned;

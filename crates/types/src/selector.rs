@@ -170,14 +170,17 @@ enum Value {
 
 /// A compiled expression; compared by its text.
 #[derive(Clone, Debug)]
-struct Pattern {
+struct Pattern(Arc<Compiled>);
+
+#[derive(Debug)]
+struct Compiled {
     text: Box<str>,
     regex: Regex,
 }
 
 impl PartialEq for Pattern {
     fn eq(&self, other: &Pattern) -> bool {
-        self.text == other.text
+        self.0.text == other.0.text
     }
 }
 
@@ -209,7 +212,7 @@ impl Term {
     pub fn judge(&self, subject: &Subject<'_>) -> Match {
         let found = match &self.test {
             Test::AnyOf(values) => subject.any(&self.key, |said| values.iter().any(|value| value.is(said))),
-            Test::Like(pattern) => subject.any(&self.key, |said| said.is_like(&pattern.regex)),
+            Test::Like(pattern) => subject.any(&self.key, |said| said.is_like(&pattern.0.regex)),
         };
         match found {
             None if self.key.is_smbios() && subject.may_tell => Match::Unknown,

@@ -1,7 +1,7 @@
 //! A set of rules put in force under load: how long that takes over the socket, and whether one machine goes without its
 //! answer. Beside it `explain`, at the size of a large site.
 
-use super::{Bench, CLIENT, NETWORK, POOL, SERVER, parse, wait_for_port};
+use super::{Bench, CLIENT, NETWORK, POOL, SERVER, Sample, parse, wait_for_port};
 use anyhow::{Context, Result, bail, ensure};
 use harness::{Lab, Namespace, Running};
 use serde_json::{Value, json};
@@ -36,6 +36,9 @@ pub(super) fn run(bench: &Bench, binary: &Path) -> Result<()> {
         let explain: Vec<Duration> = (0..QUESTIONS)
             .map(|at| api.ask("GET", &format!("/hosts/host-{}/explain", at * 41 % HOSTS), None))
             .collect::<Result<_>>()?;
+        // The same without any activation: what is missed at the end of a run, or by a machine that has other things to do.
+        let quiet = sample(&bench.perfdhcp(&lab, &client, rate)?)?;
+        let refused_before = refused(&lab, &server)?;
         let (mut activations, mut in_force) = (Vec::new(), Vec::new());
         let text = std::thread::scope(|scope| -> Result<String> {
             let load = scope.spawn(|| bench.perfdhcp(&lab, &client, rate));
@@ -53,18 +56,36 @@ pub(super) fn run(bench: &Bench, binary: &Path) -> Result<()> {
             }
             load.join().map_err(|_| anyhow::anyhow!("the load ended by a panic"))?
         })?;
+        let refused = refused(&lab, &server)? - refused_before;
         drop(running);
-        let sample = parse(&text).with_context(|| format!("perfdhcp said:\n{text}"))?;
+        let loaded = sample(&text)?;
         row("explain", explain);
         let count = activations.len();
         row("in force", in_force);
         row("and told", activations);
         println!(
-            "{count} sets put in force under {rate} exchanges/s: {:.0}/s done, {} dropped",
-            sample.exchanges_per_second, sample.drops
+            "{count} sets put in force under {rate} exchanges/s: {:.0}/s done, {} dropped (without any set: {:.0}/s, {}); \
+             {refused} packets refused by the sockets",
+            loaded.exchanges_per_second, loaded.drops, quiet.exchanges_per_second, quiet.drops
         );
     }
     Ok(())
+}
+
+fn sample(text: &str) -> Result<Sample> {
+    parse(text).with_context(|| format!("perfdhcp said:\n{text}"))
+}
+
+/// Packets for which a socket of this namespace had no room, since it is there.
+fn refused(lab: &Lab, station: &Namespace) -> Result<u64> {
+    let mut command = Command::new("cat");
+    command.arg("/proc/net/snmp");
+    let text = station.output(lab, "snmp", command, Duration::from_secs(5))?;
+    let mut udp =
+        text.lines().filter_map(|line| line.split_once("Udp: ")).map(|(_, fields)| fields.split_whitespace());
+    let (names, values) = (udp.next().context("no names")?, udp.next().context("no values")?);
+    let found = names.zip(values).find(|(name, _)| *name == "RcvbufErrors");
+    Ok(found.context("no RcvbufErrors")?.1.parse()?)
 }
 
 fn row(what: &str, mut took: Vec<Duration>) {

@@ -90,7 +90,7 @@ pub struct RulesActivated {
     pub rules: u64,
     /// Names of rules that were added, changed or removed by it.
     pub changed: Vec<String>,
-    /// Milliseconds until it was in force, its commit among them; 0 when nothing was put in force.
+    /// Milliseconds from the order until it was in force, its commit among them; 0 when nothing was put in force.
     #[serde(default)]
     pub in_force_ms: u64,
     /// What it does to machines.

@@ -80,7 +80,7 @@ pub(super) fn name_image<'a>(
         }
         trace.push(TraceLine::NoRulePin(catalog.rules.len()));
     }
-    let default = catalog.default_image.clone();
+    let default = catalog.fixed.default_image.clone();
     trace.push(default.map_or(TraceLine::NoDefaultImage, TraceLine::DefaultImage));
-    Ok(Named::of(&catalog.default_image, &None).map_or(Naming::Nobody, Naming::Image))
+    Ok(Named::of(&catalog.fixed.default_image, &None).map_or(Naming::Nobody, Naming::Image))
 }

@@ -25,19 +25,19 @@ pub(super) fn identify(
             false => TraceLine::GuidIsDoubted(guid),
         });
     }
-    match catalog.identities.identify(&catalog.hosts, facts) {
+    match catalog.fixed.identities.identify(&catalog.fixed.hosts, facts) {
         Identity::Unknown => {
             trace.push(TraceLine::Unknown);
             Ok(Place { at: None, firm: false })
         }
         Identity::Other(Match { at, evidence, changes, .. }) => {
-            let host = catalog.hosts.get(at);
+            let host = catalog.fixed.hosts.get(at);
             trace.extend(host.map(|host| TraceLine::Other(host.clone(), evidence, changes)));
             Ok(Place { at: None, firm: false })
         }
         Identity::Known(Match { at, evidence, changes, score }) => {
             let firm = score.is_firm();
-            if let Some(host) = catalog.hosts.get(at) {
+            if let Some(host) = catalog.fixed.hosts.get(at) {
                 trace.push(TraceLine::Known(host.clone(), evidence));
                 if !changes.is_empty() {
                     trace.push(TraceLine::Changed { host: host.clone(), changes, firm });
@@ -46,8 +46,9 @@ pub(super) fn identify(
             Ok(Place { at: Some(at), firm })
         }
         Identity::Conflict(claims) => {
-            let claims =
-                claims.into_iter().filter_map(|(at, term)| Some((catalog.hosts.get(at)?.clone(), term)));
+            let claims = claims
+                .into_iter()
+                .filter_map(|(at, term)| Some((catalog.fixed.hosts.get(at)?.clone(), term)));
             trace.push(TraceLine::Conflict(claims.collect()));
             Err(LeaveAloneReason::IdentityConflict)
         }

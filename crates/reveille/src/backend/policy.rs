@@ -15,7 +15,7 @@ use admin::{
 };
 use compare::compare;
 pub(super) use compare::machines;
-use plan::{Catalog, CatalogParts, Decider};
+use plan::{Catalog, Decider};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
@@ -199,9 +199,7 @@ impl Policy for Daemon {
             active.insert(name.clone(), rule.clone());
             active
         });
-        if let Some(active) = &active {
-            self.catalog_of(with_file(&working, active)).map_err(|failure| invalid("rule", failure))?;
-        }
+        let then = active.as_ref().map(|active| self.next_catalog(&working, active)).transpose()?;
         let changed = !unchanged || active.is_some();
         if !change.dry_run && changed {
             let value = RULE.encode(&rule).map_err(|error| BackendError::Internal(chain(&error)))?;
@@ -220,7 +218,7 @@ impl Policy for Daemon {
             if let Some(own) = working.ours.last_mut() {
                 own.revision = revision;
             }
-            self.told_of(&name, created, false, set)?;
+            self.told_of(&name, created, false, set.zip(then));
         }
         if let Some(active) = active {
             working.active = active;
@@ -242,15 +240,15 @@ impl Policy for Daemon {
         if !change.staged && working.active.contains_key(name) {
             let mut active = working.active.clone();
             active.remove(name);
-            self.catalog_of(with_file(&working, &active)).map_err(|failure| invalid("rule", failure))?;
+            let then = self.next_catalog(&working, &active)?;
             let (with_set, number) = self.with_set(batch, &active, format!("rule rm {name}"))?;
-            (batch, set) = (with_set, Some(number));
+            (batch, set) = (with_set, Some((number, then)));
         }
         if change.dry_run {
             return Ok(self.revision());
         }
         let revision = self.commit("rule", name, current.as_ref(), batch)?;
-        self.told_of(name, false, true, set)?;
+        self.told_of(name, false, true, set);
         Ok(revision.0)
     }
 
@@ -269,15 +267,17 @@ impl Policy for Daemon {
     }
 
     fn activate_rules(&self, dry_run: bool) -> Result<RulesActivated, BackendError> {
+        let start = Instant::now();
         let changing = self.inventory.change();
         let working = self.working()?;
         let next = working.ours.iter().map(|rule| (rule.resource.name.clone(), rule.resource.clone()));
-        let done = self.put_in_force(&working, next.collect(), "activate".to_owned(), dry_run)?;
+        let done = self.put_in_force(start, &working, next.collect(), "activate".to_owned(), dry_run)?;
         drop(changing);
         Ok(done.told(self))
     }
 
     fn rollback_rules(&self, to: Option<u64>, dry_run: bool) -> Result<RulesActivated, BackendError> {
+        let start = Instant::now();
         let changing = self.inventory.change();
         let sets = self.inventory.rule_sets().map_err(internal)?;
         let found = match to {
@@ -294,7 +294,7 @@ impl Policy for Daemon {
         };
         let next = set.rules.iter().map(|rule| (rule.name.clone(), rule.clone())).collect();
         let done =
-            self.put_in_force(&self.working()?, next, format!("rollback to {}", set.number), dry_run)?;
+            self.put_in_force(start, &self.working()?, next, format!("rollback to {}", set.number), dry_run)?;
         drop(changing);
         Ok(done.told(self))
     }
@@ -359,26 +359,26 @@ impl Daemon {
 
     /// The catalog with these rules in force, and no others.
     fn catalog_of(&self, rules: Vec<Rule>) -> Result<Catalog, Failure> {
-        self.inventory.catalog_with(|parts: &mut CatalogParts| parts.rules = rules)
+        self.inventory.with_rules(&self.world.catalog(), rules)
     }
 
-    /// The caller holds the inventory's lock, and needs it no longer to tell what came of it.
+    /// The caller holds the inventory's lock, and needs it no longer to tell what came of it. `start`: when it was asked for.
     fn put_in_force(
         &self,
+        start: Instant,
         working: &Working,
         next: BTreeMap<Name, Rule>,
         by: String,
         dry_run: bool,
     ) -> Result<PutInForce, BackendError> {
-        let start = Instant::now();
         let names: BTreeSet<&Name> = working.active.keys().chain(next.keys()).collect();
         let changed = names.into_iter().filter(|name| working.active.get(*name) != next.get(*name));
         let changed: Vec<String> = changed.map(ToString::to_string).collect();
         let rules = with_file(working, &next);
-        let then = self.inventory.next_catalog_with(|parts| parts.rules = rules);
+        let now = self.world.catalog();
+        let then = self.inventory.next_with_rules(&now, rules);
         let then = Arc::new(then.map_err(|failure| invalid("rule set", failure))?);
         let rules = u64::try_from(next.len()).unwrap_or(u64::MAX);
-        let now = self.world.catalog();
         let mut activated = RulesActivated { rules, changed, ..RulesActivated::default() };
         if !activated.changed.is_empty() {
             let (batch, set) = self.with_set(Batch::new(), &next, by.clone())?;
@@ -402,8 +402,8 @@ impl Daemon {
         rules: &BTreeMap<Name, Rule>,
         by: String,
     ) -> Result<(Batch, u64), BackendError> {
-        let sets = self.inventory.rule_sets().map_err(internal)?;
-        let number = sets.last().map_or(1, |set| set.number + 1);
+        let sets = self.inventory.rule_set_numbers().map_err(internal)?;
+        let number = sets.last().map_or(1, |last| last + 1);
         let set = RuleSet { number, activated: unix_now().0, by, rules: rules.values().cloned().collect() };
         let value = RULE_SET.encode(&set).map_err(|error| BackendError::Internal(chain(&error)))?;
         let key = rule_set_key(number);
@@ -413,8 +413,8 @@ impl Daemon {
             value,
         );
         let spare = (sets.len() + 1).saturating_sub(SETS_KEPT);
-        for old in sets.iter().take(spare) {
-            batch = batch.delete(Table::RuleSets, rule_set_key(old.number));
+        for old in sets.into_iter().take(spare) {
+            batch = batch.delete(Table::RuleSets, rule_set_key(old));
         }
         Ok((batch, number))
     }
@@ -431,21 +431,24 @@ impl Daemon {
         })
     }
 
-    fn told_of(
+    /// The catalog with a set that is about to be committed. The caller holds the inventory's lock.
+    fn next_catalog(
         &self,
-        name: &Name,
-        created: bool,
-        removed: bool,
-        set: Option<u64>,
-    ) -> Result<(), BackendError> {
+        working: &Working,
+        active: &BTreeMap<Name, Rule>,
+    ) -> Result<Catalog, BackendError> {
+        let next = self.inventory.next_with_rules(&self.world.catalog(), with_file(working, active));
+        next.map_err(|failure| invalid("rule", failure))
+    }
+
+    fn told_of(&self, name: &Name, created: bool, removed: bool, set: Option<(u64, Catalog)>) {
         let mut event = Event::new(EventName::RuleChanged).with("rule", name.shared());
         event = if removed { event.with("removed", true) } else { event.with("created", created) };
         self.world.record(event.with("staged", set.is_none()));
-        if let Some(set) = set {
-            self.replace_catalog()?;
+        if let Some((set, then)) = set {
+            self.world.replace_catalog(then);
             self.world.record(activation(set, "one rule", 1));
         }
-        Ok(())
     }
 }
 

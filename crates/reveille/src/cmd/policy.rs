@@ -302,9 +302,12 @@ fn activated(global: &Global, answer: &Value, dry_run: bool) {
         return;
     }
     put!("{}", tested(answer.pointer("/test").unwrap_or(&Value::Null), false));
-    let would = if dry_run { "would be " } else { "" };
+    let state = match dry_run {
+        true => "would be in force".to_owned(),
+        false => format!("in force after {} ms", table::cell(answer, "/in_force_ms")),
+    };
     eprintln!(
-        "set {} {would}in force, {} rules; changed: {changed}",
+        "set {} {state}, {} rules; changed: {changed}",
         table::cell(answer, "/set"),
         table::cell(answer, "/rules")
     );

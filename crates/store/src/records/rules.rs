@@ -33,3 +33,8 @@ pub struct RuleSet {
 pub fn rule_set_key(number: u64) -> Vec<u8> {
     number.to_be_bytes().to_vec()
 }
+
+/// The number in a key of [`Table::RuleSets`](crate::Table::RuleSets); `None` when it is none of ours.
+pub fn rule_set_number(key: &[u8]) -> Option<u64> {
+    key.try_into().ok().map(u64::from_be_bytes)
+}

@@ -1,14 +1,16 @@
 //! From text to terms.
 
 use super::{
-    Key, PATTERN_BYTES_MAX, PATTERN_SIZE_MAX, Pattern, SELECTOR_BYTES_MAX, Selector, TERMS_MAX, Term, Test,
-    VALUES_MAX, Value,
+    Compiled, Key, PATTERN_BYTES_MAX, PATTERN_SIZE_MAX, Pattern, SELECTOR_BYTES_MAX, Selector, TERMS_MAX,
+    Term, Test, VALUES_MAX, Value,
 };
 use ipnet::Ipv4Net;
 use regex::bytes::RegexBuilder;
+use std::collections::HashMap;
 use std::fmt;
 use std::net::Ipv4Addr;
 use std::str::FromStr;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 /// The text is no selector; what is wrong with which part.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -179,7 +181,46 @@ fn addresses(text: &str) -> Option<Value> {
     Some(Value::Range(address, address))
 }
 
+/// Expressions that somebody holds. A rule is read many times (each set that is kept, each look at the working set), and its
+/// expression takes a hundred times as long to compile as all else of it to read.
+static HELD: Mutex<Held> = Mutex::new(Held { by_text: None, spare_at: HELD_MIN });
+
+/// Entries before the first look for those that nobody holds.
+const HELD_MIN: usize = 64;
+
+struct Held {
+    by_text: Option<HashMap<Box<str>, Weak<Compiled>>>,
+    /// As many entries as make the next look worth it.
+    spare_at: usize,
+}
+
+impl Held {
+    fn get(&self, text: &str) -> Option<Arc<Compiled>> {
+        self.by_text.as_ref()?.get(text)?.upgrade()
+    }
+
+    fn keep(&mut self, compiled: &Arc<Compiled>) {
+        let by_text = self.by_text.get_or_insert_default();
+        if by_text.len() >= self.spare_at {
+            by_text.retain(|_, held| held.strong_count() > 0);
+            self.spare_at = (by_text.len() * 2).max(HELD_MIN);
+        }
+        by_text.insert(compiled.text.clone(), Arc::downgrade(compiled));
+    }
+}
+
 fn pattern(text: &str) -> Result<Pattern, SelectorFault> {
+    let held = || HELD.lock().unwrap_or_else(PoisonError::into_inner);
+    let known = held().get(text);
+    if let Some(compiled) = known {
+        return Ok(Pattern(compiled));
+    }
+    let compiled = Arc::new(compile(text)?);
+    held().keep(&compiled);
+    Ok(Pattern(compiled))
+}
+
+fn compile(text: &str) -> Result<Compiled, SelectorFault> {
     if text.len() > PATTERN_BYTES_MAX {
         let what = format!("the expression has {} bytes, at most {PATTERN_BYTES_MAX} are read", text.len());
         return Err(SelectorFault::new(text, what));
@@ -191,7 +232,7 @@ fn pattern(text: &str) -> Result<Pattern, SelectorFault> {
         .dfa_size_limit(PATTERN_SIZE_MAX)
         .build();
     match built {
-        Ok(regex) => Ok(Pattern { text: text.into(), regex }),
+        Ok(regex) => Ok(Compiled { text: text.into(), regex }),
         Err(regex::Error::CompiledTooBig(_)) => {
             Err(SelectorFault::new(text, "the expression is too large; repeat less"))
         }
@@ -222,4 +263,24 @@ fn unquoted(text: &str) -> String {
         escaped = false;
     }
     plain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_expression_that_somebody_holds_is_compiled_once_and_forgotten_with_them() {
+        let one = pattern("^held-once$").unwrap();
+        let other = pattern("^held-once$").unwrap();
+        assert!(Arc::ptr_eq(&one.0, &other.0));
+        drop((one, other));
+        // As many others as make a look for those that nobody holds certain.
+        let mut held = Held { by_text: None, spare_at: HELD_MIN };
+        for at in 0..HELD_MIN * 4 {
+            held.keep(&Arc::new(compile(&format!("gone-{at}")).unwrap()));
+        }
+        assert!(held.by_text.as_ref().unwrap().len() <= HELD_MIN, "what nobody holds stays");
+        assert!(held.get("gone-0").is_none());
+    }
 }
