@@ -4,10 +4,10 @@ use crate::run::{cargo_command, step};
 use anyhow::Result;
 use clap::Args;
 
-/// Random machines at every door: DHCP, TFTP, HTTP and `explain` must agree with an oracle.
+/// Random machines at every door: DHCP, TFTP, HTTP, `explain` and `simulate` must agree with an oracle.
 #[derive(Args)]
 pub(crate) struct Agree {
-    /// How many machines, in worlds of fifty.
+    /// How many machines, in worlds of fifty; of 250 for `simulate`.
     #[arg(long, default_value_t = 100_000, conflicts_with = "seed")]
     hosts: u64,
     /// One world alone.

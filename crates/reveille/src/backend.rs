@@ -304,7 +304,11 @@ impl Backend for Daemon {
         Ok(revision.0)
     }
 
-    fn explain(&self, facts: Facts) -> Result<Explanation, BackendError> {
+    fn explain(&self, mut facts: Facts) -> Result<Explanation, BackendError> {
+        // A relay says where it is; what was seen of it elsewhere does not count then.
+        if let (Some(relay), None) = (facts.relay, &facts.subnet) {
+            facts.subnet = self.simulator.subnet_at(relay);
+        }
         Ok(explain::explain(&self.world, &self.library, &self.inventory, facts))
     }
 

@@ -1,5 +1,5 @@
-//! Every door gives a machine the same: DHCP, TFTP, HTTP and what `explain` shows, against an oracle that knows nothing of
-//! the code that decides.
+//! Every door gives a machine the same: DHCP, TFTP, HTTP and what `explain` and `simulate` show, against an oracle that knows
+//! nothing of the code that decides.
 //!
 //! Worlds (records, groups, rules, policy) and their machines come from seeds. What fails prints the seed of its world;
 //! `REVEILLE_AGREE_SEED=<seed>` tries that world alone, `REVEILLE_AGREE_HOSTS=<number>` tries more machines or fewer. `cargo xtask agree` tries 100,000.
@@ -15,6 +15,7 @@
 mod doors;
 mod draw;
 mod oracle;
+mod simulator;
 
 use doors::{Client, Doors, Offer};
 use draw::{Machine, World, images, world};

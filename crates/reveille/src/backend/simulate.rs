@@ -42,6 +42,16 @@ pub(crate) struct Simulator {
     pub(crate) http_port: u16,
 }
 
+impl Simulator {
+    /// The subnet that a request from this address belongs to: a relay's, or ours where there is none between (RFC 2131 §4.3.1).
+    /// The smallest that holds it.
+    pub(crate) fn subnet_at(&self, address: Ipv4Addr) -> Option<Arc<str>> {
+        let subnets = self.dhcp.iter().flat_map(|settings| &settings.subnets);
+        let holds = subnets.filter(|subnet| subnet.network.contains(&address));
+        holds.max_by_key(|subnet| subnet.network.prefix_len()).map(|subnet| subnet.name.clone())
+    }
+}
+
 /// An interface that is served.
 #[derive(Clone, Debug)]
 pub(crate) struct Place {
@@ -100,6 +110,8 @@ pub(super) fn simulate(
         _ => Stage::Rom,
     };
     let place = place_of(daemon, &mut facts, &given)?;
+    // Rules ask for it, and the doors know it from the first packet on.
+    facts.subnet = daemon.simulator.subnet_at(facts.relay.unwrap_or(place.local)).or(facts.subnet);
     let world = rehearsal(daemon, request, facts.mac)?;
     // Before anything is asked: the walk leaves its traces in this world, and in this world only.
     let explanation = explain::explain(&world, &daemon.library, &daemon.inventory, facts.clone());

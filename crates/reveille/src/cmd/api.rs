@@ -117,20 +117,20 @@ impl Api {
         self.client.download(&format!("/{path}")).await.map(Pieces).map_err(failure)
     }
 
-    /// Gives every line of a stream to `take` until it says false or the stream ends.
+    /// Gives every line of a stream to `take` until it says false or the stream ends; true when the appliance ended it.
     pub(crate) async fn stream(
         &self,
         path: &str,
         mut take: impl FnMut(Value) -> bool,
-    ) -> Result<(), Failure> {
+    ) -> Result<bool, Failure> {
         let mut lines = self.client.follow(&format!("/{path}")).await.map_err(failure)?;
         while let Some(line) = lines.next().await.map_err(failure)? {
             let Ok(value) = serde_json::from_slice::<Value>(&line) else { continue };
             if !take(value) {
-                return Ok(());
+                return Ok(false);
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     /// A stream whose lines are taken one by one.

@@ -3,7 +3,7 @@
 use super::api::Api;
 use super::table;
 use crate::cli::{Events, Global, Output};
-use crate::failure::Failure;
+use crate::failure::{Exit, Failure};
 use serde_json::Value;
 use std::io::{ErrorKind, Write};
 
@@ -18,13 +18,25 @@ pub(crate) async fn command(global: &Global, asked: Events) -> Result<(), Failur
     }
     let json = global.output == Output::Json;
     let mut out = std::io::stdout();
-    Api::new(global)
-        .stream(&path, move |event| {
+    let mut last = None;
+    let ended = Api::new(global)
+        .stream(&path, |event| {
+            last = event.get("seq").and_then(Value::as_u64).or(last);
             let written = if json { writeln!(out, "{event}") } else { writeln!(out, "{}", line(&event)) };
             // A reader that went away (`| head`) ends the stream without a complaint.
             !matches!(written.and_then(|()| out.flush()), Err(error) if error.kind() == ErrorKind::BrokenPipe)
         })
-        .await
+        .await?;
+    if ended && asked.follow {
+        // A script that waits for an event must not take this for one.
+        let after =
+            last.map_or_else(|| "it told of no event".to_owned(), |seq| format!("the last event was {seq}"));
+        return Err(Failure::new("R-API-16", "the appliance ended the stream of events")
+            .cause(format!("it was stopped or restarted; {after}"))
+            .fix("the same command again, once it answers; numbers of events begin anew with each start")
+            .exit(Exit::Unreachable));
+    }
+    Ok(())
 }
 
 /// One event for people: time, machine, event, then its fields.

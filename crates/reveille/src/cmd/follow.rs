@@ -1,8 +1,10 @@
 //! Something that changes with events: when to look at it again, over restarts of the appliance.
 
-use super::api::{Api, Lines};
+use super::api::{Api, Document, Lines};
 use crate::failure::{Exit, Failure};
+
 use std::time::{Duration, Instant};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{sleep, timeout};
 
 /// Between two tries to reach the appliance.
@@ -19,7 +21,7 @@ pub(crate) enum Woken {
     Event,
     /// Time passed.
     Tick,
-    /// Ctrl-C.
+    /// Ctrl-C, or SIGTERM.
     Interrupted,
 }
 
@@ -27,63 +29,114 @@ pub(crate) enum Woken {
 pub(crate) struct Follower<'a> {
     api: &'a Api,
     lines: Option<Lines>,
+    /// Since when the appliance does not answer.
+    away: Option<Instant>,
+    interrupts: Interrupts,
+}
+
+/// Ctrl-C and SIGTERM. Whoever came between two looks is heard at the next.
+struct Interrupts {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Interrupts {
+    fn listen() -> std::io::Result<Interrupts> {
+        Ok(Interrupts {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
 }
 
 impl<'a> Follower<'a> {
     /// Begins to follow; read what is looked at after this.
     pub(crate) async fn start(api: &'a Api) -> Result<Follower<'a>, Failure> {
-        Ok(Follower { lines: Some(api.follow("events?follow=true").await?), api })
+        // Until the appliance answers, Ctrl-C ends the command as it ends any other.
+        let lines = Some(api.follow("events?follow=true").await?);
+        let interrupts = Interrupts::listen()
+            .map_err(|error| Failure::new("R-SYS-02", "cannot listen for signals").cause(error))?;
+        Ok(Follower { api, lines, away: None, interrupts })
     }
 
-    /// Waits for an event, `limit` or Ctrl-C.
-    pub(crate) async fn wait(&mut self, limit: Duration) -> Result<Woken, Failure> {
+    /// What is looked at; `None`: Ctrl-C, also of an appliance that hangs.
+    pub(crate) async fn get(&mut self, path: &str) -> Result<Option<Document>, Failure> {
         tokio::select! {
-            interrupted = tokio::signal::ctrl_c() => match interrupted {
-                Ok(()) => Ok(Woken::Interrupted),
-                Err(error) => Err(Failure::new("R-SYS-02", "cannot listen for signals").cause(error)),
-            },
-            woken = self.next(limit) => woken,
+            biased;
+            () = self.interrupts.next() => Ok(None),
+            answer = self.api.get(path) => answer.map(Some),
         }
     }
 
-    async fn next(&mut self, limit: Duration) -> Result<Woken, Failure> {
-        let Some(lines) = &mut self.lines else { return self.reconnect().await };
+    /// Waits for an event, `limit` or Ctrl-C. While the appliance is away it is looked for, a minute at most in all.
+    pub(crate) async fn wait(&mut self, limit: Duration) -> Result<Woken, Failure> {
+        let Follower { api, lines, away, interrupts } = self;
+        tokio::select! {
+            biased;
+            () = interrupts.next() => Ok(Woken::Interrupted),
+            woken = next(api, lines, away, limit) => woken,
+        }
+    }
+}
+
+async fn next(
+    api: &Api,
+    stream: &mut Option<Lines>,
+    away: &mut Option<Instant>,
+    limit: Duration,
+) -> Result<Woken, Failure> {
+    let until = Instant::now() + limit;
+    if let Some(lines) = stream {
         match timeout(limit, lines.next()).await {
-            Err(_) => Ok(Woken::Tick),
+            Err(_) => return Ok(Woken::Tick),
             Ok(Ok(Some(_))) => {
-                let until = Instant::now() + SETTLE;
-                while let Some(left) = until.checked_duration_since(Instant::now()) {
-                    match timeout(left, lines.next()).await {
-                        Err(_) => break,
-                        Ok(Ok(Some(_))) => {}
-                        Ok(Ok(None) | Err(_)) => {
-                            self.lines = None;
-                            break;
-                        }
-                    }
+                if !settled(lines).await {
+                    *stream = None;
                 }
-                Ok(Woken::Event)
+                return Ok(Woken::Event);
             }
-            Ok(Ok(None) | Err(_)) => {
-                self.lines = None;
-                self.reconnect().await
-            }
+            Ok(Ok(None) | Err(_)) => *stream = None,
         }
     }
+    let since = *away.get_or_insert_with(Instant::now);
+    let left = until.saturating_duration_since(Instant::now());
+    match timeout(left, reconnect(api, since)).await {
+        Err(_) => Ok(Woken::Tick),
+        Ok(lines) => {
+            (*stream, *away) = (Some(lines?), None);
+            Ok(Woken::Event)
+        }
+    }
+}
 
-    async fn reconnect(&mut self) -> Result<Woken, Failure> {
-        let since = Instant::now();
-        loop {
-            match self.api.follow("events?follow=true").await {
-                Ok(lines) => {
-                    self.lines = Some(lines);
-                    return Ok(Woken::Event);
-                }
-                Err(failure) if failure.exit != Exit::Unreachable || since.elapsed() > AWAY_MAX => {
-                    return Err(failure);
-                }
-                Err(_) => sleep(RETRY).await,
+/// Takes the events that come together; false when the stream ended.
+async fn settled(lines: &mut Lines) -> bool {
+    let until = Instant::now() + SETTLE;
+    while let Some(left) = until.checked_duration_since(Instant::now()) {
+        match timeout(left, lines.next()).await {
+            Err(_) => break,
+            Ok(Ok(Some(_))) => {}
+            Ok(Ok(None) | Err(_)) => return false,
+        }
+    }
+    true
+}
+
+async fn reconnect(api: &Api, since: Instant) -> Result<Lines, Failure> {
+    loop {
+        match api.follow("events?follow=true").await {
+            Ok(lines) => return Ok(lines),
+            Err(failure) if failure.exit != Exit::Unreachable || since.elapsed() > AWAY_MAX => {
+                return Err(failure);
             }
+            Err(_) => sleep(RETRY).await,
         }
     }
 }

@@ -65,8 +65,9 @@ async fn follow(global: &Global, api: &Api, asked: &Trace, path: &str) -> Result
     let mut over: Option<String> = None;
     let mut first = true;
     loop {
-        match api.get(path).await {
-            Ok(document) => {
+        match follower.get(path).await {
+            Ok(None) => return Ok(ExitCode::from(Exit::Interrupted as u8)),
+            Ok(Some(document)) => {
                 let trace = read(document.body)?;
                 if first && trace.outcome.is_some() && asked.boot.is_none() {
                     eprintln!("boot {} is over ({}); waiting for the next one", trace.id, trace.note);

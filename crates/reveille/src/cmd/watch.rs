@@ -24,16 +24,20 @@ const SCREEN_EVERY: u32 = 10;
 
 /// Moves to the top left, clears what is below; lines that are too long are cut, not wrapped.
 const TOP: &str = "\u{1b}[H\u{1b}[J\u{1b}[?7l";
+const AWAY: &str = "the appliance does not answer; it is looked for";
 const BEGIN: &str = "\u{1b}[?1049h\u{1b}[?25l";
 const END: &str = "\u{1b}[?7h\u{1b}[?25h\u{1b}[?1049l";
 
 pub(crate) async fn command(global: &Global, asked: &Watch) -> Result<ExitCode, Failure> {
     let redraws = global.output == Output::Table && std::io::stdout().is_terminal();
+    let api = Api::new(global);
+    let mut follower = Follower::start(&api).await?;
+    // From here on every end of the command comes by the bottom of this function.
     if redraws {
         put!("{BEGIN}");
     }
     let mut last = Vec::new();
-    let outcome = watch(global, asked, redraws, &mut last).await;
+    let outcome = watch(&api, &mut follower, asked, redraws, &mut last).await;
     if redraws {
         // What stood last stays to be read.
         put!("{END}{}", table(&last, usize::MAX));
@@ -42,20 +46,23 @@ pub(crate) async fn command(global: &Global, asked: &Watch) -> Result<ExitCode, 
 }
 
 async fn watch(
-    global: &Global,
+    api: &Api,
+    follower: &mut Follower<'_>,
     asked: &Watch,
     redraws: bool,
     last: &mut Vec<Value>,
 ) -> Result<ExitCode, Failure> {
-    let api = Api::new(global);
     let (begun, begun_ms) = (Instant::now(), now_ms());
-    let path = path(&api, asked);
-    let mut follower = Follower::start(&api).await?;
+    let path = path(api, asked);
+    let interrupted = || Ok(ExitCode::from(Exit::Interrupted as u8));
+    let mut away = false;
     let mut told: BTreeMap<String, Value> = BTreeMap::new();
     let (mut screen, mut draws) = (SCREEN, 0u32);
     loop {
-        match api.get(&path).await {
-            Ok(document) => {
+        match follower.get(&path).await {
+            Ok(None) => return interrupted(),
+            Ok(Some(document)) => {
+                away = false;
                 *last =
                     document.body.pointer("/items").and_then(Value::as_array).cloned().unwrap_or_default();
                 if redraws {
@@ -71,7 +78,14 @@ async fn watch(
                     return Ok(ExitCode::SUCCESS);
                 }
             }
-            Err(failure) if is_away(&failure) && begun.elapsed() > TICK => {}
+            Err(failure) if is_away(&failure) => {
+                if redraws {
+                    put!("{TOP}{}{AWAY}\n", table(last, screen.0.saturating_sub(3)));
+                } else if !away {
+                    eprintln!("{AWAY}");
+                }
+                away = true;
+            }
             Err(failure) => return Err(failure),
         }
         let tick = if redraws { TICK } else { TICK_PIPED };
@@ -83,7 +97,7 @@ async fn watch(
             },
         };
         if follower.wait(tick).await? == Woken::Interrupted {
-            return Ok(ExitCode::from(Exit::Interrupted as u8));
+            return interrupted();
         }
     }
 }
