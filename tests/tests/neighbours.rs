@@ -384,6 +384,15 @@ fn a_neighbour_reads_nothing_that_is_for_another_host() {
     let (_, third) = boots(None);
     let old = curl(&lab, &victim, &[&url(&format!("b/{second}/answer/ks.cfg"))]);
     assert!(old.starts_with("HTTP/1.1 404"), "{old}");
+    // What was looked for can be found by these ways: the host itself finds it.
+    let told = ways_with(&lab, &victim, &third);
+    let shows =
+        |way: &str| told.iter().any(|(own, said)| *own == way && said.contains(HASH) && said.contains(MARK));
+    for way in ["the token of the host's boot", "the token with ranges, methods and fields"] {
+        assert!(shows(way), "{way} shows the host nothing: {told:?}");
+    }
+    let by_tftp = curl(&lab, &victim, &[&format!("tftp://{SERVER}/boot.ipxe")]);
+    assert!(by_tftp.contains("#!ipxe"), "TFTP is served: {by_tftp}");
     secrets.0.push(third);
     for secret in &secrets.0[3..] {
         assert!(!format!("{:?}", daemon.events()).contains(secret.as_str()), "a token in the events");

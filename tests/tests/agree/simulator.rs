@@ -20,6 +20,7 @@ use types::{Firmware, MacAddr, MachineGuid};
 const HOSTS: usize = 5_000;
 /// Machines of one appliance: it is started for each world.
 const WORLD_HOSTS: usize = 250;
+const APART: u64 = 10_007;
 const ANSWER_DEADLINE: Duration = Duration::from_secs(60);
 
 #[test]
@@ -46,7 +47,8 @@ fn the_simulator_says_what_the_order_of_decision_says() {
     }
     let hosts = number("REVEILLE_AGREE_HOSTS").map_or(HOSTS, |hosts| usize::try_from(hosts).unwrap());
     let worlds = u64::try_from(hosts.div_ceil(WORLD_HOSTS)).unwrap();
-    for seed in 0..worlds {
+    // Neighbouring seeds draw much the same.
+    for seed in (0..worlds).map(|at| at * APART) {
         one_world(seed, &lab, &server, &mut tally);
     }
     // What never happened was not tried.
