@@ -53,6 +53,8 @@ exec </dev/console >/dev/console 2>&1
 $b mount -t proc proc /proc
 $b mount -t sysfs sys /sys
 echo 1 >/proc/sys/kernel/printk
+# What the kernel was about to say ends here.
+echo
 read -r line </proc/cmdline
 echo "PAYLOAD up $line"
 echo "PAYLOAD uuid $($b cat /sys/class/dmi/id/product_uuid)"

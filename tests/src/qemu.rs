@@ -244,5 +244,6 @@ pub fn wait_payload(machine: &mut Running, deadline: Duration) -> Result<Vec<Str
         bail!("qemu ended with {status}; last lines:\n{}", machine.transcript().tail());
     }
     let text = machine.transcript().text();
-    Ok(text.lines().filter_map(|line| line.strip_prefix("PAYLOAD ")).map(str::to_string).collect())
+    // The kernel's last words may stand before the first of them.
+    Ok(text.lines().filter_map(|line| Some(line.split_once("PAYLOAD ")?.1.to_owned())).collect())
 }

@@ -48,7 +48,7 @@ fn asked_then_given(firmware: Firmware) {
     let mut on = scene.power_on(&machine).unwrap();
     let lines = on.wait_payload().unwrap();
     assert!(lines.contains(&"tag payload".to_owned()), "{lines:#?}");
-    let up = lines.iter().find(|line| line.starts_with("up ")).unwrap();
+    let up = lines.iter().find(|line| line.starts_with("up ")).unwrap_or_else(|| panic!("{lines:#?}"));
     assert!(up.contains("from.rule=1") && up.contains("from.group=1"), "{up}");
 
     let after = json_of(&scene, &["explain", "--mac", &mac]);
