@@ -4,6 +4,8 @@ use crate::timeline::{self, Event};
 use crate::{Lab, Namespace, Running};
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
+use std::io::{Read as _, Write as _};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -316,4 +318,33 @@ impl Daemon {
     pub fn cut(self) {
         self.running.cut();
     }
+}
+
+/// Asks the API of an appliance once, over its socket: the status and the body of the answer. `fields` are whole header lines.
+///
+/// # Errors
+/// When nobody answers, no part of the answer comes within `wait`, or it is no HTTP.
+pub fn ask(
+    socket: &Path,
+    (method, path): (&str, &str),
+    fields: &str,
+    body: Option<&Value>,
+    wait: Duration,
+) -> Result<(u16, String)> {
+    let body = body.map(ToString::to_string).unwrap_or_default();
+    let mut stream = UnixStream::connect(socket)?;
+    stream.set_read_timeout(Some(wait))?;
+    write!(
+        stream,
+        "{method} /api/v1{path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{fields}Content-Type: \
+         application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).context("no answer")?;
+    let read = || {
+        let (head, body) = answer.split_once("\r\n\r\n")?;
+        Some((head.split(' ').nth(1)?.parse().ok()?, body.to_owned()))
+    };
+    read().with_context(|| format!("{method} {path}: no answer in HTTP: {answer:?}"))
 }

@@ -25,6 +25,7 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::net::Ipv4Addr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use tree::{OpenError, Opened};
 use types::resource::LoaderKind;
 use types::{Firmware, UnixTime};
@@ -39,8 +40,8 @@ fn number(variable: &str) -> Option<u64> {
     Some(text.parse().unwrap_or_else(|_| panic!("{variable} is no number: {text}")))
 }
 
-/// Every image imported, every loader there.
-fn library(root: &std::path::Path) -> Library {
+/// Folders with every loader, and with the files of an image.
+fn media(root: &std::path::Path) -> (PathBuf, PathBuf) {
     let (loaders, files) = (root.join("loaders"), root.join("files"));
     for (folder, names) in [
         (&loaders, &["undionly.kpxe", "snponly.efi", "snponly-arm64.efi", "pxelinux.0"][..]),
@@ -49,6 +50,12 @@ fn library(root: &std::path::Path) -> Library {
         std::fs::create_dir_all(folder).unwrap();
         names.iter().for_each(|name| std::fs::write(folder.join(name), name).unwrap());
     }
+    (loaders, files)
+}
+
+/// Every image imported, every loader there.
+fn library(root: &std::path::Path) -> Library {
+    let (loaders, files) = media(root);
     let options = LibraryOptions {
         loader_sources: vec![loaders.display().to_string()],
         ..LibraryOptions::at(root.join("library"))

@@ -4,14 +4,12 @@
 use crate::draw::{Machine, World, world};
 use crate::number;
 use crate::oracle::{End, Expected, Heard, expect, fits};
-use harness::daemon::{Config, Daemon};
+use harness::daemon::{Config, Daemon, ask};
 use harness::packages::{self, BOOT};
 use harness::{Lab, Namespace};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::io::{Read as _, Write as _};
-use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use types::resource::LoaderKind;
 use types::{Firmware, MacAddr, MachineGuid};
@@ -32,24 +30,17 @@ fn the_simulator_says_what_the_order_of_decision_says() {
     let lab = Lab::new().unwrap();
     let segment = lab.segment().unwrap();
     let server = lab.station(&segment, "server", Some("10.77.0.1/16")).unwrap();
-    let (loaders, files) = (lab.path("loaders"), lab.path("files"));
-    for (folder, names) in [
-        (&loaders, &["undionly.kpxe", "snponly.efi", "snponly-arm64.efi", "pxelinux.0"][..]),
-        (&files, &["linux", "initrd"][..]),
-    ] {
-        std::fs::create_dir_all(folder).unwrap();
-        names.iter().for_each(|name| std::fs::write(folder.join(name), name).unwrap());
-    }
+    let media = crate::media(&lab.path("media"));
     let mut tally = BTreeMap::<&str, usize>::new();
     if let Some(seed) = number("REVEILLE_AGREE_SEED") {
-        one_world(seed, &lab, &server, &mut tally);
+        one_world(seed, &lab, &server, &media, &mut tally);
         return;
     }
     let hosts = number("REVEILLE_AGREE_HOSTS").map_or(HOSTS, |hosts| usize::try_from(hosts).unwrap());
     let worlds = u64::try_from(hosts.div_ceil(WORLD_HOSTS)).unwrap();
     // Neighbouring seeds draw much the same.
     for seed in (0..worlds).map(|at| at * APART) {
-        one_world(seed, &lab, &server, &mut tally);
+        one_world(seed, &lab, &server, &media, &mut tally);
     }
     // What never happened was not tried.
     if worlds >= 20 {
@@ -59,22 +50,30 @@ fn the_simulator_says_what_the_order_of_decision_says() {
     }
 }
 
-fn one_world(seed: u64, lab: &Lab, server: &Namespace, tally: &mut BTreeMap<&'static str, usize>) {
+fn one_world(
+    seed: u64,
+    lab: &Lab,
+    server: &Namespace,
+    (loaders, files): &(PathBuf, PathBuf),
+    tally: &mut BTreeMap<&'static str, usize>,
+) {
     let world = whole(world(seed, WORLD_HOSTS));
     // Each appliance has a store of its own.
-    let mut config = config_of(&world, &lab.path("loaders"), &lab.path("files"));
+    let mut config = config_of(&world, loaders, files);
     config.set(&["store", "path"], json!(lab.path(&format!("store-{seed}"))));
     let daemon = Daemon::start(lab, server, config).unwrap_or_else(|error| panic!("seed {seed}: {error:#}"));
-    let hosts = daemon.hosts();
+    let ask = |path: &str, body: &Value| -> Value {
+        let (status, answer) = ask(daemon.socket(), ("POST", path), "", Some(body), ANSWER_DEADLINE).unwrap();
+        assert_eq!(status, 200, "seed {seed}, {path} {body}: {answer}");
+        serde_json::from_str(&answer).unwrap()
+    };
     for host in world.hosts.iter().map(|host| host.name.as_str()).filter(|host| world.armed.contains(*host)) {
-        assert!(hosts.contains(&host.to_owned()), "seed {seed}: {host} is not there");
         let order = json!({ "by": "somebody", "order": { "arm": {} } });
-        daemon.ask("POST", &format!("/hosts/{host}/orders"), &order);
+        ask(&format!("/hosts/{host}/orders"), &order);
     }
     for (at, machine) in world.machines.iter().enumerate() {
         let by_http = machine.firmware != Firmware::Bios && at % 3 == 0;
-        let found =
-            daemon.ask("POST", "/simulate", &json!({ "facts": facts(machine), "http_boot": by_http }));
+        let found = ask("/simulate", &json!({ "facts": facts(machine), "http_boot": by_http }));
         let told = expect(&world, Heard { machine, smbios: true, can_be_asked: false });
         let (boots, image) = way(&world, machine, &told, tally);
         *tally.entry(boots).or_default() += 1;
@@ -223,41 +222,4 @@ fn is_its_machine(world: &World, machine: &Machine, expected: &Expected) -> bool
     let by_mac = host.identity.mac.0.iter().any(|mac| mac.0 == machine.mac);
     let by_guid = host.identity.uuid.is_some_and(|own| own.0 == machine.guid || own.0[..] == other[..]);
     by_mac || by_guid || (host.identity.mac.is_empty() && host.identity.uuid.is_none())
-}
-
-/// What this needs of the API.
-trait Asked {
-    fn ask(&self, method: &str, path: &str, body: &Value) -> Value;
-    fn hosts(&self) -> Vec<String>;
-}
-
-impl Asked for Daemon {
-    fn ask(&self, method: &str, path: &str, body: &Value) -> Value {
-        let body = body.to_string();
-        let mut stream = UnixStream::connect(self.socket()).unwrap();
-        stream.set_read_timeout(Some(ANSWER_DEADLINE)).unwrap();
-        write!(
-            stream,
-            "{method} /api/v1{path} HTTP/1.1\r\nHost: admin\r\nConnection: close\r\nContent-Type: application/json\r\n\
-             Content-Length: {}\r\n\r\n{body}",
-            body.len()
-        )
-        .unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        assert!(answer.starts_with("HTTP/1.1 20"), "{method} {path} {body}: {answer}");
-        let (_, body) = answer.split_once("\r\n\r\n").unwrap();
-        serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {answer}"))
-    }
-
-    fn hosts(&self) -> Vec<String> {
-        let text = self.command(&["host", "list", "-o", "json"]).unwrap();
-        let list: Value = serde_json::from_str(&text).unwrap();
-        list["items"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|host| host["name"].as_str().unwrap().to_owned())
-            .collect()
-    }
 }

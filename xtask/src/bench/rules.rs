@@ -2,11 +2,10 @@
 //! answer. Beside it `explain`, at the size of a large site.
 
 use super::{Bench, CLIENT, NETWORK, POOL, SERVER, Sample, parse, wait_for_port};
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
+use harness::daemon::ask;
 use harness::{Lab, Namespace, Running};
 use serde_json::{Value, json};
-use std::io::{Read, Write};
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -47,10 +46,9 @@ pub(super) fn run(bench: &Bench, binary: &Path) -> Result<()> {
                 turn += 1;
                 let first = json!({ "name": "rule-0", "order": 1, "image": image_of(turn) });
                 api.ask("PUT", "/rules/rule-0?staged=true", Some(&first))?;
-                let (took, answer) = api.answer("POST", "/rules:activate", None)?;
+                let (took, body) = api.answer("POST", "/rules:activate", None)?;
                 activations.push(took);
-                let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
-                let ms = serde_json::from_str::<Value>(body)?.get("in_force_ms").and_then(Value::as_u64);
+                let ms = serde_json::from_str::<Value>(&body)?.get("in_force_ms").and_then(Value::as_u64);
                 in_force.push(Duration::from_millis(ms.context("the answer does not say how long it took")?));
                 std::thread::sleep(PAUSE);
             }
@@ -169,39 +167,16 @@ impl Api {
         self.answer(method, path, body).map(|(took, _)| took)
     }
 
-    /// The time from the connection to the last byte, and the answer.
+    /// The time from the connection to the last byte, and the body.
     fn answer(&self, method: &str, path: &str, body: Option<&Value>) -> Result<(Duration, String)> {
-        let body = body.map(ToString::to_string).unwrap_or_default();
         let start = Instant::now();
-        let mut stream = UnixStream::connect(&self.0)?;
-        stream.set_read_timeout(Some(ANSWER_WAIT))?;
-        let condition = match method {
-            "PUT" => "If-Match: *\r\n",
-            _ => "",
-        };
+        let ask = |fields: &str| ask(&self.0, (method, path), fields, body, ANSWER_WAIT);
         // A rule that is not there yet is made, one that is there replaced.
-        let mut answer = exchange(&mut stream, method, path, condition, &body)?;
-        if answer.starts_with("HTTP/1.1 412") || answer.starts_with("HTTP/1.1 404") {
-            let mut stream = UnixStream::connect(&self.0)?;
-            answer = exchange(&mut stream, method, path, "If-None-Match: *\r\n", &body)?;
+        let (mut status, mut answer) = ask(if method == "PUT" { "If-Match: *\r\n" } else { "" })?;
+        if matches!(status, 404 | 412) {
+            (status, answer) = ask("If-None-Match: *\r\n")?;
         }
-        let took = start.elapsed();
-        ensure!(answer.starts_with("HTTP/1.1 20"), "{method} {path}: {answer}");
-        Ok((took, answer))
+        ensure!(matches!(status, 200..300), "{method} {path}: {status} {answer}");
+        Ok((start.elapsed(), answer))
     }
-}
-
-fn exchange(stream: &mut UnixStream, method: &str, path: &str, more: &str, body: &str) -> Result<String> {
-    write!(
-        stream,
-        "{method} /api/v1{path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{more}Content-Type: \
-         application/json\r\nContent-Length: {}\r\n\r\n{body}",
-        body.len()
-    )?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).context("no answer")?;
-    if answer.is_empty() {
-        bail!("{method} {path}: the connection closed without an answer");
-    }
-    Ok(answer)
 }

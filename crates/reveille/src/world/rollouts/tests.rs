@@ -14,21 +14,10 @@ fn name(text: &str) -> Name {
 }
 
 fn world() -> (World, Arc<EventBus>) {
-    let host = |own: &str, last| Host {
-        name: name(own),
-        identity: HostMatch { mac: OneOrMany(vec![MacAddr([2, 0, 0, 0, 0, last])]), ..HostMatch::default() },
-        image: Some(name("esxi")),
-        image_version: None,
-        group: None,
-        location: None,
-        power: None,
-        labels: Default::default(),
-        loader: None,
-        params: BTreeMap::new(),
-        template: None,
-        kernel_args_append: Vec::new(),
-        bundles: None,
-        bundles_append: Vec::new(),
+    let host = |own: &str, last| {
+        let identity =
+            HostMatch { mac: OneOrMany(vec![MacAddr([2, 0, 0, 0, 0, last])]), ..HostMatch::default() };
+        Host { image: Some(name("esxi")), ..Host::new(name(own), identity) }
     };
     let image = Image {
         kernel: Some("linux".to_owned()),
